@@ -1,0 +1,205 @@
+"""The networks on which speed is compared. Each function returns a network with a probe, ``net.p``.
+
+Every network has a seed, so that two simulators build the same one.
+"""
+
+from __future__ import annotations
+
+import nengo
+import numpy as np
+from nengo.neurons import NeuronType
+
+LIF = nengo.LIF()
+
+
+def tutorial(n_neurons: int = 20, neuron_type: NeuronType = LIF) -> nengo.Network:
+    """Compute sin(x²) of a random signal with two small ensembles.
+
+    Parameters
+    ----------
+    n_neurons
+        Neurons in each of the two ensembles.
+    neuron_type
+        Neuron type of both.
+    """
+    with _network(neuron_type) as net:
+        signal = nengo.Node(nengo.processes.WhiteSignal(period=1.0, high=5, rms=0.3))
+        square = nengo.Ensemble(n_neurons, dimensions=1)
+        sine = nengo.Ensemble(n_neurons, dimensions=1)
+        output = nengo.Node(size_in=1)
+        nengo.Connection(signal, square)
+        nengo.Connection(square, sine, function=np.square)
+        nengo.Connection(sine, output, function=np.sin)
+        net.p = nengo.Probe(output, synapse=0.01)
+    return net
+
+
+def cconv(
+    dimensions: int = 128, neurons_per_d: int = 50, neuron_type: NeuronType = LIF
+) -> nengo.Network:
+    """Bind two vectors by circular convolution.
+
+    Parameters
+    ----------
+    dimensions
+        Length of the vectors.
+    neurons_per_d
+        Neurons for each of the products that the convolution consists of.
+    neuron_type
+        Neuron type of all ensembles.
+    """
+    with _network(neuron_type) as net:
+        vectors = [nengo.Node(_unit_vector(dimensions)) for _ in range(2)]
+        binding = nengo.networks.CircularConvolution(neurons_per_d, dimensions)
+        nengo.Connection(vectors[0], binding.input_a)
+        nengo.Connection(vectors[1], binding.input_b)
+        net.p = nengo.Probe(binding.output, synapse=0.01)
+    return net
+
+
+def integrator(
+    dimensions: int = 128, neurons_per_d: int = 50, neuron_type: NeuronType = LIF
+) -> nengo.Network:
+    """Integrate a constant vector with recurrent ensembles, one a dimension.
+
+    Parameters
+    ----------
+    dimensions
+        Length of the vector.
+    neurons_per_d
+        Neurons in each ensemble.
+    neuron_type
+        Neuron type of all ensembles.
+    """
+    tau = 0.1  # of the recurrent synapse, in seconds
+    with _network(neuron_type) as net:
+        signal = nengo.Node(np.full(dimensions, 0.1))
+        memory = nengo.networks.EnsembleArray(neurons_per_d, dimensions)
+        nengo.Connection(memory.output, memory.input, synapse=tau)
+        nengo.Connection(signal, memory.input, transform=tau, synapse=tau)
+        net.p = nengo.Probe(memory.output)
+    return net
+
+
+def pes(
+    dimensions: int = 64, neurons_per_d: int = 50, neuron_type: NeuronType = LIF
+) -> nengo.Network:
+    """Learn to represent a constant vector, online, with the PES rule.
+
+    Parameters
+    ----------
+    dimensions
+        Length of the vector.
+    neurons_per_d
+        Neurons for each dimension; all are in one ensemble.
+    neuron_type
+        Neuron type of the ensemble.
+    """
+    with _network(neuron_type) as net:
+        target = nengo.Node(_unit_vector(dimensions))
+        pre = nengo.Ensemble(neurons_per_d * dimensions, dimensions)
+        post = nengo.Node(size_in=dimensions)
+        error = nengo.Node(size_in=dimensions)
+        nengo.Connection(target, pre)
+        learned = nengo.Connection(
+            pre, post, function=lambda x: np.zeros(dimensions), learning_rule_type=nengo.PES()
+        )
+        nengo.Connection(post, error)
+        nengo.Connection(target, error, transform=-1)
+        nengo.Connection(error, learned.learning_rule)
+        net.p = nengo.Probe(post)
+    return net
+
+
+def basal_ganglia(
+    dimensions: int = 64, neurons_per_d: int = 50, neuron_type: NeuronType = LIF
+) -> nengo.Network:
+    """Select among actions with Nengo's model of the basal ganglia.
+
+    Parameters
+    ----------
+    dimensions
+        Number of actions.
+    neurons_per_d
+        Neurons for each action in each nucleus.
+    neuron_type
+        Neuron type of all ensembles; Nengo's model is tuned for the default.
+    """
+    with _network(neuron_type) as net:
+        utilities = nengo.Node(np.linspace(0, 1, dimensions))
+        selection = nengo.networks.BasalGanglia(dimensions, neurons_per_d)
+        nengo.Connection(utilities, selection.input)
+        net.p = nengo.Probe(selection.output)
+    return net
+
+
+def random_network(
+    dimensions: int = 8,
+    neurons_per_d: float = 12.5,
+    neuron_type: NeuronType = LIF,
+    n_ensembles: int = 50,
+    connections_per_ensemble: int = 5,
+) -> nengo.Network:
+    """Connect ensembles at random.
+
+    Parameters
+    ----------
+    dimensions
+        Dimensions of each ensemble.
+    neurons_per_d
+        Neurons for each dimension of each ensemble; the product is rounded.
+    neuron_type
+        Neuron type of all ensembles.
+    n_ensembles
+        Number of ensembles.
+    connections_per_ensemble
+        Number of ensembles to which each one connects.
+    """
+    rng = np.random.RandomState(0)
+    with _network(neuron_type) as net:
+        ensembles = [
+            nengo.Ensemble(round(neurons_per_d * dimensions), dimensions)
+            for _ in range(n_ensembles)
+        ]
+        nengo.Connection(nengo.Node(np.zeros(dimensions)), ensembles[0])
+        for pre in ensembles:
+            for post in rng.choice(n_ensembles, connections_per_ensemble, replace=False):
+                nengo.Connection(pre, ensembles[post], transform=0.2)
+        net.p = nengo.Probe(ensembles[-1])
+    return net
+
+
+def closed_loop(n_neurons: int = 100, neuron_type: NeuronType = LIF) -> nengo.Network:
+    """Close a loop of an ensemble and a Python function that keeps a state of its own.
+
+    Parameters
+    ----------
+    n_neurons
+        Neurons in the ensemble.
+    neuron_type
+        Neuron type of the ensemble.
+    """
+    position = 0.0
+
+    def environment(t, velocity):
+        nonlocal position
+        position += 0.001 * float(velocity[0])
+        return position
+
+    with _network(neuron_type) as net:
+        node = nengo.Node(environment, size_in=1)
+        ensemble = nengo.Ensemble(n_neurons, dimensions=1)
+        nengo.Connection(node, ensemble)
+        nengo.Connection(ensemble, node)
+        net.p = nengo.Probe(ensemble)
+    return net
+
+
+def _network(neuron_type: NeuronType) -> nengo.Network:
+    net = nengo.Network(seed=0)
+    net.config[nengo.Ensemble].neuron_type = neuron_type
+    return net
+
+
+def _unit_vector(dimensions: int) -> np.ndarray:
+    return np.full(dimensions, 1 / np.sqrt(dimensions))

@@ -1,0 +1,111 @@
+"""Network -> Program, with Nengo's own builder."""
+
+from __future__ import annotations
+
+import nengo
+import numpy as np
+from nengo import Node
+from nengo.builder import Model
+from nengo.builder.node import SimPyFunc
+from nengo.builder.operator import Copy, Operator
+from nengo.builder.processes import SimProcess
+from nengo.builder.signal import Signal
+from nengo.cache import get_default_decoder_cache
+from nengo.exceptions import ValidationError
+from nengo.utils.graphs import toposort
+from nengo.utils.simulator import operator_dependency_graph
+
+from nengo_dl.compiler.operators import CopyUpdate
+from nengo_dl.compiler.program import Input, Program
+
+
+def build_model(
+    network: nengo.Network | None, dt: float, model: Model | None, progress=None
+) -> Model:
+    """Build ``network`` into ``model`` (a new one by default) with Nengo's builder."""
+    if model is None:
+        model = Model(
+            dt=float(dt),
+            label=f"{network}, dt={dt:f}",
+            decoder_cache=get_default_decoder_cache(),
+        )
+    if network is not None:
+        model.build(network, progress=progress)
+    return model
+
+
+def lift_inputs(model: Model) -> Program:
+    """Take what can be computed ahead out of the operators.
+
+    A Node function of time, a Process without input and an array become inputs: their values do not depend on the
+    simulation. Networks in which a Python Node has an input often share Python state between two Nodes (an
+    environment, say), so there all Python Nodes stay in the loop, in Nengo's order.
+    """
+    nodes = {
+        sig: node for node in model.sig if isinstance(node, Node) and (sig := _output(model, node))
+    }
+    in_loop = any(_is_node_function(op) and op.x is not None for op in model.operators)
+    written = {sig.base for op in model.operators for sig in (*op.sets, *op.incs, *op.updates)}
+    inputs = [
+        Input(sig.name, sig, None, node)
+        for sig, node in nodes.items()
+        if node.size_in == 0 and sig.base not in written and not sig.is_view
+    ]
+    operators, loop_inputs = [], []
+    for op in model.operators:
+        if isinstance(op, SimProcess) and op.input is None:
+            _lift(op, op.output, nodes.get(op.output), inputs, operators)
+        elif isinstance(op, SimPyFunc) and op.x is None:
+            node = nodes.get(op.output)
+            if in_loop or op.t is None:
+                operators.append(op)
+                if node is not None:
+                    loop_inputs.append(Input(str(node), op.output, op, node))
+            else:
+                _lift(op, op.output, node, inputs, operators)
+        else:
+            operators.append(op)
+    return Program(
+        model=model,
+        operators=tuple(operators),
+        inputs=tuple(inputs),
+        probes=tuple(model.probes),
+        loop_inputs=tuple(loop_inputs),
+    )
+
+
+def _output(model: Model, node: Node) -> Signal | None:
+    return model.sig[node].get("out")
+
+
+def _is_node_function(op: Operator) -> bool:
+    return isinstance(op, SimPyFunc) and op.t is not None
+
+
+def _lift(op, output, node, inputs: list[Input], operators: list[Operator]) -> None:
+    """Replace ``op`` by a copy from an input."""
+    size = 0 if output is None else output.size
+    source = Signal(np.zeros(size), name=f"input {len(inputs)}" if node is None else str(node))
+    inputs.append(Input(source.name, source, op, node))
+    if output is None:
+        return  # called for its side effects only
+    source = source.reshape(output.shape)
+    if output in op.updates:
+        operators.append(CopyUpdate(source, output, tag=op.tag))
+    else:
+        operators.append(Copy(source, output, inc=output in op.incs, tag=op.tag))
+
+
+def nengo_order(model: Model) -> list[Operator]:
+    """The operators in the order in which ``nengo.Simulator(optimize=False)`` makes and runs them."""
+    return toposort(operator_dependency_graph(model.operators))
+
+
+def check_dt(dt: float | None, model: Model | None) -> None:
+    """A pre-built model keeps its own time step; one that disagrees with ``dt`` is an error."""
+    if model is not None and dt is not None and dt != model.dt:
+        raise ValidationError(
+            f"dt is {dt:g} but the given model was built with {model.dt:g}; "
+            f"pass dt={model.dt:g} or build the model anew",
+            attr="dt",
+        )

@@ -1,0 +1,138 @@
+"""The contract of an operator family, and the registry in which lowerings enter theirs.
+
+A :class:`Kernel` tells the compiler what an operator reads and writes and which operators can be
+computed together, and makes the function that computes them. The compiler only asks; the functions
+themselves (``keras.ops``) live in :mod:`nengo_dl.lowering`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from nengo.builder.operator import Copy, Operator, Reset, TimeUpdate
+from nengo.builder.probe import SimProbe
+from nengo.builder.signal import Signal
+
+from nengo_dl.compiler.operators import CopyUpdate
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a kernel may need to know when it is made: fixed for the life of a simulator."""
+
+    dt: float
+    dtype: str
+    minibatch_size: int
+    lif_smoothing: float | None = None
+    inference_only: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A group made ready to run.
+
+    ``step(context, constants, *operands)`` returns one tensor for each signal of ``writes``.
+    ``constants`` are given to the compiled function as arguments, under the same names.
+    """
+
+    step: Callable[..., tuple[Any, ...]]
+    constants: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class Kernel(ABC):
+    """How the operators of one family are merged, and what one step of a group computes.
+
+    Operands and results are tensors of shape ``(batch, width)`` (batch 1: the same for each item), where ``width``
+    is the sum of the sizes of the operators' signals, in the order of the operators in the group.
+    """
+
+    #: whether a step calls Python code on the host
+    on_host = False
+
+    @abstractmethod
+    def merge_key(self, op: Operator) -> Hashable:
+        """Operators with equal keys may be in one group."""
+
+    def reads(self, op: Operator) -> tuple[Signal, ...]:
+        """The signals whose present value the step needs."""
+        return tuple(op.reads)
+
+    def writes(self, op: Operator) -> tuple[Signal, ...]:
+        """The signals that the step computes: set or updated, or incremented if in ``op.incs``."""
+        return (*op.sets, *op.incs, *op.updates)
+
+    @abstractmethod
+    def prepare(self, ops: Sequence[Operator], settings: Settings) -> Prepared:
+        """Make the step function of a group."""
+
+
+_registry: dict[type[Operator], Callable[[Operator], Kernel | None]] = {}
+_fallback: list[Kernel] = []
+_chosen: WeakKeyDictionary[Operator, Kernel] = WeakKeyDictionary()
+
+#: Operators that only say where values come from; the layout resolves them and nothing is computed.
+WIRING = (Reset, Copy, CopyUpdate, TimeUpdate, SimProbe)
+
+
+def register(operator_type: type[Operator]):
+    """Decorator: ``choose(op) -> Kernel | None`` picks the kernel of operators of this type.
+
+    Subclasses use it too, unless they override ``make_step``. Where it returns None the operator runs on the host.
+    """
+
+    def decorate(choose):
+        _registry[operator_type] = choose
+        return choose
+
+    return decorate
+
+
+def register_fallback(kernel: Kernel) -> Kernel:
+    """Set the kernel of operators that have no other."""
+    _fallback[:] = [kernel]
+    return kernel
+
+
+def is_wiring(op: Operator) -> bool:
+    """Whether ``op`` only moves values."""
+    return type(op) in WIRING
+
+
+def kernel_for(op: Operator) -> Kernel:
+    """The kernel that computes ``op``: the registered one of its type, or the host fallback."""
+    if op not in _chosen:
+        _chosen[op] = _choose(op)
+    return _chosen[op]
+
+
+def _choose(op: Operator) -> Kernel:
+    for cls in type(op).__mro__:
+        if cls in _registry:
+            kernel = None
+            if _same_maths(type(op), cls):
+                kernel = _registry[cls](op)
+            return kernel if kernel is not None else _fallback[0]
+    return _fallback[0]
+
+
+def _same_maths(cls: type, registered: type) -> bool:
+    # operators of our own (DotSet, ...) say how they differ through what they set and increment
+    return cls.make_step is registered.make_step or cls.__module__.startswith("nengo_dl.")
+
+
+def merge_key(op: Operator) -> Hashable:
+    """Operators with equal keys may be computed together."""
+    if is_wiring(op):
+        return (type(op),)
+    kernel = kernel_for(op)
+    return (type(kernel), kernel.merge_key(op))
+
+
+def is_host_call(op: Operator) -> bool:
+    """Whether ``op`` runs Python code on the host once a step."""
+    return not is_wiring(op) and kernel_for(op).on_host

@@ -1,0 +1,165 @@
+"""Rewrites of the list of operators, one small function each.
+
+A simplification takes the operators and returns operators that compute the same. It may take a second argument,
+the signals it must treat as unknown although nothing in the simulation changes them: inputs and trainable parameters.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from nengo.builder.operator import Copy, DotInc, ElementwiseInc, Operator, Reset, SparseDotInc
+from nengo.builder.signal import Signal
+
+from nengo_dl.compiler.operators import as_set
+
+Operators = list[Operator]
+Simplification = Callable[..., Operators]
+NOTHING: frozenset[Signal] = frozenset()
+
+
+class _Constants:
+    """Answers which signals keep their initial value."""
+
+    def __init__(self, operators: Iterable[Operator], unknown: frozenset[Signal]):
+        self.writers = Counter(
+            sig.base for op in operators for sig in (*op.sets, *op.incs, *op.updates)
+        )
+        self.unknown = unknown
+
+    def value(self, signal: Signal) -> np.ndarray | None:
+        """The value of a signal that nothing changes, else None."""
+        if signal.sparse or self.writers[signal.base] or signal.base in self.unknown:
+            return None
+        return np.asarray(signal.initial_value)
+
+
+def remove_unmodified_resets(operators: Operators, unknown: frozenset = NOTHING) -> Operators:
+    """Drop a Reset of a signal that nothing else writes, where it only restates the initial value."""
+    constants = _Constants(operators, unknown)
+
+    def redundant(op: Operator) -> bool:
+        return (
+            type(op) is Reset
+            and constants.writers[op.dst.base] == 1
+            and bool(np.all(op.dst.initial_value == op.value))
+        )
+
+    return [op for op in operators if not redundant(op)]
+
+
+def remove_zero_incs(operators: Operators, unknown: frozenset = NOTHING) -> Operators:
+    """Drop increments by a product with a factor that is always zero, and copies of such a signal."""
+    constants = _Constants(operators, unknown)
+
+    def adds_nothing(op: Operator) -> bool:
+        if type(op) in (DotInc, ElementwiseInc):
+            factors = (op.A, op.X)
+        elif type(op) is Copy and op.inc:
+            factors = (op.src,)
+        else:
+            return False
+        values = [constants.value(sig) for sig in factors]
+        return any(v is not None and not np.any(v) for v in values)
+
+    return [op for op in operators if not adds_nothing(op)]
+
+
+def remove_reset_incs(operators: Operators, unknown: frozenset = NOTHING) -> Operators:
+    """Replace a Reset to zero and the first increment of the whole signal by one operator that sets."""
+    resets = {op.dst: op for op in operators if type(op) is Reset and op.value == 0}
+    replaced: dict[Operator, Operator] = {}
+    dropped: set[Operator] = set()
+    for op in operators:
+        target = op.incs[0] if len(op.incs) == 1 else None
+        reset = resets.get(target)
+        if reset is None or reset in dropped or not _fills_target(op):
+            continue
+        setter = as_set(op)
+        if setter is not None:
+            replaced[op] = setter
+            dropped.add(reset)
+    return [replaced.get(op, op) for op in operators if op not in dropped]
+
+
+def _fills_target(op: Operator) -> bool:
+    return not (type(op) is Copy and op.dst_slice is not None)
+
+
+def remove_constant_copies(operators: Operators, unknown: frozenset = NOTHING) -> Operators:
+    """Replace a Copy of a signal that is one number throughout, and constant, by a Reset to that number."""
+    constants = _Constants(operators, unknown)
+
+    def replace(op: Operator) -> Operator:
+        if type(op) is not Copy or op.inc or op.dst_slice is not None:
+            return op
+        value = constants.value(op.src)
+        if value is None or value.size == 0 or np.any(value != value.flat[0]):
+            return op
+        return Reset(op.dst, value=float(value.flat[0]), tag=op.tag)
+
+    return [replace(op) for op in operators]
+
+
+def remove_identity_muls(operators: Operators, unknown: frozenset = NOTHING) -> Operators:
+    """Replace a product with one (or with the identity matrix), which is constant, by a Copy."""
+    constants = _Constants(operators, unknown)
+
+    def replace(op: Operator) -> Operator:
+        if not isinstance(op, (DotInc, ElementwiseInc)) or isinstance(op, SparseDotInc):
+            return op
+        a = constants.value(op.A)
+        if a is None or op.X.shape != op.Y.shape or not _is_identity(a, isinstance(op, DotInc)):
+            return op
+        return Copy(op.X, op.Y, inc=bool(op.incs), tag=op.tag)
+
+    return [replace(op) for op in operators]
+
+
+def _is_identity(a: np.ndarray, is_dot: bool) -> bool:
+    if is_dot and a.ndim == 2:
+        return a.shape[0] == a.shape[1] and np.array_equal(a, np.eye(len(a)))
+    return bool(np.all(a == 1)) and (a.ndim < 2 and (not is_dot or a.size == 1))
+
+
+default_simplifications: tuple[Simplification, ...] = (
+    remove_unmodified_resets,
+    remove_zero_incs,
+    remove_identity_muls,
+    remove_constant_copies,
+    remove_reset_incs,
+)
+
+
+def simplify(
+    operators: Operators,
+    simplifications: Iterable[Simplification] = default_simplifications,
+    unknown: frozenset = NOTHING,
+    max_passes: int = 10,
+) -> Operators:
+    """Apply the simplifications in turn until none of them finds anything more to do."""
+    for _ in range(max_passes):
+        before = operators
+        for rewrite in simplifications:
+            operators = list(
+                rewrite(operators, unknown) if _takes_unknown(rewrite) else rewrite(operators)
+            )
+        if len(operators) == len(before) and all(
+            a is b for a, b in zip(operators, before, strict=True)
+        ):
+            break
+    return operators
+
+
+def _takes_unknown(rewrite: Simplification) -> bool:
+    positional = [
+        p
+        for p in inspect.signature(rewrite).parameters.values()
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    return len(positional) > 1
+
+

@@ -1,0 +1,8 @@
+"""The maths of each operator family, in ``keras.ops`` only.
+
+Importing this package enters every kernel in the compiler's registry. A new operator is one kernel in one file here.
+"""
+
+from nengo_dl.lowering import host, neurons, products, synapses
+
+__all__ = ["host", "neurons", "products", "synapses"]

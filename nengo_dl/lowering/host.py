@@ -1,0 +1,120 @@
+"""Python code in the loop: functions of Nodes and connections, and every operator without a lowering of its own.
+
+An operator without a lowering runs Nengo's own numpy step, once for each item of the minibatch, on copies of its signals.
+Its state travels in the carry like any other, so that it is reset, saved and batched in the same way.
+"""
+
+from __future__ import annotations
+
+import keras.ops as ops
+import numpy as np
+from nengo.builder.node import SimPyFunc
+from nengo.builder.operator import Operator
+from nengo.builder.signal import Signal, SignalDict
+
+from nengo_dl.compiler.kernel import Kernel, Prepared, register, register_fallback
+
+
+class HostOperator:
+    """Nengo's step of one operator for one item of a minibatch.
+
+    Parameters
+    ----------
+    op
+        The operator; its signals are copied, not shared.
+    dt
+        Time step in seconds.
+    rng
+        Passed on to ``op.make_step``, as nengo.Simulator does.
+    """
+
+    def __init__(self, op: Operator, dt: float, rng: np.random.RandomState):
+        self.signals = SignalDict()
+        op.init_signals(self.signals)
+        self.op = op
+        self.step = op.make_step(self.signals, dt, rng)
+
+    def run(self, given: dict[Signal, np.ndarray], wanted: tuple[Signal, ...]) -> list[np.ndarray]:
+        """Set the signals ``given``, step, and return copies of those ``wanted``."""
+        for sig, value in given.items():
+            self.signals[sig][...] = np.reshape(value, sig.shape)
+        for sig in self.op.incs:
+            self.signals[sig][...] = 0
+        self.step()
+        return [self.signals[sig].copy() for sig in wanted]
+
+
+class PythonFunctionKernel(Kernel):
+    """A Python function of (t), (t, x) or (x): a Node's or a connection's."""
+
+    on_host = True
+
+    def merge_key(self, op):
+        return (id(op),)
+
+    def reads(self, op):
+        return () if op.x is None else (op.x,)
+
+    def writes(self, op):
+        return () if op.output is None else (op.output,)
+
+    def prepare(self, ops_, settings):
+        return _host_step(self, ops_[0], settings)
+
+
+class HostKernel(Kernel):
+    """Any operator, by its numpy step."""
+
+    on_host = True
+
+    def merge_key(self, op):
+        return (id(op),)
+
+    def reads(self, op):
+        # what it sets and updates may also be the state from which it starts
+        signals = dict.fromkeys((*op.reads, *op.sets, *op.updates))
+        return tuple(sig for sig in signals if not _is_fixed(op, sig))
+
+    def prepare(self, ops_, settings):
+        return _host_step(self, ops_[0], settings)
+
+
+def _is_fixed(op: Operator, sig: Signal) -> bool:
+    return sig.sparse or (sig.readonly and sig not in (*op.sets, *op.incs, *op.updates))
+
+
+def _host_step(kernel: Kernel, op: Operator, settings) -> Prepared:
+    reads, writes = kernel.reads(op), kernel.writes(op)
+    dtype = settings.dtype
+    sizes = [sig.size for sig in writes]
+
+    def step(context, constants, *operands):
+        batch = max((x.shape[0] for x in operands), default=1)
+
+        def on_host(step_index, *values):
+            results = []
+            for item in range(batch):
+                given = {
+                    sig: value[min(item, len(value) - 1)]
+                    for sig, value in zip(reads, values, strict=True)
+                }
+                results.append(context.host.run(op, item, int(step_index), given, writes))
+            return [
+                np.stack([np.asarray(r[i], dtype=dtype).ravel() for r in results])
+                for i in range(len(writes))
+            ]
+
+        results = context.host_call(
+            on_host, (context.step_index, *operands), [((batch, size), dtype) for size in sizes]
+        )
+        return tuple(ops.reshape(r, (batch, size)) for r, size in zip(results, sizes, strict=True))
+
+    return Prepared(step)
+
+
+@register(SimPyFunc)
+def _choose_python_function(op):
+    return PythonFunctionKernel()
+
+
+register_fallback(HostKernel())

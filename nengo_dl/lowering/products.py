@@ -1,0 +1,142 @@
+"""Products of signals: DotInc, ElementwiseInc and SparseDotInc."""
+
+from __future__ import annotations
+
+import keras.ops as ops
+import numpy as np
+from nengo.builder.operator import DotInc, ElementwiseInc, SparseDotInc
+
+from nengo_dl.compiler.kernel import Kernel, Prepared, register
+
+
+class DotKernel(Kernel):
+    """``Y += A.X`` for matrices of one shape (rows, columns) in a group."""
+
+    def merge_key(self, op):
+        # learned weights have a batch dimension, so they are kept apart from constant ones
+        return (_matrix_shape(op), op.A.readonly)
+
+    def writes(self, op):
+        return (op.Y,)
+
+    def prepare(self, ops_, settings):
+        n = len(ops_)
+        rows, columns = _matrix_shape(ops_[0])
+
+        def step(context, constants, weights, x):
+            weights = ops.reshape(weights, (-1, n, rows, columns))
+            x = ops.reshape(x, (-1, n, columns))
+            return (ops.reshape(_dot(weights, x), (-1, n * rows)),)
+
+        return Prepared(step)
+
+
+def _matrix_shape(op: DotInc) -> tuple[int, int]:
+    """The product as a matrix times a column vector."""
+    a, x = op.A, op.X
+    if a.ndim == 2:
+        return a.shape
+    if a.ndim == 0:
+        # a number times a vector is done as an outer product with one column
+        return (1, 1) if x.size == 1 else (x.size, 0)
+    return (1, a.size) if x.size == a.size else (a.size, 1)
+
+
+def _dot(weights, x):
+    """(batch or 1, n, rows, columns) times (batch or 1, n, columns) -> (batch, n, rows)."""
+    _, n, rows, columns = weights.shape
+    if columns == 1:
+        return weights[..., 0] * x
+    if rows == 1:
+        return ops.sum(weights[:, :, 0, :] * x, axis=-1, keepdims=True)
+    if weights.shape[0] == 1 and n == 1:
+        return ops.matmul(x[:, 0], ops.transpose(weights[0, 0]))[:, None, :]
+    if weights.shape[0] == 1:
+        product = ops.matmul(weights[0], ops.transpose(x, (1, 2, 0)))  # (n, rows, batch)
+        return ops.transpose(product, (2, 0, 1))
+    return ops.sum(weights * x[:, :, None, :], axis=-1)
+
+
+class ElementwiseKernel(Kernel):
+    """``Y += A * X`` with numpy's broadcasting."""
+
+    def merge_key(self, op):
+        a, x, y = (_two_dimensional(sig.shape) for sig in (op.A, op.X, op.Y))
+        if a == x == y:
+            return ("same",)  # columns are independent, so any sizes go together
+        return (a, x, y)
+
+    def writes(self, op):
+        return (op.Y,)
+
+    def prepare(self, ops_, settings):
+        key, n = self.merge_key(ops_[0]), len(ops_)
+
+        def same(context, constants, a, x):
+            return (a * x,)
+
+        def broadcast(context, constants, a, x):
+            a = ops.reshape(a, (-1, n, *key[0]))
+            x = ops.reshape(x, (-1, n, *key[1]))
+            return (ops.reshape(a * x, (-1, n * int(np.prod(key[2])))),)
+
+        return Prepared(same if key == ("same",) else broadcast)
+
+
+def _two_dimensional(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (1,) * (2 - len(shape)) + tuple(shape)
+
+
+class SparseDotKernel(Kernel):
+    """``Y += A.X`` where A is sparse; its operand is the vector of its non-zero entries."""
+
+    def merge_key(self, op):
+        return (id(op),)
+
+    def writes(self, op):
+        return (op.Y,)
+
+    def prepare(self, ops_, settings):
+        (op,) = ops_
+        rows, columns = _coordinates(op.A.initial_value)
+        order = np.argsort(rows, kind="stable").astype(np.int32)
+        constants = {
+            "order": order,
+            "rows": rows[order].astype(np.int32),
+            "columns": columns[order].astype(np.int32),
+        }
+        size = op.Y.size
+
+        def step(context, constants, data, x):
+            entries = ops.take(data, constants["order"], axis=-1)
+            products = entries * ops.take(x, constants["columns"], axis=-1)
+            sums = ops.segment_sum(
+                ops.transpose(products), constants["rows"], num_segments=size, sorted=True
+            )
+            return (ops.transpose(sums),)
+
+        return Prepared(step, constants)
+
+
+def _coordinates(matrix) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column of each stored entry, in the order of ``matrix.data``."""
+    if hasattr(matrix, "tocoo"):
+        matrix = matrix.tocoo()
+        return matrix.row, matrix.col
+    return tuple(np.asarray(matrix.indices).T)
+
+
+@register(DotInc)
+def _choose_dot(op):
+    # a number times a longer vector has no matrix form
+    return None if _matrix_shape(op)[1] == 0 else DotKernel()
+
+
+@register(ElementwiseInc)
+def _choose_elementwise(op):
+    return ElementwiseKernel()
+
+
+@register(SparseDotInc)
+def _choose_sparse(op):
+    return SparseDotKernel()

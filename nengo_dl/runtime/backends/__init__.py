@@ -1,0 +1,33 @@
+"""What differs between the backends; each module has the same functions.
+
+``name``
+``precision(dtype)``
+    Context manager in which tensors of this dtype can be made and compiled.
+``placement(device)``
+    Context manager that puts new tensors on a device, e.g. ``"/cpu:0"``; None leaves the choice to the backend.
+``devices()``
+    Names of the devices.
+``tensor(array, dtype)``, ``array(tensor)``
+    To the device and back.
+``host_call(function, tensors, shapes)``
+    Calls numpy code from inside a compiled function.
+``chunk_function(chunk, jit)``
+    Compiles a `Chunk`.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import keras
+
+
+def active():
+    """The module of Keras's backend."""
+    name = keras.backend.backend()
+    if name not in ("tensorflow", "jax"):
+        raise ImportError(
+            f"Keras is set to use the backend {name!r}; nengo_dl runs on 'tensorflow' and 'jax'. "
+            "Set the environment variable KERAS_BACKEND to one of them before importing keras"
+        )
+    return importlib.import_module(f"nengo_dl.runtime.backends.{name}")

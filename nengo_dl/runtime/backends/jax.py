@@ -1,0 +1,94 @@
+"""JAX: a compiled loop with a bound that is a run-time value."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import io_callback
+
+from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
+
+name = "jax"
+
+
+def precision(dtype: str):
+    """JAX computes in 64 bits only where it is told to."""
+    return jax.enable_x64(True) if dtype == "float64" else nullcontext()
+
+
+def placement(device: str | None):
+    """Context manager that puts new tensors on ``device``, given as in "/cpu:0"."""
+    if device is None:
+        return nullcontext()
+    platform, _, index = device.strip("/").partition(":")
+    return jax.default_device(jax.devices(platform)[int(index or 0)])
+
+
+def devices() -> list[str]:
+    """Names of the devices, as in "/cpu:0"."""
+    return [f"/{d.platform}:{d.id}" for d in jax.devices()]
+
+
+def tensor(array: np.ndarray, dtype: str):
+    """A tensor on the device."""
+    return jnp.asarray(array, dtype=dtype)
+
+
+def array(value) -> np.ndarray:
+    """A tensor's values on the host."""
+    return np.asarray(value)
+
+
+def host_call(function, tensors, shapes):
+    """Call numpy code, in program order."""
+    results = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in shapes]
+    return io_callback(function, results, *tensors, ordered=True)
+
+
+def chunk_function(chunk: Chunk, jit: bool | None):
+    """A function ``(arguments, fixed, state, rows, first_step, n_steps) -> (state, outputs)``."""
+
+    def run(arguments, fixed, state, rows, first_step, n_steps):
+        invariant = chunk.prepare(arguments, fixed)
+
+        def step(loop):
+            i, state, buffers, _ = loop
+            now = [jax.lax.dynamic_index_in_dim(r, i, keepdims=False) for r in rows]
+            state, outputs = chunk.step(invariant, state, now, first_step + i)
+            history, last = split_outputs(outputs, chunk.kept)
+            buffers = [
+                jax.lax.dynamic_update_index_in_dim(b, value, i, 0)
+                for b, value in zip(buffers, history, strict=True)
+            ]
+            return i + 1, state, buffers, last
+
+        loop = (jnp.zeros((), jnp.int32), state, *_buffers(chunk))
+        if chunk.unroll > 1:
+            loop = _loop(_repeat(step, chunk.unroll), loop, n_steps - chunk.unroll + 1)
+        _, state, buffers, last = _loop(step, loop, n_steps)
+        return state, merge_outputs(buffers, last, chunk.kept)
+
+    return run if jit is False else jax.jit(run)
+
+
+def _buffers(chunk: Chunk):
+    shapes = [(chunk.minibatch_size, width) for width in chunk.output_widths]
+    history, last = split_outputs(shapes, chunk.kept)
+    buffers = [jnp.zeros((chunk.capacity, *shape), chunk.dtype) for shape in history]
+    return buffers, [jnp.zeros(shape, chunk.dtype) for shape in last]
+
+
+def _loop(step, loop, bound):
+    return jax.lax.while_loop(lambda loop: loop[0] < bound, step, loop)
+
+
+def _repeat(step, times: int):
+    def body(loop):
+        for _ in range(times):
+            loop = step(loop)
+        return loop
+
+    return body

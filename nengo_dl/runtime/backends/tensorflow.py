@@ -1,0 +1,129 @@
+"""TensorFlow: a graph loop, compiled by XLA unless the step holds something that XLA cannot compile."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager, nullcontext
+
+import numpy as np
+import tensorflow as tf
+
+from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
+
+logger = logging.getLogger(__name__)
+name = "tensorflow"
+
+
+@contextmanager
+def precision(dtype: str):
+    """TensorFlow needs nothing to compute in 64 bits."""
+    yield
+
+
+def placement(device: str | None):
+    """Context manager that puts new tensors on ``device``."""
+    return nullcontext() if device is None else tf.device(device)
+
+
+def devices() -> list[str]:
+    """Names of the devices, as in "/cpu:0"."""
+    return [
+        f"/{d.device_type.lower()}:{d.name.rsplit(':', 1)[-1]}"
+        for d in tf.config.list_logical_devices()
+    ]
+
+
+def tensor(array: np.ndarray, dtype: str):
+    """A tensor on the device."""
+    return tf.constant(array, dtype=dtype)
+
+
+def array(value) -> np.ndarray:
+    """A tensor's values on the host."""
+    return value.numpy()
+
+
+def host_call(function, tensors, shapes):
+    """Call numpy code; TensorFlow keeps such calls in program order, and XLA cannot compile them."""
+    if not shapes:
+        tf.numpy_function(lambda *a: function(*a) or (), tensors, [])
+        return []
+    results = tf.numpy_function(function, tensors, [dtype for _, dtype in shapes])
+    for result, (shape, _) in zip(results, shapes, strict=True):
+        result.set_shape(shape)
+    return results
+
+
+def chunk_function(chunk: Chunk, jit: bool | None):
+    """A function ``(arguments, fixed, state, rows, first_step, n_steps) -> (state, outputs)``.
+
+    ``jit``: True compiles with XLA, False does not, None tries and falls back to the plain graph.
+    """
+    if jit is not None:
+        return _compile(chunk, jit)
+    compiled = _compile(chunk, True)
+
+    def run(*arguments):
+        nonlocal compiled
+        try:
+            return compiled(*arguments)
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
+            if not _unsupported(error):
+                raise
+            logger.info("XLA cannot compile this network, running it as a plain graph: %s", error)
+            compiled = _compile(chunk, False)
+            return compiled(*arguments)
+
+    return run
+
+
+def _unsupported(error) -> bool:
+    text = str(error)
+    return "unsupported operations" in text or "No registered" in text
+
+
+def _compile(chunk: Chunk, jit: bool):
+    @tf.function(jit_compile=jit, autograph=False)
+    def run(arguments, fixed, state, rows, first_step, n_steps):
+        invariant = chunk.prepare(arguments, fixed)
+
+        def step(i, state, arrays, last):
+            state, outputs = chunk.step(
+                invariant, state, [tf.gather(r, i) for r in rows], first_step + i
+            )
+            history, last = split_outputs(outputs, chunk.kept)
+            arrays = [a.write(i, value) for a, value in zip(arrays, history, strict=True)]
+            return i + 1, state, arrays, last
+
+        arrays, last = _buffers(chunk)
+        loop = (tf.constant(0), state, arrays, last)
+        if chunk.unroll > 1:
+            loop = _loop(_repeat(step, chunk.unroll), loop, n_steps - chunk.unroll + 1)
+        _, state, arrays, last = _loop(step, loop, n_steps)
+        return state, merge_outputs([a.stack() for a in arrays], last, chunk.kept)
+
+    return run
+
+
+def _buffers(chunk: Chunk):
+    shapes = [(chunk.minibatch_size, width) for width in chunk.output_widths]
+    history, last = split_outputs(shapes, chunk.kept)
+    arrays = [
+        tf.TensorArray(chunk.dtype, size=chunk.capacity, element_shape=shape) for shape in history
+    ]
+    return arrays, [tf.zeros(shape, chunk.dtype) for shape in last]
+
+
+def _loop(step, loop, bound):
+    return tf.while_loop(
+        lambda i, *_: i < bound, step, loop, parallel_iterations=1, swap_memory=False
+    )
+
+
+def _repeat(step, times: int):
+    def body(*loop):
+        for _ in range(times):
+            loop = step(*loop)
+        return loop
+
+    return body

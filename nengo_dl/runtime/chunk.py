@@ -1,0 +1,52 @@
+"""The loop over the steps of a chunk, as the backends see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What a backend compiles into one function that runs any number of steps up to ``capacity``.
+
+    Attributes
+    ----------
+    prepare
+        ``prepare(arguments, fixed) -> invariant``: everything that is the same in each step, computed before the loop.
+    step
+        ``step(invariant, state, rows, step_index) -> (state, outputs)``, pure. ``rows`` holds one (batch, width)
+        tensor for each input that changes from step to step, ``step_index`` is 1 in the first step.
+    capacity
+        Rows of the buffers.
+    kept
+        For each output, whether every step is kept, or only the last.
+    output_widths
+        Width of each output.
+    unroll
+        Steps in the body of the loop.
+    dtype, minibatch_size
+        Of the outputs.
+    """
+
+    prepare: Callable
+    step: Callable
+    capacity: int
+    kept: tuple[bool, ...]
+    output_widths: tuple[int, ...]
+    unroll: int
+    dtype: str
+    minibatch_size: int
+
+
+def split_outputs(outputs, kept: tuple[bool, ...]) -> tuple[list, list]:
+    """Outputs of which every step is kept, and those of which only the last is."""
+    history = [o for o, keep in zip(outputs, kept, strict=True) if keep]
+    last = [o for o, keep in zip(outputs, kept, strict=True) if not keep]
+    return history, last
+
+
+def merge_outputs(history: list, last: list, kept: tuple[bool, ...]) -> list:
+    """The inverse of `split_outputs`."""
+    history, last = iter(history), iter(last)
+    return [next(history) if keep else next(last) for keep in kept]

@@ -1,0 +1,80 @@
+"""``sim.data``: recorded probe data and the live parameters of Nengo objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from nengo import Connection, Ensemble, Probe
+from nengo.builder.signal import Signal
+
+if TYPE_CHECKING:
+    from nengo_dl.simulator import Simulator
+
+
+class SimulationData(Mapping):
+    """Maps Probes to what they recorded, Ensembles and Connections to their present parameters.
+
+    A probe's array has shape (n_samples, size), or (minibatch_size, n_samples, size) where the simulator was given a
+    ``minibatch_size``, and cannot be written to. Ensembles and Connections give Nengo's BuiltEnsemble and BuiltConnection; what
+    training or an online learning rule changed is up to date in them.
+    """
+
+    def __init__(self, simulator: Simulator):
+        self._simulator = simulator
+
+    def __getitem__(self, obj: Any) -> Any:
+        sim = self._simulator
+        if isinstance(obj, Probe):
+            return self._probe(obj)
+        built = sim.model.params[obj]
+        if isinstance(obj, Ensemble):
+            return self._ensemble(obj, built)
+        if isinstance(obj, Connection):
+            return self._connection(obj, built)
+        return built
+
+    def _probe(self, probe: Probe) -> np.ndarray:
+        sim = self._simulator
+        values = sim.records[probe].values()
+        if values is None:
+            # as nengo.Simulator: nothing recorded yet
+            values = np.zeros((sim.batch_size, 0, sim.model.sig[probe]["in"].size))
+        if sim.minibatch_size is not None:
+            return values
+        shape = sim.model.sig[probe]["in"].shape
+        return values[0].reshape((values.shape[1], *shape))
+
+    def _present(self, signal: Signal | None, initial: Any) -> Any:
+        """The value that a built parameter has now; the built one itself where nothing can change it."""
+        sim = self._simulator
+        if signal is None or initial is None or not sim.is_variable(signal):
+            return initial
+        value = sim.present_value(signal)
+        return value[0] if sim.minibatch_size is None or len(value) == 1 else value
+
+    def _ensemble(self, ens: Ensemble, built: Any) -> Any:
+        sig = self._simulator.model.sig
+        scaled = self._present(sig[ens].get("encoders"), built.scaled_encoders)
+        bias = self._present(sig[ens.neurons].get("bias"), built.bias)
+        if scaled is built.scaled_encoders and bias is built.bias:
+            return built
+        encoders = built.encoders
+        if scaled is not built.scaled_encoders:
+            gain = 1.0 if built.gain is None else built.gain[:, None]
+            encoders = scaled * (ens.radius / gain)
+        return built._replace(scaled_encoders=scaled, encoders=encoders, bias=bias)
+
+    def _connection(self, conn: Connection, built: Any) -> Any:
+        weights = self._present(self._simulator.model.sig[conn].get("weights"), built.weights)
+        return built if weights is built.weights else built._replace(weights=weights)
+
+    def __iter__(self) -> Iterator:
+        return iter(self._simulator.model.params)
+
+    def __len__(self) -> int:
+        return len(self._simulator.model.params)
+
+    def __repr__(self) -> str:
+        return f"<SimulationData of {len(self)} objects>"

@@ -1,0 +1,228 @@
+"""Runs a lowered network: chunk by chunk, with one compiled function for any number of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from nengo.builder.signal import Signal
+
+from nengo_dl.compiler.program import Input
+from nengo_dl.runtime.chunk import Chunk
+from nengo_dl.runtime.step import LoweredNetwork, stored_values, tensor_name
+
+#: most steps in one call of the compiled function ...
+MAX_CHUNK = 1000
+#: ... and bytes of inputs and outputs that it may take
+CHUNK_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class State:
+    """The carry after ``n_steps`` steps. Replaced as a whole, so that an interruption never leaves half of one."""
+
+    tensors: tuple[Any, ...]
+    n_steps: int
+
+
+class Engine:
+    """The compiled functions of a network and the numbers that they are called with.
+
+    Parameters
+    ----------
+    lowered
+        The network.
+    sources
+        For each input of the program, where its rows come from when no data is given.
+    backend
+        Module of `nengo_dl.runtime.backends`.
+    kept
+        For each probe, whether every step is recorded, or only the last one.
+    unroll, jit, device
+        See `nengo_dl.Simulator` and `nengo_dl.configure_settings`.
+    """
+
+    def __init__(
+        self,
+        lowered: LoweredNetwork,
+        sources: Mapping[Input, Any],
+        backend,
+        kept: Sequence[bool],
+        unroll: int = 1,
+        jit: bool | None = None,
+        device: str | None = None,
+    ):
+        self.lowered, self.sources, self.backend = lowered, sources, backend
+        self.kept, self.unroll, self.jit, self.device = tuple(kept), unroll, jit, device
+        self.settings = lowered.settings
+        self.widths = tuple(recipe.width for recipe in lowered.layout.outputs)
+        #: how often a step was traced, for tests
+        self.n_traces = 0
+        self._functions: dict[tuple[Input, ...], Any] = {}
+        with self.scope():
+            self._arguments = {
+                name: self._tensor(value) for name, value in lowered.arguments.items()
+            }
+        self.reset_parameters()
+
+    def scope(self):
+        """Context in which tensors of the network's precision live on its device."""
+        return _Nested(
+            self.backend.precision(self.settings.dtype), self.backend.placement(self.device)
+        )
+
+    def _tensor(self, value: np.ndarray):
+        dtype = "int32" if value.dtype.kind in "iu" else self.settings.dtype
+        return self.backend.tensor(value, dtype)
+
+    def reset_parameters(self) -> None:
+        """Give the trainable parameters their initial values."""
+        with self.scope():
+            self.parameters = {
+                tensor_name(s): self._tensor(stored_values(s, self.settings.dtype))
+                for s in self.lowered.layout.of_kind("parameter")
+            }
+
+    def initial_state(self) -> State:
+        """The state before the first step."""
+        batch, dtype = self.settings.minibatch_size, self.settings.dtype
+        with self.scope():
+            return State(
+                tuple(
+                    self._tensor(np.repeat(stored_values(s, dtype), batch, axis=0))
+                    for s in self.lowered.states
+                ),
+                0,
+            )
+
+    def capacity(self, rows: Mapping[Input, np.ndarray] | None = None) -> int:
+        """Most steps in a chunk."""
+        item = np.dtype(self.settings.dtype).itemsize * self.settings.minibatch_size
+        widths = sum(w for w, keep in zip(self.widths, self.kept, strict=True) if keep)
+        widths += sum(i.size for i in self.lowered.layout.inputs)
+        return int(np.clip(CHUNK_BYTES // max(item * widths, 1), 1, MAX_CHUNK))
+
+    # -- running -----------------------------------------------------------------------------------
+
+    def run(
+        self, state: State, n_steps: int, data: Mapping[Input, np.ndarray]
+    ) -> Iterator[tuple[State, list[np.ndarray]]]:
+        """Run ``n_steps`` steps, yielding after each chunk the state and the outputs of its steps.
+
+        ``data`` has arrays of shape (minibatch_size or 1, n_steps, size). Outputs have shape (minibatch_size,
+        steps of the chunk, width), or 1 step where only the last is kept.
+        """
+        capacity, done = self.capacity(), 0
+        changing = self._changing(data)
+        while done < n_steps:
+            n = min(capacity, n_steps - done)
+            chunk_data = {item: rows[:, done : done + n] for item, rows in data.items()}
+            state, outputs = self._run_chunk(state, n, changing, chunk_data)
+            yield state, outputs
+            done += n
+
+    def _changing(self, data: Mapping[Input, np.ndarray]) -> tuple[Input, ...]:
+        program_inputs = self.lowered.layout.inputs
+        changing = [
+            item for item in program_inputs if item in data or not self.sources[item].constant
+        ]
+        return (*changing, *(item for item in data if item not in program_inputs))
+
+    def _run_chunk(self, state: State, n: int, changing, data) -> tuple[State, list[np.ndarray]]:
+        first = state.n_steps + 1
+        rows = [
+            data[item] if item in data else self.sources[item].rows(first, n) for item in changing
+        ]
+        fixed = [
+            self.sources[item].rows(first, n)
+            for item in self.lowered.layout.inputs
+            if item not in changing
+        ]
+        with self.scope():
+            tensors, outputs = self._function(changing)(
+                {**self._arguments, **self.parameters},
+                [self._tensor(value) for value in fixed],
+                list(state.tensors),
+                [self._tensor(self._padded(r)) for r in rows],
+                self.backend.tensor(np.asarray(first), "int32"),
+                self.backend.tensor(np.asarray(n), "int32"),
+            )
+            outputs = [self.backend.array(value) for value in outputs]
+        outputs = [
+            np.swapaxes(value[:n], 0, 1) if keep else value[:, None]
+            for value, keep in zip(outputs, self.kept, strict=True)
+        ]
+        return State(tuple(tensors), state.n_steps + n), outputs
+
+    def _padded(self, rows: np.ndarray) -> np.ndarray:
+        """(batch, n, size) -> (capacity, batch, size)"""
+        result = np.zeros((self.capacity(), len(rows), rows.shape[2]), dtype=self.settings.dtype)
+        result[: rows.shape[1]] = np.swapaxes(rows, 0, 1)
+        return result
+
+    def _function(self, changing: tuple[Input, ...]):
+        if changing not in self._functions:
+            prepare, step = self.lowered.functions(changing)
+            chunk = Chunk(
+                prepare=prepare,
+                step=self._counted(step),
+                capacity=self.capacity(),
+                kept=self.kept,
+                output_widths=self.widths,
+                unroll=self.unroll,
+                dtype=self.settings.dtype,
+                minibatch_size=self.settings.minibatch_size,
+            )
+            self._functions[changing] = self.backend.chunk_function(chunk, self.jit)
+        return self._functions[changing]
+
+    def _counted(self, step):
+        def traced(*arguments):
+            self.n_traces += 1
+            return step(*arguments)
+
+        return traced
+
+    # -- looking -----------------------------------------------------------------------------------
+
+    def is_variable(self, signal: Signal) -> bool:
+        """Whether a signal is stored, and not as a constant."""
+        return any(
+            stored.tensor.kind != "constant" and signal.base in stored.signals
+            for stored in self.lowered.layout.stored
+        )
+
+    def value(self, signal: Signal, state: State) -> np.ndarray:
+        """The present value of a signal that is stored, of shape (minibatch_size or 1, \\*signal.shape)."""
+        for stored in self.lowered.layout.stored:
+            for base, span in stored.spans():
+                if base is signal.base:
+                    flat = self._stored_array(stored, state)[:, span]
+                    base_shape = (len(flat), *np.shape(base.initial_value))
+                    return flat.reshape(base_shape) if not base.sparse else flat
+        raise KeyError(f"{signal} is not stored from step to step")
+
+    def _stored_array(self, stored, state: State) -> np.ndarray:
+        if stored.tensor.kind == "state":
+            tensor = state.tensors[self.lowered.states.index(stored)]
+        else:
+            name = tensor_name(stored)
+            tensor = self.parameters.get(name, self._arguments.get(name))
+        return self.backend.array(tensor)
+
+
+class _Nested:
+    """Two context managers as one."""
+
+    def __init__(self, outer, inner):
+        self.managers = (outer, inner)
+
+    def __enter__(self):
+        for manager in self.managers:
+            manager.__enter__()
+
+    def __exit__(self, *error):
+        for manager in reversed(self.managers):
+            manager.__exit__(*error)

@@ -1,0 +1,134 @@
+"""Operators that run in Python: those in the loop and those whose values are computed ahead.
+
+They are made in the order in which nengo.Simulator makes them, so that a process without a seed draws the same one.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+import numpy as np
+from nengo.builder import Model
+from nengo.builder.operator import Operator
+from nengo.builder.processes import SimProcess
+from nengo.builder.signal import Signal
+from nengo.processes import Piecewise, PresentInput
+from nengo.synapses import LinearFilter
+from nengo.utils.numpy import maxint
+
+from nengo_dl.compiler.frontend import nengo_order
+from nengo.builder.node import SimPyFunc
+from nengo_dl.lowering.host import HostOperator
+
+#: processes that draw no random numbers
+DETERMINISTIC = (PresentInput, Piecewise, LinearFilter)
+
+
+def item_seed(seed: int, item: int) -> int:
+    """Seed for an item of the minibatch; the first has the simulator's own."""
+    return (seed + item) % maxint
+
+
+def differs_by_item(op: Operator) -> bool:
+    """Whether an operator computed ahead gives each item of a minibatch numbers of its own."""
+    return (
+        isinstance(op, SimProcess)
+        and op.process.seed is None
+        and not isinstance(op.process, DETERMINISTIC)
+    )
+
+
+class HostRuntime:
+    """Holds one `HostOperator` for each operator and item, and the first error that one raised.
+
+    An error must not unwind through the compiled loop: it is kept, the operator gives zeros from then on, and the
+    caller raises it as soon as the loop returns.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        minibatch_size: int,
+        in_loop: Iterable[Operator],
+        ahead: Iterable[Operator],
+        labels: dict[Operator, str],
+    ):
+        self.model = model
+        self.minibatch_size = minibatch_size
+        self.labels = labels
+        self._in_loop = frozenset(in_loop)
+        self._ahead = frozenset(ahead)
+        self._operators: dict[tuple[Operator, int], HostOperator] = {}
+        self._order = self._making_order()
+        self.failure: tuple[BaseException, int] | None = None
+
+    def _making_order(self) -> list[Operator]:
+        """The operators that draw from the simulator's random numbers, or that run here, in Nengo's order."""
+        needed = self._in_loop | self._ahead
+        drawing = [op for op in self.model.operators if op in needed or _draws(op)]
+        if len(needed) > 1 or (needed and len(drawing) > 1):
+            relevant = frozenset(drawing)
+            return [op for op in nengo_order(self.model) if op in relevant]
+        return drawing if needed else []
+
+    def reset(self, seed: int) -> None:
+        """Make every operator anew."""
+        self.failure = None
+        self._operators.clear()
+        for item in range(self.minibatch_size):
+            self._make(item, np.random.RandomState(item_seed(seed, item)), self._wanted(item))
+
+    def _wanted(self, item: int) -> frozenset[Operator]:
+        ahead = (op for op in self._ahead if item == 0 or differs_by_item(op))
+        return self._in_loop | frozenset(ahead)
+
+    def _make(self, item: int, rng: np.random.RandomState, wanted: Iterable[Operator]) -> None:
+        for op in self._order:
+            if op in wanted:
+                self._operators[op, item] = HostOperator(op, self.model.dt, rng)
+            elif _draws(op):
+                rng.randint(maxint)
+
+    def remake(self, op: Operator, seed: int) -> None:
+        """Put one operator, for all items, back to its first step."""
+        for item in range(self.minibatch_size):
+            if (op, item) in self._operators:
+                self._make(item, np.random.RandomState(item_seed(seed, item)), {op})
+
+    def run(
+        self,
+        op: Operator,
+        item: int,
+        step: int,
+        given: dict[Signal, np.ndarray],
+        wanted: tuple[Signal, ...],
+    ) -> list[np.ndarray]:
+        """One step of ``op`` for one item; zeros after an error."""
+        if self.failure is None:
+            operator = self._operators[op, item]
+            for sig, value in ((self.model.time, step * self.model.dt), (self.model.step, step)):
+                if sig in operator.signals:
+                    given = {**given, sig: value}
+            old = np.seterr(invalid="raise", divide="ignore")
+            try:
+                return operator.run(given, wanted)
+            except BaseException as error:  # raised again by `check`, outside of the loop
+                self.failure = (self._explain(error, op), step)
+            finally:
+                np.seterr(**old)
+        return [np.zeros(sig.shape) for sig in wanted]
+
+    def _explain(self, error: BaseException, op: Operator) -> BaseException:
+        if isinstance(op, SimPyFunc) and sys.version_info >= (3, 11):
+            error.add_note(f"raised by the function of {self.labels.get(op, op)}")
+        return error
+
+    def check(self) -> None:
+        """Raise the error that an operator raised inside the loop."""
+        if self.failure is not None:
+            raise self.failure[0]
+
+
+def _draws(op: Operator) -> bool:
+    return isinstance(op, SimProcess) and op.process.seed is None

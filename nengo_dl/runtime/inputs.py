@@ -1,0 +1,97 @@
+"""Rows of the inputs, a chunk of steps at a time: from user data, or from Nengo's own functions and processes."""
+
+from __future__ import annotations
+
+import numpy as np
+from nengo.builder.node import SimPyFunc
+from nengo.processes import PresentInput, WhiteSignal
+
+from nengo_dl.compiler.program import Input
+from nengo_dl.runtime.host import HostRuntime, differs_by_item
+
+
+class ConstantSource:
+    """A Node with an array as output."""
+
+    constant = True
+
+    def __init__(self, item: Input):
+        self.value = np.ravel(item.signal.initial_value)[None]
+
+    def rows(self, first_step: int, n_steps: int) -> np.ndarray:
+        """Array of shape (1, size); the same at each step."""
+        return self.value
+
+
+class SteppedSource:
+    """Values that Nengo's step function gives, step by step."""
+
+    constant = False
+
+    def __init__(self, item: Input, host: HostRuntime, seed: int):
+        self.op, self.host, self.seed = item.operator, host, seed
+        self.size = item.size
+        self.target = (*self.op.sets, *self.op.incs, *self.op.updates)[:1]
+        self.items = host.minibatch_size if differs_by_item(self.op) else 1
+        self.position = 0
+
+    def rows(self, first_step: int, n_steps: int) -> np.ndarray:
+        """Array of shape (items or 1, n_steps, size) for steps first_step, first_step + 1, ..."""
+        if first_step != self.position + 1 and not isinstance(self.op, SimPyFunc):
+            self._go_to(first_step)
+        result = self._run(first_step, n_steps)
+        self.position = first_step + n_steps - 1
+        self.host.check()
+        return result
+
+    def _run(self, first_step: int, n_steps: int) -> np.ndarray:
+        result = np.zeros((self.items, n_steps, self.size))
+        for item in range(self.items):
+            for i in range(n_steps):
+                values = self.host.run(self.op, item, first_step + i, {}, self.target)
+                if values:
+                    result[item, i] = np.ravel(values[0])
+        return result
+
+    def _go_to(self, first_step: int) -> None:
+        self.host.remake(self.op, self.seed)
+        self._run(1, first_step - 1)
+
+
+class WhiteSignalSource(SteppedSource):
+    """A WhiteSignal repeats itself: one period is computed and then looked up."""
+
+    def __init__(self, item: Input, host: HostRuntime, seed: int):
+        super().__init__(item, host, seed)
+        period, dt = self.op.process.period, host.model.dt
+        self.length = 2 * int(np.ceil(period / dt / 2.0))
+        self.table: np.ndarray | None = None
+
+    def rows(self, first_step: int, n_steps: int) -> np.ndarray:
+        if self.table is None:
+            self.table = self._run(1, self.length)
+            self.host.check()
+        steps = np.arange(first_step - 1, first_step - 1 + n_steps)
+        return self.table[:, steps % self.length]
+
+
+class PresentInputSource(SteppedSource):
+    """`nengo.processes.PresentInput` with its own arithmetic, for all steps at once."""
+
+    def rows(self, first_step: int, n_steps: int) -> np.ndarray:
+        process, dt = self.op.process, self.host.model.dt
+        t = np.arange(first_step, first_step + n_steps) * dt
+        i = ((t - dt) / float(process.presentation_time) + 1e-7).astype(int)
+        inputs = np.reshape(process.inputs, (len(process.inputs), -1))
+        return inputs[i % len(inputs)][None]
+
+
+def make_source(item: Input, host: HostRuntime, seed: int):
+    """The source of an input's own values."""
+    if item.operator is None:
+        return ConstantSource(item)
+    process = getattr(item.operator, "process", None)
+    special = {WhiteSignal: WhiteSignalSource, PresentInput: PresentInputSource}
+    return special.get(type(process), SteppedSource)(item, host, seed)
+
+

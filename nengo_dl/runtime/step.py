@@ -1,0 +1,254 @@
+"""The pure step function of a compiled network.
+
+`LoweredNetwork` turns a `Layout` into functions of tensors. Numbers that a step needs (constants, parameters, indices) are
+arguments of the compiled function, gathered in one dictionary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras.ops as ops
+import numpy as np
+
+from nengo_dl.compiler.compile import Compiled
+from nengo_dl.compiler.kernel import Prepared, Settings
+from nengo_dl.compiler.layout import Assemble, Run, Stored
+from nengo_dl.compiler.operand import (
+    Concat,
+    Gather,
+    Recipe,
+    RowSum,
+    SegmentSum,
+    Slice,
+    Sum,
+    Tensor,
+    Zeros,
+)
+from nengo_dl.compiler.program import Input
+from nengo_dl.compiler.signals import initial_values
+from nengo_dl.lowering.context import Host, StepContext
+
+#: index arrays up to this size stay in the code of the step
+SMALL = 64
+
+Tensors = dict[int, Any]
+
+
+class LoweredNetwork:
+    """One step of a network, as functions of tensors.
+
+    Attributes
+    ----------
+    arguments : dict of str to array
+        Constants, indices and the constants of the kernels, but not the stored parameters.
+    stored : tuple of `Stored`
+        Tensors with initial values; those of kind "state" are in the carry.
+    """
+
+    def __init__(self, compiled: Compiled, settings: Settings, host: Host, host_call: Callable):
+        self.layout = compiled.layout
+        self.settings = settings
+        self.host, self.host_call = host, host_call
+        self.arguments: dict[str, np.ndarray] = {}
+        self.kernels: dict[int, Prepared] = {}
+        self._indices: dict[int, str] = {}
+        self.states = self.layout.of_kind("state")
+        for number, step in enumerate(self.layout.instructions):
+            if isinstance(step, Run):
+                self._prepare_kernel(number, step)
+        self._register_indices()
+        for stored in self.layout.stored:
+            if stored.tensor.kind == "constant":
+                self.arguments[tensor_name(stored)] = stored_values(stored, settings.dtype)
+
+    def _prepare_kernel(self, number: int, run: Run) -> None:
+        prepared = run.kernel.prepare(run.group.operators, self.settings)
+        self.kernels[number] = prepared
+        for name, value in prepared.constants.items():
+            value = np.asarray(value)
+            if value.dtype.kind == "f":
+                value = value.astype(self.settings.dtype)
+            self.arguments[f"kernel{number}.{name}"] = value
+
+    def _register_indices(self) -> None:
+        recipes = [*self.layout.next_state, *self.layout.outputs]
+        for step in self.layout.instructions:
+            recipes.extend([step.recipe] if isinstance(step, Assemble) else step.operands)
+        while recipes:
+            recipe = recipes.pop()
+            if isinstance(recipe, Sum):
+                recipes.extend(recipe.terms)
+            elif isinstance(recipe, (RowSum, SegmentSum)):
+                recipes.append(recipe.source)
+            if isinstance(recipe, (Gather, SegmentSum)):
+                name = f"indices{len(self._indices)}"
+                self._indices[id(recipe)] = name
+                values = recipe.indices if isinstance(recipe, Gather) else recipe.segments
+                self.arguments[name] = np.asarray(values, dtype=np.int32)
+
+    # -- reading operands --------------------------------------------------------------------------
+
+    def _read(self, recipe: Recipe, values: Tensors, arguments: dict) -> Any:
+        dtype = self.settings.dtype
+        if isinstance(recipe, Slice):
+            value = values[recipe.tensor]
+            return value if recipe.whole else value[:, recipe.start : recipe.stop]
+        if isinstance(recipe, Zeros):
+            return ops.zeros((1, recipe.width), dtype=dtype)
+        if isinstance(recipe, Concat):
+            return concatenate([self._read(p, values, arguments) for p in recipe.parts])
+        if isinstance(recipe, Gather):
+            source = concatenate([self._read(s, values, arguments) for s in recipe.sources])
+            return ops.take(source, arguments[self._indices[id(recipe)]], axis=-1)
+        if isinstance(recipe, Sum):
+            terms = [self._read(t, values, arguments) for t in recipe.terms]
+            return sum(terms[1:], terms[0])
+        if isinstance(recipe, RowSum):
+            source = self._read(recipe.source, values, arguments)
+            return ops.sum(ops.reshape(source, (-1, recipe.rows, recipe.width)), axis=1)
+        if isinstance(recipe, SegmentSum):
+            source = ops.transpose(self._read(recipe.source, values, arguments))
+            segments = arguments[self._indices[id(recipe)]]
+            sums = ops.segment_sum(source, segments, num_segments=recipe.width, sorted=True)
+            return ops.transpose(sums)
+        raise TypeError(f"unknown recipe {recipe!r}")
+
+    # -- executing ---------------------------------------------------------------------------------
+
+    def _execute(self, numbers, values: Tensors, arguments: dict, context: StepContext) -> None:
+        for number in numbers:
+            step = self.layout.instructions[number]
+            if isinstance(step, Assemble):
+                values[step.tensor.index] = self._read(step.recipe, values, arguments)
+                continue
+            operands = [self._read(r, values, arguments) for r in step.operands]
+            constants = {
+                name: arguments[f"kernel{number}.{name}"] for name in self.kernels[number].constants
+            }
+            results = self.kernels[number].step(context, constants, *operands)
+            for tensor, result in zip(step.results, results, strict=True):
+                values[tensor.index] = result
+
+    def _context(self, step_index, training: bool) -> StepContext:
+        return StepContext(
+            dt=self.settings.dt,
+            dtype=self.settings.dtype,
+            training=training,
+            lif_smoothing=self.settings.lif_smoothing,
+            step_index=step_index,
+            host_call=self.host_call,
+            host=self.host,
+        )
+
+    def functions(
+        self, changing: Sequence[Input], training: bool = False
+    ) -> tuple[Callable, Callable]:
+        """The functions ``prepare`` and ``step`` of a `Chunk`.
+
+        Parameters
+        ----------
+        changing
+            The inputs whose values change from step to step, in the order of ``rows``; those of all others are
+            ``fixed``, given to ``prepare`` in the order of the program. Among them may be Nodes whose function
+            would else run in the loop: their rows take its place.
+        training
+            Whether neurons act as their differentiable counterparts.
+        """
+        fixed_inputs = [item for item in self.layout.inputs if item not in changing]
+        fixed_numbers, loop_numbers = self._split_instructions(fixed_inputs)
+        replaced = {item.operator for item in changing if item not in self.layout.inputs}
+        loop_numbers = [n for n in loop_numbers if not self._computes(n, replaced)]
+
+        def prepare(arguments, fixed):
+            values = {
+                s.tensor.index: arguments[tensor_name(s)]
+                for s in self.layout.stored
+                if s.tensor.kind != "state"
+            }
+            for tensor, value in self.layout.literals.items():
+                values[tensor.index] = ops.full((1, 1), value, dtype=self.settings.dtype)
+            for item, value in zip(fixed_inputs, fixed, strict=True):
+                values[self.layout.inputs[item].index] = value
+            self._execute(fixed_numbers, values, arguments, self._context(None, training))
+            return values, arguments
+
+        def step(invariant, state, rows, step_index):
+            values, arguments = dict(invariant[0]), invariant[1]
+            for stored, value in zip(self.states, state, strict=True):
+                values[stored.tensor.index] = value
+            for item, row in zip(changing, rows, strict=True):
+                values[self._row_tensor(item).index] = row
+            values[self.layout.time.index] = self._time(step_index)
+            self._execute(loop_numbers, values, arguments, self._context(step_index, training))
+            next_state = [
+                self._full(self._read(r, values, arguments)) for r in self.layout.next_state
+            ]
+            outputs = [self._full(self._read(r, values, arguments)) for r in self.layout.outputs]
+            return next_state, outputs
+
+        return prepare, step
+
+    def _computes(self, number: int, operators: set) -> bool:
+        step = self.layout.instructions[number]
+        return isinstance(step, Run) and not operators.isdisjoint(step.group.operators)
+
+    def _row_tensor(self, item: Input) -> Tensor:
+        """The tensor whose value is a row of an input."""
+        if item in self.layout.inputs:
+            return self.layout.inputs[item]
+        return next(
+            step.results[0]
+            for number, step in enumerate(self.layout.instructions)
+            if self._computes(number, {item.operator})
+        )
+
+    def _split_instructions(self, fixed_inputs) -> tuple[list[int], list[int]]:
+        """Numbers of the instructions that are the same in each step, and of the others."""
+        fixed = {s.tensor.index for s in self.layout.stored if s.tensor.kind != "state"}
+        fixed |= {t.index for t in self.layout.literals}
+        fixed |= {self.layout.inputs[item].index for item in fixed_inputs}
+        before, inside = [], []
+        for number, step in enumerate(self.layout.instructions):
+            recipes = [step.recipe] if isinstance(step, Assemble) else step.operands
+            runs_here = isinstance(step, Run) and (step.kernel.on_host or not recipes)
+            if not runs_here and all(r.tensors() <= fixed for r in recipes):
+                before.append(number)
+                made = [step.tensor] if isinstance(step, Assemble) else step.results
+                fixed |= {t.index for t in made}
+            else:
+                inside.append(number)
+        return before, inside
+
+    def _time(self, step_index):
+        step = ops.cast(ops.reshape(step_index, (1, 1)), self.settings.dtype)
+        return ops.concatenate([step, step * self.settings.dt], axis=-1)
+
+    def _full(self, value):
+        """``value`` for each item of the minibatch."""
+        batch = self.settings.minibatch_size
+        if value.shape[0] == batch:
+            return value
+        return ops.broadcast_to(value, (batch, value.shape[1]))
+
+
+def concatenate(parts: Sequence[Any]) -> Any:
+    """Tensors of shape (batch or 1, width) side by side."""
+    if len(parts) == 1:
+        return parts[0]
+    batch = max(p.shape[0] for p in parts)
+    parts = [
+        p if p.shape[0] == batch else ops.broadcast_to(p, (batch, p.shape[1])) for p in parts
+    ]
+    return ops.concatenate(parts, axis=-1)
+
+
+def tensor_name(stored: Stored) -> str:
+    """The name under which a stored tensor is an argument."""
+    return f"stored{stored.tensor.index}"
+
+
+def stored_values(stored: Stored, dtype: str) -> np.ndarray:
+    """Initial values of a stored tensor, of shape (1, width)."""
+    return np.concatenate([initial_values(sig) for sig in stored.signals]).astype(dtype)[None]

@@ -1,0 +1,419 @@
+"""The public face: a drop-in replacement for nengo.Simulator."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from nengo import Network, Node, Probe
+from nengo.builder import Model
+from nengo.builder.signal import Signal
+from nengo.exceptions import ReadonlyError, SimulationError, SimulatorClosed, ValidationError
+from nengo.utils.numpy import maxint
+from nengo.utils.progress import Progress, ProgressTracker
+
+from nengo_dl.compiler.compile import Compiled
+from nengo_dl.compiler.program import Input
+from nengo_dl.runtime import build, feeds
+from nengo_dl.runtime.data import SimulationData
+from nengo_dl.runtime.engine import State
+from nengo_dl.runtime.names import unique_names
+from nengo_dl.runtime.recording import ProbeRecord
+
+logger = logging.getLogger(__name__)
+
+
+class Simulator:
+    """Simulates (and trains) a Nengo network, compiled for the backend of Keras.
+
+    Parameters
+    ----------
+    network : nengo.Network or None
+        The network to build. None where ``model`` holds one that is built already.
+    dt : float
+        Length of a time step in seconds.
+    seed : int, optional
+        Seed of the processes that have none. By default the network's seed + 1, or a random one where the network has none.
+    model : nengo.builder.Model, optional
+        A model to build the network into.
+    device : str, optional
+        Where to run, e.g. ``"/cpu:0"`` or ``"/gpu:0"``. By default the backend chooses.
+    unroll_simulation : int
+        Steps that the body of the compiled loop holds. More may run faster and always compiles longer; any number of steps can
+        be run whatever its value.
+    minibatch_size : int, optional
+        Number of items that are simulated side by side. Probe data has a leading axis of this length, also for 1; None
+        simulates one item and adds no axis.
+    progress_bar : bool or nengo.utils.progress.ProgressBar or class
+        As in nengo.Simulator.
+
+    Raises
+    ------
+    nengo.exceptions.ValidationError
+        For an argument that makes no sense.
+    """
+
+    def __init__(
+        self,
+        network: Network | None,
+        dt: float = 0.001,
+        seed: int | None = None,
+        model: Model | None = None,
+        device: str | None = None,
+        unroll_simulation: int = 1,
+        minibatch_size: int | None = None,
+        progress_bar: Any = True,
+    ):
+        self.closed = True  # until everything is there
+        _check_arguments(network, dt, model, unroll_simulation, minibatch_size)
+        self.minibatch_size = minibatch_size
+        self.batch_size = 1 if minibatch_size is None else minibatch_size
+        self.unroll_simulation = unroll_simulation
+        self.device = device
+        self.progress_bar = progress_bar
+        with ProgressTracker(progress_bar, Progress("Building", "Build")) as progress:
+            built = build.build(network, dt, model, self, progress)
+        self.model, self.program = built.model, built.compiled
+        self.settings, self._engine, self._host = built.settings, built.engine, built.host
+        self._seed = _choose_seed(network, seed)
+        self._inputs = {
+            item.node: item
+            for item in (*self.program.program.inputs, *self.program.program.loop_inputs)
+            if item.node is not None
+        }
+        self._names = {**unique_names(self._inputs), **unique_names(self.model.probes)}
+        self.records = {
+            probe: ProbeRecord(probe, self.dt, keep)
+            for probe, keep in zip(self.model.probes, built.kept, strict=True)
+        }
+        self.data = SimulationData(self)
+        self.closed = False
+        self.reset()
+
+    # -- attributes --------------------------------------------------------------------------------
+
+    program: Compiled
+    """The compiled network; print it to see its groups."""
+
+    @property
+    def dt(self) -> float:
+        """Length of a time step in seconds."""
+        return self.model.dt
+
+    @dt.setter
+    def dt(self, _):
+        raise ReadonlyError(attr="dt", obj=self)
+
+    @property
+    def seed(self) -> int:
+        """Seed of the processes that have none of their own."""
+        return self._seed
+
+    @property
+    def n_steps(self) -> int:
+        """Steps that were run since the last reset."""
+        return self._state.n_steps
+
+    @property
+    def time(self) -> float:
+        """Simulated time in seconds."""
+        return self.n_steps * self.dt
+
+    def trange(self, sample_every: float | None = None, dt: float | None = None) -> np.ndarray:
+        """Times in seconds of the steps that were run, or of those that a probe with ``sample_every`` recorded."""
+        if dt is not None:
+            if sample_every is not None:
+                raise ValidationError(
+                    "Cannot specify both `dt` and `sample_every`. Use `sample_every` only.",
+                    attr="dt",
+                    obj=self,
+                )
+            warnings.warn(
+                "`dt` is deprecated. Use `sample_every` instead.", DeprecationWarning, stacklevel=2
+            )
+            sample_every = dt
+        period = 1 if sample_every is None else sample_every / self.dt
+        steps = np.arange(1, self.n_steps + 1)
+        return self.dt * steps[steps % period < 1]
+
+    def get_name(self, obj: Node | Probe) -> str:
+        """The unique name by which Keras knows a Node or Probe."""
+        if obj not in self._names:
+            raise ValidationError(
+                f"{obj} is neither a Node without input nor a Probe of this network", attr="obj"
+            )
+        return self._names[obj]
+
+    # -- running -----------------------------------------------------------------------------------
+
+    def run(self, time_in_seconds: float, **kwargs: Any) -> None:
+        """Simulate for a time, rounded to whole steps; ``kwargs`` as in `run_steps`."""
+        if time_in_seconds < 0:
+            raise ValidationError(
+                f"Must be positive (got {time_in_seconds:g})", attr="time_in_seconds"
+            )
+        steps = int(np.round(float(time_in_seconds) / self.dt))
+        if steps == 0:
+            warnings.warn(
+                f"{time_in_seconds} results in running for 0 timesteps. Simulator "
+                f"still at time {self.time}.",
+                stacklevel=2,
+            )
+            return
+        logger.info("Running %s for %f seconds, or %d steps", self.model.label, time_in_seconds, steps)
+        self.run_steps(steps, **kwargs)
+
+    def step(self, **kwargs: Any) -> None:
+        """Simulate one step; ``kwargs`` as in `run_steps`."""
+        self.run_steps(1, **{"progress_bar": False, **kwargs})
+
+    def run_steps(
+        self, n_steps: int, data: Any = None, progress_bar: Any = None, stateful: bool = True
+    ) -> None:
+        """Simulate ``n_steps`` steps and append what the probes see to ``sim.data``.
+
+        Parameters
+        ----------
+        n_steps
+            Number of steps.
+        data
+            Values for Nodes in place of their own: a dict {Node or name: array}, a list of arrays in the order of the Nodes, or
+            one array, each of shape (minibatch_size, n_steps, node.size_out).
+        progress_bar
+            As in the constructor, which gives the default.
+        stateful
+            Whether the next call goes on from where this one ends. If not, it starts where this one did.
+
+        Raises
+        ------
+        nengo.exceptions.SimulatorClosed
+            If the simulator was closed.
+        nengo.exceptions.ValidationError
+            If ``data`` does not fit the network or ``n_steps``.
+        """
+        self._check_open("run")
+        rows = self._feed(data)
+        feeds.check_steps(rows, n_steps)
+        self._check_one_batch(rows)
+        bar = self.progress_bar if progress_bar is None else progress_bar
+        before = self._state
+        with ProgressTracker(bar, Progress("Simulating", "Simulation", n_steps)) as progress:
+            for state, outputs in self._run(self._state, n_steps, rows):
+                n = state.n_steps - self.n_steps
+                for record, values in zip(self.records.values(), outputs, strict=True):
+                    record.append(values, self.n_steps + 1, n)
+                self._state = state
+                self._raise_failure()
+                progress.total_progress.step(n=n)
+        if not (stateful and self.settings.stateful):
+            self._state = before
+
+    def _run(self, state: State, n_steps: int, rows: dict) -> Iterator:
+        """Chunks of a run, cut off before a step in which Python code failed."""
+        for after, outputs in self._engine.run(state, n_steps, rows):
+            if self._host.failure is not None:
+                failed = self._host.failure[1]
+                after = State(after.tensors, failed - 1)
+                n = failed - 1 - state.n_steps
+                outputs = [values[:, :n] for values in outputs]
+            yield after, outputs
+            state = after
+
+    def _raise_failure(self) -> None:
+        self._host.check()
+
+    def predict(
+        self, x: Any = None, n_steps: int | None = None, stateful: bool = False, **_: Any
+    ) -> dict[Probe, np.ndarray]:
+        """Simulate a batch of data and return what the probes see, leaving ``sim.data`` as it is.
+
+        Parameters
+        ----------
+        x
+            Data as in `run_steps`; its batch may be any multiple of ``minibatch_size`` and is run in minibatches.
+        n_steps
+            Number of steps, needed where there is no data.
+        stateful
+            Whether each minibatch, and the next call, goes on from where the one before ended. If not, all start from the
+            present state.
+
+        Returns
+        -------
+        dict of Probe to array of shape (batch, n_steps, probe.size_in)
+        """
+        self._check_open("predict")
+        rows = self._feed(x, "x")
+        n_steps = feeds.check_steps(rows, n_steps, "x")
+        batch = feeds.check_batch(list(rows.values()), self.batch_size, "x") or self.batch_size
+        parts: dict[Probe, list[np.ndarray]] = {probe: [] for probe in self.model.probes}
+        before = self._state
+        for start in range(0, batch, self.batch_size):
+            stop = start + self.batch_size
+            minibatch = {item: values[start:stop] for item, values in rows.items()}
+            state, result = self._predict_minibatch(self._state, n_steps, minibatch)
+            for probe, values in result.items():
+                parts[probe].append(values)
+            if stateful and self.settings.stateful:
+                self._state = state
+            else:
+                self._state = before
+        return {probe: np.concatenate(values) for probe, values in parts.items()}
+
+    def predict_on_batch(self, x: Any = None, n_steps: int | None = None, **kwargs: Any) -> dict:
+        """`predict` for data of exactly one minibatch."""
+        self._check_one_batch(self._feed(x, "x"), "x")
+        return self.predict(x, n_steps, **kwargs)
+
+    def _predict_minibatch(self, state: State, n_steps: int, rows: dict) -> tuple[State, dict]:
+        parts = {probe: ProbeRecord(probe, self.dt, r.keep_history) for probe, r in self.records.items()}
+        for after, outputs in self._run(state, n_steps, rows):
+            for record, values in zip(parts.values(), outputs, strict=True):
+                record.append(values, state.n_steps + 1, after.n_steps - state.n_steps)
+            state = after
+            self._raise_failure()
+        return state, {probe: record.values() for probe, record in parts.items()}
+
+    # -- state -------------------------------------------------------------------------------------
+
+    def reset(
+        self,
+        seed: int | None = None,
+        include_trainable: bool = True,
+        include_probes: bool = True,
+        include_processes: bool = True,
+    ) -> None:
+        """Go back to the initial state.
+
+        Parameters
+        ----------
+        seed
+            A new seed for the processes that have none.
+        include_trainable
+            Whether trained parameters go back to their initial values.
+        include_probes
+            Whether recorded data is dropped.
+        include_processes
+            Whether random processes start again from their seed.
+        """
+        self._check_open("reset")
+        if seed is not None:
+            self._seed = seed
+        self._state: State = self._engine.initial_state()
+        if include_trainable:
+            self._engine.reset_parameters()
+        if include_processes or seed is not None:
+            self._host.reset(self._seed)
+            self._engine.sources = build.make_sources(self.program, self._host, self._seed)
+        self._host.failure = None
+        if include_probes:
+            self.clear_probes()
+
+    def soft_reset(self, include_trainable: bool = False, include_probes: bool = False) -> None:
+        """Deprecated: use `reset`."""
+        warnings.warn(
+            "Simulator.soft_reset is deprecated, use Simulator.reset", DeprecationWarning, stacklevel=2
+        )
+        self.reset(
+            include_trainable=include_trainable,
+            include_probes=include_probes,
+            include_processes=False,
+        )
+
+    def clear_probes(self) -> None:
+        """Drop all recorded data."""
+        for record in self.records.values():
+            record.clear()
+
+    def close(self) -> None:
+        """Free what the simulation needs. Recorded data stays; running again raises SimulatorClosed."""
+        self.closed = True
+
+    def __enter__(self) -> Simulator:
+        if self.closed:
+            raise SimulatorClosed("Cannot re-open after simulator is closed")
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def __del__(self):
+        if not getattr(self, "closed", True):
+            warnings.warn(
+                f"Simulator with model={self.model} was deallocated while open. Please close "
+                "simulators manually to ensure resources are properly freed.",
+                ResourceWarning,
+                stacklevel=2,
+            )
+
+    # -- what sim.data asks for --------------------------------------------------------------------
+
+    def is_variable(self, signal: Signal) -> bool:
+        """Whether training or the simulation can change the value of a signal."""
+        return self._engine.is_variable(signal)
+
+    def present_value(self, signal: Signal) -> np.ndarray:
+        """The value now of a signal that is stored, of shape (minibatch_size or 1, *signal.shape)."""
+        return self._engine.value(signal, self._state)
+
+    # -- checks ------------------------------------------------------------------------------------
+
+    def _feed(self, data: Any, argument: str = "data") -> dict[Input, np.ndarray]:
+        names = {node: self._names[node] for node in self._inputs}
+        return feeds.by_input(data, self._inputs, names, argument)
+
+    def _check_one_batch(self, rows: dict, argument: str = "data") -> None:
+        for item, values in rows.items():
+            if len(values) != self.batch_size:
+                raise ValidationError(
+                    f"the array for Node {item.name!r} has batch size {len(values)}; expected "
+                    f"{self.batch_size}, the simulator's minibatch_size "
+                    "(predict takes larger batches)",
+                    attr=argument,
+                )
+
+    def _check_open(self, what: str) -> None:
+        if self.closed:
+            raise SimulatorClosed(f"Simulator cannot {what} because it is closed.")
+        if what != "reset" and self._host.failure is not None:
+            raise SimulationError(
+                "an error was raised inside the simulation, whose state is undefined since; "
+                "call sim.reset() before going on"
+            )
+
+
+def _check_arguments(network, dt, model, unroll_simulation, minibatch_size) -> None:
+    if network is None and model is None:
+        raise ValidationError(
+            "there is nothing to simulate: neither a network nor a built model was given",
+            attr="network",
+        )
+    if network is not None and not isinstance(network, Network):
+        raise ValidationError(
+            f"expected a nengo.Network, got {network!r} of type {type(network).__name__}",
+            attr="network",
+        )
+    if model is not None and dt not in (0.001, model.dt):
+        raise ValidationError(
+            f"dt is {dt:g} but the given model was made with dt={model.dt:g}; "
+            f"pass dt={model.dt:g} or make the model anew",
+            attr="dt",
+        )
+    if not dt > 0:
+        raise ValidationError(f"the time step has to be positive, got {dt!r} seconds", attr="dt")
+    for name, value in (
+        ("minibatch_size", minibatch_size),
+        ("unroll_simulation", unroll_simulation),
+    ):
+        if value is not None and (int(value) != value or value < 1):
+            raise ValidationError(f"expected an integer of at least 1, got {value!r}", attr=name)
+
+
+def _choose_seed(network: Network | None, seed: int | None) -> int:
+    if seed is not None:
+        return seed
+    if network is not None and network.seed is not None:
+        return network.seed + 1
+    return np.random.randint(maxint)

@@ -20,7 +20,6 @@ from nengo_dl.compiler.program import Input
 from nengo_dl.runtime import build, feeds
 from nengo_dl.runtime.data import SimulationData
 from nengo_dl.runtime.engine import State
-from nengo_dl.runtime.names import unique_names
 from nengo_dl.runtime.recording import ProbeRecord
 
 logger = logging.getLogger(__name__)
@@ -75,19 +74,15 @@ class Simulator:
         self.device = device
         self.progress_bar = progress_bar
         with ProgressTracker(progress_bar, Progress("Building", "Build")) as progress:
-            built = build.build(network, dt, model, self, progress)
-        self.model, self.program = built.model, built.compiled
-        self.settings, self._engine, self._host = built.settings, built.engine, built.host
+            target = build.Target(self.batch_size, device, unroll_simulation)
+            built = build.build(network, dt, model, target, progress)
+        self.model, self.program, self.keras_model = built.model, built.compiled, built.keras_model
+        self._built, self._engine, self._host = built, built.engine, built.host
+        self._inputs, self._names = built.inputs, built.names
         self._seed = _choose_seed(network, seed)
-        self._inputs = {
-            item.node: item
-            for item in (*self.program.program.inputs, *self.program.program.loop_inputs)
-            if item.node is not None
-        }
-        self._names = {**unique_names(self._inputs), **unique_names(self.model.probes)}
         self.records = {
             probe: ProbeRecord(probe, self.dt, keep)
-            for probe, keep in zip(self.model.probes, built.kept, strict=True)
+            for probe, keep in zip(self.model.probes, self.keras_model.kept, strict=True)
         }
         self.data = SimulationData(self)
         self.closed = False
@@ -208,7 +203,7 @@ class Simulator:
                 self._state = state
                 self._raise_failure()
                 progress.total_progress.step(n=n)
-        if not (stateful and self.settings.stateful):
+        if not (stateful and self._built.choices.stateful):
             self._state = before
 
     def _run(self, state: State, n_steps: int, rows: dict) -> Iterator:
@@ -256,7 +251,7 @@ class Simulator:
             state, result = self._predict_minibatch(self._state, n_steps, minibatch)
             for probe, values in result.items():
                 parts[probe].append(values)
-            if stateful and self.settings.stateful:
+            if stateful and self._built.choices.stateful:
                 self._state = state
             else:
                 self._state = before
@@ -303,7 +298,8 @@ class Simulator:
             self._seed = seed
         self._state: State = self._engine.initial_state()
         if include_trainable:
-            self._engine.reset_parameters()
+            with self._engine.scope():
+                self.keras_model.reset_parameters()
         if include_processes or seed is not None:
             self._host.reset(self._seed)
             self._engine.sources = build.make_sources(self.program, self._host, self._seed)

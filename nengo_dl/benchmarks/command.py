@@ -16,8 +16,9 @@ from nengo_dl.benchmarks import simulation
 def benchmark(names: tuple[str, ...], repeats: int, path: Path | None) -> None:
     """Compare the speed of simulation with nengo.Simulator's.
 
-    The two take turns, after an untimed run of each. A ratio is the median of all repetitions, followed by the
-    smallest and the largest; with a minibatch it counts the simulated steps of all its items.
+    The two take turns, after an untimed run of each. A ratio is the median of all repetitions,
+    followed by the smallest and the largest; with a minibatch it counts the simulated steps of all
+    its items.
     """
     unknown = set(names) - set(simulation.BENCHMARKS)
     if unknown:

@@ -60,12 +60,12 @@ def compare(
     if warm_up:
         ours()
         theirs()
-    times = [(seconds(ours), seconds(theirs)) for _ in range(repeats)]
+    times = [(seconds_of(ours), seconds_of(theirs)) for _ in range(repeats)]
     ours_times, theirs_times = zip(*times, strict=True)
     return Comparison(ours_times, theirs_times, work)
 
 
-def seconds(function: Callable[[], object]) -> float:
+def seconds_of(function: Callable[[], object]) -> float:
     """Wall-clock time of one call."""
     start = time.perf_counter()
     function()

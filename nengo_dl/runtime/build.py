@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from nengo import Network
+from nengo import Network, Node, Probe
 from nengo.builder import Model
 
 import nengo_dl.lowering  # noqa: F401  (enters the kernels)
@@ -12,11 +13,23 @@ from nengo_dl import config
 from nengo_dl.compiler.compile import Compiled, Options, compile_model
 from nengo_dl.compiler.frontend import build_model
 from nengo_dl.compiler.kernel import Settings, is_host_call
+from nengo_dl.compiler.program import Input
 from nengo_dl.runtime import backends
-from nengo_dl.runtime.engine import Engine
+from nengo_dl.runtime.engine import Engine, scope
 from nengo_dl.runtime.host import HostRuntime
 from nengo_dl.runtime.inputs import make_source
+from nengo_dl.runtime.keras_model import NengoModel
+from nengo_dl.runtime.names import unique_names
+from nengo_dl.runtime.parameters import Parameter, describe, find_parameters, find_trainable
 from nengo_dl.runtime.step import LoweredNetwork
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What ``configure_settings`` says about running and training."""
+
+    stateful: bool
+    jit_compile: bool | None
 
 
 @dataclass(frozen=True)
@@ -25,62 +38,97 @@ class Built:
 
     model: Model
     compiled: Compiled
+    keras_model: NengoModel
     engine: Engine
     host: HostRuntime
-    settings: RunSettings
-    kept: tuple[bool, ...]
+    parameters: tuple[Parameter, ...]
+    choices: Choices
+    names: dict[Node | Probe, str]
+    inputs: dict[Node, Input]
 
 
 @dataclass(frozen=True)
-class RunSettings:
-    """What ``configure_settings`` says about running."""
+class Target:
+    """What to build for."""
 
-    stateful: bool
-    dtype: str
+    minibatch_size: int
+    device: str | None
+    unroll_simulation: int
 
 
-def build(network: Network | None, dt: float, model: Model | None, simulator, progress) -> Built:
-    """Build, compile and lower ``network`` for a simulator."""
+def build(
+    network: Network | None, dt: float, model: Model | None, target: Target, progress: Any
+) -> Built:
+    """Build, compile and lower ``network``."""
     model = build_model(network, dt, model, progress.next_stage("Building", "Build"))
     toplevel = network if network is not None else model.toplevel
 
-    def setting(name, default):
-        return config.get_setting(toplevel, name, default) if toplevel is not None else default
+    def setting(name: str, default: Any) -> Any:
+        value = None if toplevel is None else config.get_setting(toplevel, name)
+        return default if value is None else value
 
-    defaults = Options()
-    compiled = compile_model(
-        model,
-        Options(
-            planner=setting("planner", None) or defaults.planner,
-            sorter=setting("sorter", None) or defaults.sorter,
-            simplifications=_or_default(setting("simplifications", None), defaults.simplifications),
-        ),
-    )
+    parameters = find_parameters(model, toplevel)
+    compiled = _compile(model, toplevel, parameters, setting)
+    inputs = {item.node: item for item in _node_inputs(compiled)}
+    names = {**unique_names(inputs), **unique_names(model.probes)}
     settings = Settings(
         dt=model.dt,
         dtype=setting("dtype", "float32"),
-        minibatch_size=simulator.batch_size,
+        minibatch_size=target.minibatch_size,
         lif_smoothing=setting("lif_smoothing", None),
         inference_only=setting("inference_only", False),
     )
     backend = backends.active()
-    host = make_host(compiled, simulator.batch_size)
-    kept = tuple(_keeps_history(toplevel, probe) for probe in compiled.program.probes)
-    engine = Engine(
-        LoweredNetwork(compiled, settings, host, backend.host_call),
-        make_sources(compiled, host, 0),
-        backend,
-        kept,
-        unroll=simulator.unroll_simulation,
-        jit=setting("jit_compile", None),
-        device=simulator.device,
+    host = make_host(compiled, target.minibatch_size)
+    with scope(backend, settings.dtype, target.device):
+        keras_model = NengoModel(
+            LoweredNetwork(compiled, settings, host, backend.host_call),
+            [describe(s, parameters) for s in compiled.layout.of_kind("parameter")],
+            {names.get(item.node, item.name): item for item in _all_inputs(compiled)},
+            [names[probe] for probe in model.probes],
+            [_keeps_history(toplevel, probe) for probe in model.probes],
+            backend,
+            use_loop=setting("use_loop", True),
+            learning_phase=setting("learning_phase", None),
+        )
+    choices = Choices(
+        stateful=setting("stateful", True), jit_compile=setting("jit_compile", None)
     )
-    run_settings = RunSettings(stateful=setting("stateful", True), dtype=settings.dtype)
-    return Built(model, compiled, engine, host, run_settings, kept)
+    engine = Engine(
+        keras_model,
+        make_sources(compiled, host, 0),
+        unroll=target.unroll_simulation,
+        jit=choices.jit_compile,
+        device=target.device,
+    )
+    return Built(
+        model, compiled, keras_model, engine, host, tuple(parameters), choices, names, inputs
+    )
 
 
-def _or_default(value, default):
-    return default if value is None else value
+def _compile(model: Model, toplevel: Network | None, parameters, setting) -> Compiled:
+    trainable = frozenset()
+    if not setting("inference_only", False):
+        trainable = find_trainable(model, toplevel, parameters)
+    defaults = Options()
+    return compile_model(
+        model,
+        Options(
+            planner=setting("planner", defaults.planner),
+            sorter=setting("sorter", defaults.sorter),
+            simplifications=setting("simplifications", defaults.simplifications),
+            trainable=trainable,
+        ),
+    )
+
+
+def _all_inputs(compiled: Compiled) -> tuple[Input, ...]:
+    return (*compiled.program.inputs, *compiled.program.loop_inputs)
+
+
+def _node_inputs(compiled: Compiled) -> list[Input]:
+    """The inputs that are the values of a Node, for which data can be given."""
+    return [item for item in _all_inputs(compiled) if item.node is not None]
 
 
 def _keeps_history(toplevel: Network | None, probe) -> bool:
@@ -90,13 +138,12 @@ def _keeps_history(toplevel: Network | None, probe) -> bool:
 def make_host(compiled: Compiled, minibatch_size: int) -> HostRuntime:
     """The runtime of everything that is computed by Python code."""
     program = compiled.program
-    inputs = (*program.inputs, *program.loop_inputs)
     return HostRuntime(
         program.model,
         minibatch_size,
         in_loop=[op for op in program.operators if is_host_call(op)],
         ahead=[item.operator for item in program.inputs if item.operator is not None],
-        labels={item.operator: str(item.node) for item in inputs},
+        labels={item.operator: str(item.node) for item in _all_inputs(compiled)},
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,8 @@ from nengo.builder.signal import Signal
 
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.chunk import Chunk
-from nengo_dl.runtime.step import LoweredNetwork, stored_values, tensor_name
+from nengo_dl.runtime.keras_model import NengoModel
+from nengo_dl.runtime.step import stored_values, tensor_name
 
 #: most steps in one call of the compiled function ...
 MAX_CHUNK = 1000
@@ -27,63 +29,50 @@ class State:
     n_steps: int
 
 
+@contextmanager
+def scope(backend, dtype: str, device: str | None):
+    """Context in which tensors of a precision live on a device."""
+    with backend.precision(dtype), backend.placement(device):
+        yield
+
+
 class Engine:
-    """The compiled functions of a network and the numbers that they are called with.
+    """The compiled functions of a network, and the loop over chunks that calls them.
 
     Parameters
     ----------
-    lowered
-        The network.
+    model
+        The network, and the owner of its parameters.
     sources
         For each input of the program, where its rows come from when no data is given.
-    backend
-        Module of `nengo_dl.runtime.backends`.
-    kept
-        For each probe, whether every step is recorded, or only the last one.
     unroll, jit, device
         See `nengo_dl.Simulator` and `nengo_dl.configure_settings`.
     """
 
     def __init__(
         self,
-        lowered: LoweredNetwork,
+        model: NengoModel,
         sources: Mapping[Input, Any],
-        backend,
-        kept: Sequence[bool],
         unroll: int = 1,
         jit: bool | None = None,
         device: str | None = None,
     ):
-        self.lowered, self.sources, self.backend = lowered, sources, backend
-        self.kept, self.unroll, self.jit, self.device = tuple(kept), unroll, jit, device
-        self.settings = lowered.settings
-        self.widths = tuple(recipe.width for recipe in lowered.layout.outputs)
+        self.model, self.lowered, self.backend = model, model.lowered, model.loop_backend
+        self.sources, self.unroll, self.jit, self.device = sources, unroll, jit, device
+        self.kept = model.kept
+        self.settings = self.lowered.settings
+        self.widths = tuple(recipe.width for recipe in self.lowered.layout.outputs)
         #: how often a step was traced, for tests
         self.n_traces = 0
         self._functions: dict[tuple[Input, ...], Any] = {}
-        with self.scope():
-            self._arguments = {
-                name: self._tensor(value) for name, value in lowered.arguments.items()
-            }
-        self.reset_parameters()
 
     def scope(self):
         """Context in which tensors of the network's precision live on its device."""
-        return _Nested(
-            self.backend.precision(self.settings.dtype), self.backend.placement(self.device)
-        )
+        return scope(self.backend, self.settings.dtype, self.device)
 
     def _tensor(self, value: np.ndarray):
         dtype = "int32" if value.dtype.kind in "iu" else self.settings.dtype
         return self.backend.tensor(value, dtype)
-
-    def reset_parameters(self) -> None:
-        """Give the trainable parameters their initial values."""
-        with self.scope():
-            self.parameters = {
-                tensor_name(s): self._tensor(stored_values(s, self.settings.dtype))
-                for s in self.lowered.layout.of_kind("parameter")
-            }
 
     def initial_state(self) -> State:
         """The state before the first step."""
@@ -142,7 +131,7 @@ class Engine:
         ]
         with self.scope():
             tensors, outputs = self._function(changing)(
-                {**self._arguments, **self.parameters},
+                self.model.arguments(),
                 [self._tensor(value) for value in fixed],
                 list(state.tensors),
                 [self._tensor(self._padded(r)) for r in rows],
@@ -208,21 +197,5 @@ class Engine:
         if stored.tensor.kind == "state":
             tensor = state.tensors[self.lowered.states.index(stored)]
         else:
-            name = tensor_name(stored)
-            tensor = self.parameters.get(name, self._arguments.get(name))
+            tensor = self.model.arguments()[tensor_name(stored)]
         return self.backend.array(tensor)
-
-
-class _Nested:
-    """Two context managers as one."""
-
-    def __init__(self, outer, inner):
-        self.managers = (outer, inner)
-
-    def __enter__(self):
-        for manager in self.managers:
-            manager.__enter__()
-
-    def __exit__(self, *error):
-        for manager in reversed(self.managers):
-            manager.__exit__(*error)

@@ -13,6 +13,8 @@
     Calls numpy code from inside a compiled function.
 ``chunk_function(chunk, jit)``
     Compiles a `Chunk`.
+``scan(step, state, rows, n_steps, kept, shapes, dtype)``
+    The loop of training: a fixed number of steps, differentiable.
 """
 
 from __future__ import annotations

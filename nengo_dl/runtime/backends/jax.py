@@ -92,3 +92,24 @@ def _repeat(step, times: int):
         return loop
 
     return body
+
+
+def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
+    """Run ``step(state, rows_now, i) -> (state, outputs)``, differentiable in reverse.
+
+    ``rows`` are (n_steps, batch, size); ``shapes`` are those of the outputs of a step. Returns the last state and
+    outputs of shape (batch, n_steps or 1, size).
+    """
+
+    def body(state, now):
+        i, rows = now
+        state, outputs = step(state, rows, i)
+        return state, outputs
+
+    # the whole history of an output of which only the last step is wanted is not kept by XLA
+    state, outputs = jax.lax.scan(body, state, (jnp.arange(n_steps, dtype=jnp.int32), rows))
+    outputs = [
+        jnp.swapaxes(value, 0, 1) if keep else value[-1][:, None]
+        for value, keep in zip(outputs, kept, strict=True)
+    ]
+    return state, outputs

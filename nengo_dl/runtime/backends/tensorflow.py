@@ -127,3 +127,31 @@ def _repeat(step, times: int):
         return loop
 
     return body
+
+
+def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
+    """Run ``step(state, rows_now, i) -> (state, outputs)``, differentiable in reverse.
+
+    ``rows`` are (n_steps, batch, size); ``shapes`` are those of the outputs of a step. Returns the last state and
+    outputs of shape (batch, n_steps or 1, size).
+    """
+
+    def body(i, state, arrays, last):
+        state, outputs = step(state, [tf.gather(r, i) for r in rows], i)
+        history, last = split_outputs(outputs, kept)
+        arrays = [a.write(i, value) for a, value in zip(arrays, history, strict=True)]
+        return i + 1, state, arrays, last
+
+    history, last = split_outputs(shapes, kept)
+    arrays = [tf.TensorArray(dtype, size=n_steps, element_shape=shape) for shape in history]
+    last = [tf.zeros(shape, dtype) for shape in last]
+    _, state, arrays, last = tf.while_loop(
+        lambda i, *_: i < n_steps,
+        body,
+        (tf.constant(0), state, arrays, last),
+        parallel_iterations=1,
+        maximum_iterations=n_steps,
+    )
+    outputs = [tf.transpose(a.stack(), (1, 0, 2)) for a in arrays]
+    return state, merge_outputs(outputs, [value[:, None] for value in last], kept)
+

@@ -1,0 +1,50 @@
+"""Functions that decide how a network is compiled, for `nengo_dl.configure_settings`.
+
+*Planners* take the list of operators and return the groups that are computed together, in order. *Sorters* put the
+operators inside each group in order. *Simplifications* take the list of operators and return a shorter or cheaper one
+that computes the same. What a network computes does not depend on any of them; how fast it compiles and runs does.
+
+Examples
+--------
+>>> from functools import partial
+>>> import nengo
+>>> import nengo_dl
+>>> from nengo_dl import graph_optimizer
+>>> with nengo.Network() as net:
+...     nengo_dl.configure_settings(
+...         planner=partial(graph_optimizer.tree_planner, max_depth=4),
+...         sorter=graph_optimizer.noop_order_signals,
+...         simplifications=[graph_optimizer.remove_zero_incs],
+...     )
+"""
+
+from nengo_dl.compiler.order import noop_order_signals, order_signals
+from nengo_dl.compiler.plan import (
+    greedy_planner,
+    noop_planner,
+    transitive_planner,
+    tree_planner,
+)
+from nengo_dl.compiler.simplify import (
+    default_simplifications,
+    remove_constant_copies,
+    remove_identity_muls,
+    remove_reset_incs,
+    remove_unmodified_resets,
+    remove_zero_incs,
+)
+
+__all__ = [
+    "default_simplifications",
+    "greedy_planner",
+    "noop_order_signals",
+    "noop_planner",
+    "order_signals",
+    "remove_constant_copies",
+    "remove_identity_muls",
+    "remove_reset_incs",
+    "remove_unmodified_resets",
+    "remove_zero_incs",
+    "transitive_planner",
+    "tree_planner",
+]

@@ -1,0 +1,198 @@
+"""The ``keras.Model`` that owns a network's parameters, and runs the network on a batch of sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from nengo_dl.compiler.program import Input
+from nengo_dl.runtime.names import unique
+from nengo_dl.runtime.step import LoweredNetwork, stored_values, tensor_name
+
+
+class StoredValues(keras.layers.Layer):
+    """A tensor of a compiled network, or several, as a layer, so that the model's summary lists it by name."""
+
+    def __init__(self, values: Mapping[str, np.ndarray], name: str, dtype: str, trainable: bool):
+        super().__init__(name=name, dtype=dtype, trainable=trainable)
+        self.values = {
+            key: self.add_weight(
+                shape=value.shape,
+                initializer=_Given(value),
+                dtype="int32" if value.dtype.kind in "iu" else dtype,
+                trainable=trainable,
+                name=key,
+            )
+            for key, value in values.items()
+        }
+        self.built = True
+
+
+class _Given(keras.initializers.Initializer):
+    """Initializes with given numbers."""
+
+    def __init__(self, value: np.ndarray):
+        self.value = value
+
+    def __call__(self, shape, dtype=None):
+        return ops.convert_to_tensor(self.value, dtype=dtype)
+
+    def clone(self):
+        return self
+
+
+class NengoModel(keras.Model):
+    """A network as a Keras model.
+
+    Called with a dict {name of Node: tensor (minibatch_size, n_steps, size)} it returns a dict {name of Probe: tensor
+    (minibatch_size, n_steps, size)}, starting from the state in `state`.
+
+    Parameters
+    ----------
+    lowered
+        The network.
+    parameter_names
+        Names for the stored parameters, in their order.
+    inputs
+        The inputs that can be given, by name.
+    outputs
+        The names of the probes, in the order of the network's outputs.
+    kept
+        For each probe, whether it returns every step, or the last one.
+    backend
+        Module of `nengo_dl.runtime.backends`.
+    use_loop
+        Whether steps run in a loop, or one after the other in an unrolled graph.
+    learning_phase
+        Overrides Keras's ``training`` where not None.
+    """
+
+    def __init__(
+        self,
+        lowered: LoweredNetwork,
+        parameter_names: Sequence[str],
+        inputs: Mapping[str, Input],
+        outputs: Sequence[str],
+        kept: Sequence[bool],
+        backend: Any,
+        use_loop: bool = True,
+        learning_phase: bool | None = None,
+    ):
+        dtype = lowered.settings.dtype
+        super().__init__(name="nengo", dtype=dtype)
+        self.lowered, self.loop_backend = lowered, backend
+        self.network_inputs, self.network_outputs = dict(inputs), tuple(outputs)
+        self.kept = tuple(kept)
+        self.use_loop, self.learning_phase = use_loop, learning_phase
+        self.minibatch_size = lowered.settings.minibatch_size
+        #: names of the probes that a call returns, all by default
+        self.active_outputs: tuple[str, ...] = self.network_outputs
+        #: whether a call leaves its last state in `state`
+        self.keep_state = False
+        taken: set[str] = set()
+        self.parameter_layers = [
+            StoredValues(
+                {tensor_name(stored): stored_values(stored, dtype)},
+                unique(name, taken),
+                dtype,
+                trainable=True,
+            )
+            for stored, name in zip(
+                lowered.layout.of_kind("parameter"), parameter_names, strict=True
+            )
+        ]
+        self.fixed = StoredValues(lowered.arguments, "fixed_values", dtype, trainable=False)
+        self.state = StoredValues(self._initial_state(), "state", dtype, trainable=False)
+        self.built = True
+
+    def _initial_state(self) -> dict[str, np.ndarray]:
+        batch, dtype = self.minibatch_size, self.lowered.settings.dtype
+        values = {
+            tensor_name(s): np.repeat(stored_values(s, dtype), batch, axis=0)
+            for s in self.lowered.states
+        }
+        return {**values, "n_steps": np.zeros((), dtype=np.int32)}
+
+    @property
+    def parameters(self) -> dict[str, keras.Variable]:
+        """The trainable parameters by the name of the stored tensor."""
+        return {
+            name: value for layer in self.parameter_layers for name, value in layer.values.items()
+        }
+
+    def reset_parameters(self) -> None:
+        """Give the trainable parameters their initial values."""
+        variables = self.parameters
+        for stored in self.lowered.layout.of_kind("parameter"):
+            values = stored_values(stored, self.lowered.settings.dtype)
+            variables[tensor_name(stored)].assign(values)
+
+    def arguments(self) -> dict[str, Any]:
+        """Tensors of everything that the step functions take as arguments."""
+        variables = {**self.fixed.values, **self.parameters}
+        return {name: ops.convert_to_tensor(value) for name, value in variables.items()}
+
+    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
+        """See the class."""
+        if self.learning_phase is not None:
+            training = self.learning_phase
+        names = [name for name in self.network_inputs if name in inputs]
+        changing = tuple(self.network_inputs[name] for name in names)
+        rows = [self._rows(inputs[name], item) for name, item in zip(names, changing, strict=True)]
+        n_steps = next(x.shape[1] for x in inputs.values())
+        prepare, step = self.lowered.functions(changing, bool(training))
+        invariant = prepare(self.arguments(), self._fixed_inputs(changing))
+        first = ops.convert_to_tensor(self.state.values["n_steps"]) + 1
+        chosen = [self.network_outputs.index(name) for name in self.active_outputs]
+
+        def one_step(state, now, i):
+            state, outputs = step(invariant, state, now, first + i)
+            return state, [outputs[k] for k in chosen]
+
+        state = [
+            ops.convert_to_tensor(self.state.values[tensor_name(s)]) for s in self.lowered.states
+        ]
+        scan = self.loop_backend.scan if self.use_loop and n_steps > 1 else unrolled_scan
+        kept = tuple(self.kept[k] for k in chosen)
+        shapes = [(self.minibatch_size, self.lowered.layout.outputs[k].width) for k in chosen]
+        state, outputs = scan(one_step, state, rows, n_steps, kept, shapes, self.compute_dtype)
+        if self.keep_state:
+            self._store(state, first + (n_steps - 1))
+        return dict(zip(self.active_outputs, outputs, strict=True))
+
+    def _rows(self, x, item: Input):
+        """(batch, n_steps, size) -> (n_steps, batch, size)"""
+        x = ops.reshape(x, (self.minibatch_size, x.shape[1], item.size))
+        return ops.transpose(ops.cast(x, self.lowered.settings.dtype), (1, 0, 2))
+
+    def _fixed_inputs(self, changing: Sequence[Input]) -> list:
+        """Values of the Nodes with an array as output."""
+        return [
+            ops.convert_to_tensor(
+                np.ravel(item.signal.initial_value)[None], dtype=self.lowered.settings.dtype
+            )
+            for item in self.lowered.layout.inputs
+            if item not in changing
+        ]
+
+    def _store(self, state, n_steps) -> None:
+        for stored, value in zip(self.lowered.states, state, strict=True):
+            self.state.values[tensor_name(stored)].assign(value)
+        self.state.values["n_steps"].assign(n_steps)
+
+
+def unrolled_scan(step, state, rows, n_steps: int, kept: Sequence[bool], shapes, dtype):
+    """As the backends' ``scan``, without a loop."""
+    history: list[list] = []
+    for i in range(n_steps):
+        state, outputs = step(state, [r[i] for r in rows], i)
+        history.append(outputs)
+    joined = [
+        ops.stack([now[k] for now in history], axis=1) if keep else history[-1][k][:, None]
+        for k, keep in enumerate(kept)
+    ]
+    return state, joined

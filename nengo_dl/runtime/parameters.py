@@ -1,0 +1,75 @@
+"""Which signals are trainable parameters, and the Nengo object and attribute that each belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nengo import Connection, Ensemble, Network
+from nengo.base import NengoObject
+from nengo.builder import Model
+from nengo.builder.signal import Signal
+
+from nengo_dl import config
+from nengo_dl.compiler.layout import Stored
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a Nengo object.
+
+    ``attribute`` is "encoders" (scaled by gain and radius, as Nengo's builder does), "bias" or "weights" (decoders
+    included).
+    """
+
+    obj: NengoObject
+    attribute: str
+    signal: Signal
+
+
+def find_parameters(model: Model, toplevel: Network | None) -> list[Parameter]:
+    """All parameters of the network's objects, in the order of the objects; trainable or not."""
+    if toplevel is None:
+        return []
+    found = []
+    for ens in toplevel.all_ensembles:
+        found.append((ens, "encoders", model.sig[ens].get("encoders")))
+        found.append((ens, "bias", model.sig[ens.neurons].get("bias")))
+    for conn in toplevel.all_connections:
+        found.append((conn, "weights", model.sig[conn].get("weights")))
+    return [Parameter(obj, name, sig) for obj, name, sig in found if sig is not None]
+
+
+def find_trainable(
+    model: Model, toplevel: Network | None, parameters: Iterable[Parameter]
+) -> frozenset[Signal]:
+    """The base signals that training changes.
+
+    By default encoders, biases and connection weights; not those that a learning rule changes while the network runs.
+    """
+    if toplevel is None:
+        return frozenset()
+    resolver = config.TrainableResolver(toplevel)
+    written = {sig.base for op in model.operators for sig in (*op.sets, *op.incs, *op.updates)}
+    return frozenset(
+        p.signal.base for p in parameters if p.signal.base not in written and _trains(p, resolver)
+    )
+
+
+def _trains(parameter: Parameter, resolver: config.TrainableResolver) -> bool:
+    if parameter.attribute == "bias":
+        choice = resolver.bias(parameter.obj)
+    else:
+        choice = resolver(parameter.obj)
+    return choice is None or choice
+
+
+def describe(stored: Stored, parameters: Iterable[Parameter]) -> str:
+    """A name for a stored tensor that says what it holds, e.g. ``encoders_of_2_ensembles``."""
+    by_signal = {p.signal.base: p for p in parameters}
+    members = [by_signal[sig] for sig in stored.signals]
+    (attribute, *_) = dict.fromkeys(p.attribute for p in members)
+    kind = "connection" if isinstance(members[0].obj, Connection) else "ensemble"
+    assert kind == "connection" or isinstance(members[0].obj, Ensemble)
+    plural = "s" if len(members) > 1 else ""
+    return f"{attribute}_of_{len(members)}_{kind}{plural}"

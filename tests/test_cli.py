@@ -1,0 +1,109 @@
+"""The command line and the jobs behind it."""
+
+import json
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import nengo_dl
+from nengo_dl import demo
+from nengo_dl.benchmarks import measure, simulation
+from nengo_dl.cli import main
+from nengo_dl.demo.simulate import Recording, agreement
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, arguments)
+
+
+def test_help_names_the_commands():
+    result = run("--help")
+    assert result.exit_code == 0
+    assert all(name in result.output for name in ("benchmark", "demo", "info"))
+
+
+def test_version():
+    assert nengo_dl.__version__ in run("--version").output
+
+
+def test_info_shows_versions_and_devices():
+    result = run("info")
+    assert result.exit_code == 0
+    rows = dict(line.split(None, 1) for line in result.output.splitlines())
+    assert rows["nengo_dl"] == nengo_dl.__version__
+    assert rows["keras"] == keras.__version__
+    assert rows["backend"] == keras.backend.backend()
+    assert rows["devices"]
+
+
+@pytest.mark.core
+def test_demo_agrees_with_nengo_and_saves_a_picture(tmp_path):
+    path = tmp_path / "picture.png"
+    result = run("demo", "--seconds", "0.1", "--minibatch", "2", "--output", str(path))
+    assert result.exit_code == 0, result.output
+    assert "2 oscillators" in result.output
+    assert "times nengo.Simulator" in result.output
+    assert path.read_bytes().startswith(PNG)
+
+
+def test_demo_fails_where_the_simulations_differ(tmp_path, monkeypatch):
+    different = demo.run(seconds=0.01, repeats=1)
+    different.reference.position[...] += 1e-3
+    report = replace(different, float64=agreement(different.ours, different.reference))
+    monkeypatch.setattr(demo, "run", lambda seconds, minibatch: report)
+    result = run("demo", "--output", str(tmp_path / "picture.png"))
+    assert result.exit_code == 1
+    assert "differs from nengo.Simulator" in result.output
+
+
+@pytest.mark.parametrize("option", ["--seconds", "--minibatch"])
+def test_demo_needs_something_to_simulate(option):
+    result = run("demo", option, "0")
+    assert result.exit_code == 2
+    assert option in result.output
+
+
+def test_agreement_counts_spikes_in_one_recording_only():
+    spikes = np.array([[[True, False], [False, True]]])
+    moved = np.array([[[False, True], [False, True]]])
+    position = np.zeros((1, 2, 2))
+    found = agreement(Recording(position + 0.5, moved), Recording(position, spikes))
+    assert (found.largest, found.rms) == (0.5, 0.5)
+    assert (found.n_spikes, found.n_different) == (2, 2)
+
+
+def test_benchmark_prints_a_ratio_and_writes_json(tmp_path, monkeypatch):
+    short = simulation.Benchmark(
+        "short", simulation.networks.tutorial, n_steps=20, minibatch_size=2
+    )
+    monkeypatch.setitem(simulation.BENCHMARKS, "short", short)
+    path = tmp_path / "times.json"
+    result = run("benchmark", "short", "--repeats", "2", "--json", str(path))
+    assert result.exit_code == 0, result.output
+    assert "20 steps, minibatch 2" in result.output
+    (record,) = json.loads(path.read_text())
+    assert len(record["ratios"]) == 2
+    expected = [
+        2 * theirs / ours
+        for ours, theirs in zip(record["nengo_dl_seconds"], record["nengo_seconds"], strict=True)
+    ]
+    np.testing.assert_allclose(record["ratios"], expected)
+
+
+def test_benchmark_names_the_ones_there_are():
+    result = run("benchmark", "nonesuch")
+    assert result.exit_code == 2
+    assert "nonesuch" in result.output and "cconv" in result.output
+
+
+def test_compare_takes_turns():
+    calls = []
+    found = measure.compare(lambda: calls.append("a"), lambda: calls.append("b"), repeats=2)
+    assert calls == list("ababab")  # the first of each is not timed
+    assert len(found.ratios) == 2
+    assert min(found.ratios) <= found.ratio <= max(found.ratios)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 from nengo import Network, Node, Probe
 from nengo.builder import Model
@@ -15,12 +16,14 @@ from nengo.exceptions import ReadonlyError, SimulationError, SimulatorClosed, Va
 from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress, ProgressTracker
 
+from nengo_dl import obj
 from nengo_dl.compiler.compile import Compiled
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime import build, feeds
 from nengo_dl.runtime.data import SimulationData
 from nengo_dl.runtime.engine import State
 from nengo_dl.runtime.recording import ProbeRecord
+from nengo_dl.runtime.training import Training
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +87,9 @@ class Simulator:
             probe: ProbeRecord(probe, self.dt, keep)
             for probe, keep in zip(self.model.probes, self.keras_model.kept, strict=True)
         }
+        self._training = Training(
+            self.keras_model, self._engine, self._inputs, self.model.probes, self._names
+        )
         self.data = SimulationData(self)
         self.closed = False
         self.reset()
@@ -134,13 +140,14 @@ class Simulator:
         steps = np.arange(1, self.n_steps + 1)
         return self.dt * steps[steps % period < 1]
 
-    def get_name(self, obj: Node | Probe) -> str:
+    def get_name(self, node_or_probe: Node | Probe) -> str:
         """The unique name by which Keras knows a Node or Probe."""
-        if obj not in self._names:
+        if node_or_probe not in self._names:
             raise ValidationError(
-                f"{obj} is neither a Node without input nor a Probe of this network", attr="obj"
+                f"{node_or_probe} is neither a Node without input nor a Probe of this network",
+                attr="node_or_probe",
             )
-        return self._names[obj]
+        return self._names[node_or_probe]
 
     # -- running -----------------------------------------------------------------------------------
 
@@ -271,6 +278,200 @@ class Simulator:
             self._raise_failure()
         return state, {probe: record.values() for probe, record in parts.items()}
 
+    # -- training ----------------------------------------------------------------------------------
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        metrics: Any = None,
+        loss_weights: Any = None,
+        jit_compile: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Choose how to train and evaluate; see ``keras.Model.compile``.
+
+        Parameters
+        ----------
+        optimizer
+            A Keras optimizer or its name.
+        loss, metrics, loss_weights
+            One value for all probes, a list in the order of the probes, or a dict keyed by Probe or name. Functions are called with
+            (targets, outputs), both of shape (minibatch_size, n_steps, probe.size_in).
+        jit_compile
+            Whether Keras compiles with XLA; by default wherever XLA can.
+        kwargs
+            Passed on to ``keras.Model.compile``.
+        """
+        self._check_open("compile")
+        jit = self._built.choices.jit_compile if jit_compile is None else jit_compile
+        self._training.compile(optimizer, loss, metrics, loss_weights, jit, **kwargs)
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        n_steps: int | None = None,
+        stateful: bool = False,
+        validation_data: Any = None,
+        callbacks: Sequence | None = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        """Train the parameters; see ``keras.Model.fit``.
+
+        Parameters
+        ----------
+        x
+            Values for Nodes: a dict {Node or name: array}, a list in the order of the Nodes, or one array, each of shape (batch,
+            n_steps, node.size_out), where batch is a multiple of ``minibatch_size``; or a generator, ``keras.utils.PyDataset`` or
+            ``tf.data.Dataset`` of batches of dicts keyed by name. Nodes without data use their own output.
+        y
+            Targets of the probes that have a loss or metric, in the same forms, (batch, n_steps, probe.size_in).
+        n_steps
+            Number of steps, needed where ``x`` is None.
+        stateful
+            Whether each minibatch goes on from where the one before ended.
+        validation_data
+            ``(x, y)`` or ``(x, y, sample_weight)``.
+        kwargs
+            Passed on to ``keras.Model.fit``.
+
+        Returns
+        -------
+        keras.callbacks.History
+        """
+        self._check_open("fit")
+        self._training.check_trainable()
+        state = self._state
+        examples, targets = self._training.prepared(x, y, n_steps, state)
+        if isinstance(validation_data, (tuple, list)):
+            val_x, val_y, *weights = validation_data
+            validation_data = (*self._training.prepared(val_x, val_y, n_steps, state), *weights)
+        n_batches = None if targets is None else _length(examples) // self.batch_size
+        callbacks = [] if callbacks is None else callbacks
+        self._training.choose_steps_per_execution(callbacks, n_batches)
+        stateful = stateful and self._built.choices.stateful
+        if targets is not None:
+            kwargs.setdefault("batch_size", self.batch_size)
+            self._training.check_batch_size(kwargs["batch_size"])
+        history, self._state = self._training.run(
+            self.keras_model.fit,
+            examples,
+            targets,
+            state,
+            stateful,
+            validation_data=validation_data,
+            callbacks=callbacks,
+            **{"verbose": self._verbosity(), **kwargs},
+        )
+        return history
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        n_steps: int | None = None,
+        stateful: bool = False,
+        **kwargs: Any,
+    ) -> dict[str, float]:
+        """Loss and metrics on data; the arguments are those of `fit`.
+
+        Returns
+        -------
+        dict
+            ``"loss"`` and for each probe ``"<name>_loss"`` and ``"<name>_<metric>"``.
+        """
+        self._check_open("evaluate")
+        state = self._state
+        examples, targets = self._training.prepared(x, y, n_steps, state)
+        if targets is not None:
+            kwargs.setdefault("batch_size", self.batch_size)
+            self._training.check_batch_size(kwargs["batch_size"])
+        stateful = stateful and self._built.choices.stateful
+        logs, self._state = self._training.run(
+            self.keras_model.evaluate,
+            examples,
+            targets,
+            state,
+            stateful,
+            return_dict=True,
+            **{"verbose": self._verbosity(), **kwargs},
+        )
+        return self._training.named_results(logs)
+
+    def train_on_batch(
+        self, x: Any = None, y: Any = None, n_steps: int | None = None, **kwargs: Any
+    ) -> dict[str, float]:
+        """One update with one minibatch; returns the loss and metrics."""
+        self._check_open("train_on_batch")
+        self._training.check_trainable()
+        examples, targets = self._training.prepared(x, y, n_steps, self._state)
+        self._check_minibatch(examples)
+        logs, self._state = self._training.run(
+            self.keras_model.train_on_batch,
+            examples,
+            targets,
+            self._state,
+            False,
+            return_dict=True,
+            **kwargs,
+        )
+        return self._training.named_results(logs)
+
+    def train(
+        self,
+        data: dict,
+        optimizer: Any,
+        n_epochs: int = 1,
+        objective: Any = None,
+        shuffle: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        """Deprecated: the training call of version 2. Use `compile` and `fit`.
+
+        ``data`` holds inputs by Node and targets by Probe; ``objective`` is a function of (outputs, targets), or a dict of them by Probe.
+        """
+        warnings.warn(
+            "Simulator.train is deprecated, use Simulator.compile and Simulator.fit",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        x, y = self._split_data(data)
+        self.compile(optimizer=optimizer, loss=self._objective_losses(objective, y))
+        self.fit(x, y, epochs=n_epochs, shuffle=shuffle, **kwargs)
+
+    def loss(self, data: dict, objective: Any = None, **kwargs: Any) -> float:
+        """Deprecated: the evaluation call of version 2. Use `compile` and `evaluate`."""
+        warnings.warn(
+            "Simulator.loss is deprecated, use Simulator.compile and Simulator.evaluate",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        x, y = self._split_data(data)
+        self.compile(loss=self._objective_losses(objective, y))
+        return self.evaluate(x, y, **kwargs)["loss"]
+
+    def _split_data(self, data: dict) -> tuple[dict, dict]:
+        y = {key: value for key, value in data.items() if isinstance(key, Probe)}
+        return {key: value for key, value in data.items() if key not in y}, y
+
+    def _objective_losses(self, objective: Any, y: dict) -> dict:
+        objective = obj.mse if objective is None else objective
+        if not isinstance(objective, dict):
+            objective = dict.fromkeys(y, objective)
+        return {probe: _swapped(function) for probe, function in objective.items()}
+
+    def _verbosity(self) -> str | int:
+        return "auto" if self.progress_bar else 0
+
+    def _check_minibatch(self, examples: dict) -> None:
+        if _length(examples) != self.batch_size:
+            raise ValidationError(
+                f"got a batch of {_length(examples)} items; expected {self.batch_size}, the simulator's "
+                "minibatch_size",
+                attr="x",
+            )
+
     # -- state -------------------------------------------------------------------------------------
 
     def reset(
@@ -378,6 +579,15 @@ class Simulator:
                 "an error was raised inside the simulation, whose state is undefined since; "
                 "call sim.reset() before going on"
             )
+
+
+def _length(examples: dict) -> int:
+    return len(next(iter(examples.values())))
+
+
+def _swapped(objective: Any) -> Any:
+    """An objective of (outputs, targets) as a loss of (targets, outputs)."""
+    return lambda targets, outputs: objective(outputs, targets)
 
 
 def _check_arguments(network, dt, model, unroll_simulation, minibatch_size) -> None:

@@ -130,7 +130,7 @@ class _Assembly:
             n_neurons=draws.integer(3, 15),
             dimensions=draws.integer(1, 3),
             neuron_type=neurons,
-            max_rates=nengo.dists.Uniform(60, 120),
+            max_rates=nengo.dists.Uniform(70, 120),
             intercepts=nengo.dists.Uniform(-0.9, 0.5),
             **kwargs,
         )
@@ -165,7 +165,7 @@ class _Assembly:
             n_ensembles=draws.integer(2, 3),
             ens_dimensions=draws.integer(1, 2),
             neuron_type=parts.neuron_type(draws),
-            max_rates=nengo.dists.Uniform(60, 120),
+            max_rates=nengo.dists.Uniform(70, 120),
             intercepts=nengo.dists.Uniform(-0.9, 0.5),
             n_eval_points=20,
         )
@@ -211,22 +211,22 @@ class _Assembly:
         n_post = draws.choice([post.size_in, draws.integer(1, post.size_in)])
         with_function = _takes_function(pre) and draws.chance(0.4)
         kwargs = {"synapse": parts.synapse(draws, delayed=post_part.rank <= pre_part.rank)}
-        if draws.chance(0.5):  # element by element: repeated indices are allowed
+        by_element = not draws.chance(0.5)
+        if by_element:
             n_pre = n_mid = n_post
-            repeats = True
             transform = draws.choice(["none", "scalar", "vector"])
         else:
             n_pre = draws.choice([pre.size_out, draws.integer(1, pre.size_out)])
             n_mid = draws.integer(1, 3) if with_function else n_pre
-            repeats = False
             transform = draws.choice(["matrix", "matrix", "distribution", "sparse"])
         if with_function:
             kwargs["function"] = parts.function(draws, n_pre, n_mid)
         elif _is_decoded(pre):
             self._choose_solver(pre, post, n_mid, kwargs)
         kwargs["transform"] = self._transform(transform, pre, n_mid, n_post)
-        pre = _select(pre, parts.index(draws, pre.size_out, n_pre, repeats))
-        post = _select(post, parts.index(draws, post.size_in, n_post, repeats))
+        # Nengo does not take repeated indices with a matrix
+        pre = _select(pre, parts.index(draws, pre.size_out, n_pre, repeats=by_element))
+        post = _select(post, parts.index(draws, post.size_in, n_post, repeats=by_element))
         self.connections.append(nengo.Connection(pre, post, **kwargs))
 
     def _choose_solver(self, pre, post, n_mid: int, kwargs: dict) -> None:

@@ -69,7 +69,7 @@ def _spiking_relu(draws: Draws) -> NeuronType:
 
 
 def _sigmoid(draws: Draws) -> NeuronType:
-    return nengo.Sigmoid(tau_ref=draws.number(0.003, 0.004))
+    return nengo.Sigmoid(tau_ref=draws.number(0.0072, 0.0082))
 
 
 def _tanh(draws: Draws) -> NeuronType:
@@ -116,7 +116,7 @@ RARE_NEURON_TYPES = (_adaptive_lif_rate, _adaptive_lif, _regular, _stochastic, _
 
 
 def neuron_type(draws: Draws) -> NeuronType:
-    """A neuron type that is able to fire at 50 to 120 Hz."""
+    """A neuron type that is able to fire at 70 to 120 Hz."""
     return draws.choice(RARE_NEURON_TYPES if draws.chance(0.15) else NEURON_TYPES)(draws)
 
 
@@ -379,7 +379,7 @@ def index(draws: Draws, size: int, n: int, repeats: bool = False):
     options = ["slice", "negative stride", "list"]
     options += ["integer"] * (n == 1) + ["stride"] * (n > 1 and 2 * n - 1 <= size)
     options += ["repeated"] * (repeats and n > 1)
-    if n == size and draws.chance(0.6):
+    if n == size and not draws.chance(0.4):
         return None
     kind = draws.choice(options)
     rng = draws.generator()

@@ -182,7 +182,12 @@ class Addresses:
             addresses < 0, -1, np.searchsorted(self._bases, addresses, side="right") - 1
         )
 
+    def in_one_tensor(self, addresses: range) -> bool:
+        """Whether consecutive addresses all belong to the tensor of the first one."""
+        return addresses.stop <= self.find(addresses.start).addresses.stop
+
     def slice(self, start: int, length: int) -> Slice:
+        """Consecutive addresses, all in one tensor."""
         tensor = self.find(start)
         start -= tensor.base
         return Slice(tensor.index, start, start + length, length == tensor.width)
@@ -214,7 +219,7 @@ def _is_run(row: np.ndarray) -> bool:
 
 def _row(row: np.ndarray | range, addresses: Addresses) -> Recipe:
     """The recipe for one address a column."""
-    if isinstance(row, range) and row.step == 1:
+    if isinstance(row, range) and row.step == 1 and addresses.in_one_tensor(row):
         return addresses.slice(row.start, len(row))
     row = np.asarray(row)
     owners = addresses.owners(row)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from nengo.builder.operator import Operator
 
 from nengo_dl.compiler.graph import DependencyGraph
 from nengo_dl.compiler.kernel import merge_key
-from nengo_dl.compiler.layout import Assemble, Layout
-from nengo_dl.compiler.operand import Recipe
+from nengo_dl.compiler.layout import Assemble, Layout, Run
+from nengo_dl.compiler.operand import Concat, Gather, Recipe, Slice, Sum, Zeros
+from nengo_dl.compiler.signals import signal_size
 
 
 class VerificationError(AssertionError):
@@ -35,47 +36,80 @@ def verify_plan(operators: Sequence[Operator], plan: Sequence[tuple[Operator, ..
         if len({merge_key(op) for op in group}) > 1:
             raise VerificationError(f"group {index} mixes operators that cannot be merged: {group}")
         place.update(dict.fromkeys(group, index))
-    graph = DependencyGraph(operators)
-    vertex_place = [place[op] for op in operators]
-    for pre, posts in enumerate(graph.successors[: len(operators)]):
-        for post in _operators_behind(graph, posts):
-            if vertex_place[pre] >= vertex_place[post]:
+    _verify_order(DependencyGraph(operators), [place[op] for op in operators])
+
+
+def _verify_order(graph: DependencyGraph, places: list[int]) -> None:
+    """``places``: the number of the group of each operator."""
+    operators = graph.operators
+    # for each vertex, of the operators it depends on the one that is planned last
+    latest: list[tuple[int, int]] = [(-1, -1)] * len(graph.successors)
+    order = graph.sorted_vertices()
+    if len(order) != len(graph.successors):
+        raise VerificationError("the operators depend on each other in a circle")
+    for vertex in order:
+        place, pre = latest[vertex]
+        if not graph.is_barrier(vertex):
+            if places[vertex] <= place:
                 raise VerificationError(
-                    f"{operators[post]} depends on {operators[pre]} but is not planned after it"
+                    f"{operators[vertex]} depends on {operators[pre]} but is not planned after it"
                 )
-
-
-def _operators_behind(graph: DependencyGraph, posts: Sequence[int]):
-    for post in posts:
-        if graph.is_barrier(post):
-            yield from _operators_behind(graph, graph.successors[post])
-        else:
-            yield post
+            place, pre = places[vertex], vertex
+        for post in graph.successors[vertex]:
+            latest[post] = max(latest[post], (place, pre))
 
 
 def verify_layout(layout: Layout) -> None:
-    """Every recipe uses only columns that exist and tensors that are computed before it is read."""
+    """Every recipe has the width that is needed, of columns that exist, of tensors computed before it is read."""
     known = {s.tensor.index for s in layout.stored} | {layout.time.index}
     known |= {t.index for t in layout.inputs.values()} | {t.index for t in layout.literals}
-    for instruction in layout.instructions:
+    for number, instruction in enumerate(layout.instructions):
+        name = f"instruction {number}"
         if isinstance(instruction, Assemble):
-            _check(instruction.recipe, known, layout)
-            if instruction.recipe.width != instruction.tensor.width:
-                raise VerificationError(f"{instruction} does not fill its tensor")
+            _check(instruction.recipe, instruction.tensor.width, name, known, layout)
             known.add(instruction.tensor.index)
         else:
-            for recipe in instruction.operands:
-                _check(recipe, known, layout)
-            known.update(t.index for t in instruction.results)
-    for recipe in (*layout.next_state, *layout.outputs):
-        _check(recipe, known, layout)
-    for stored, recipe in zip(layout.of_kind("state"), layout.next_state, strict=True):
-        if stored.tensor.width != recipe.width:
-            raise VerificationError(f"the next value of {stored.tensor} has width {recipe.width}")
+            for slot, recipe in enumerate(instruction.operands):
+                width = _width(instruction, instruction.kernel.reads, slot)
+                _check(recipe, width, f"operand {slot} of {name}", known, layout)
+            for slot, tensor in enumerate(instruction.results):
+                if tensor.width != _width(instruction, instruction.kernel.writes, slot):
+                    raise VerificationError(f"result {slot} of {name} has width {tensor.width}")
+                known.add(tensor.index)
+    for recipe in layout.outputs:
+        _check(recipe, recipe.width, "what is probed", known, layout)
+    states = layout.of_kind("state")
+    if len(states) != len(layout.next_state):
+        raise VerificationError(
+            f"there are {len(states)} states but a next value of {len(layout.next_state)}"
+        )
+    for stored, recipe in zip(states, layout.next_state, strict=True):
+        _check(recipe, stored.tensor.width, f"next {stored.tensor.name}", known, layout)
 
 
-def _check(recipe: Recipe, known: set[int], layout: Layout) -> None:
+def _width(run: Run, signals: Callable, slot: int) -> int:
+    return sum(signal_size(signals(op)[slot]) for op in run.group.operators)
+
+
+def _check(recipe: Recipe, width: int, name: str, known: set[int], layout: Layout) -> None:
     missing = recipe.tensors() - known
     if missing:
         names = ", ".join(layout.tensors[i].name for i in missing)
-        raise VerificationError(f"{recipe} reads {names} before it is computed")
+        raise VerificationError(f"{name} ({recipe}) reads {names} before it is computed")
+    if recipe.width != width:
+        raise VerificationError(f"{name} ({recipe}) has width {recipe.width}, not {width}")
+    for part in _slices(recipe):
+        end = layout.tensors[part.tensor].width
+        if not 0 <= part.start <= part.stop <= end or part.whole != (part.width == end):
+            raise VerificationError(f"{name} reads columns that do not exist: {part} of {end}")
+
+
+def _slices(recipe: Recipe) -> Iterator[Slice]:
+    """The slices that a recipe is put together from."""
+    if isinstance(recipe, Slice):
+        yield recipe
+    elif not isinstance(recipe, Zeros):
+        parts = {Concat: "parts", Gather: "sources", Sum: "terms"}
+        inner = getattr(recipe, parts[type(recipe)]) if type(recipe) in parts else [recipe.source]
+        for part in inner:
+            yield from _slices(part)

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import keras.ops as ops
+import numpy as np
 from nengo import neurons as nengo_neurons
 from nengo.builder.neurons import SimNeurons
 from nengo.neurons import NeuronType
 
 from nengo_dl.compiler.kernel import Kernel, Prepared, register
 from nengo_dl.lowering.parameters import columns, split
+from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
 
 
 @dataclass(frozen=True)
@@ -23,20 +26,27 @@ class NeuronLowering:
     """How a neuron type is computed.
 
     ``step(context, J, *state, **parameters)`` returns the output, followed by the new state; all of shape
-    (batch, neurons).
+    (batch, neurons). ``rate`` has the same form and takes its place in training. ``variant(ops, settings)`` may return
+    another function for a group of operators (None: no other).
     """
 
     neuron_type: type[NeuronType]
     step: Callable
     parameters: tuple[str, ...]
     state: tuple[str, ...]
+    rate: Callable | None = None
+    variant: Callable | None = None
 
 
 _lowerings: dict[type[NeuronType], NeuronLowering] = {}
 
 
 def register_neurons(
-    neuron_type: type[NeuronType], parameters: Sequence[str] = (), state: Sequence[str] | None = None
+    neuron_type: type[NeuronType],
+    parameters: Sequence[str] = (),
+    state: Sequence[str] | None = None,
+    rate: Callable | None = None,
+    variant: Callable | None = None,
 ):
     """Decorator that gives a neuron type a native implementation.
 
@@ -50,6 +60,10 @@ def register_neurons(
     state
         Names of the state variables, in the order in which the function takes and returns them; by default those of
         ``neuron_type.state``.
+    rate
+        A differentiable function with the same arguments and results, which takes the place of the decorated one in training.
+    variant
+        ``variant(operators, settings)`` returns a function to use in place of the decorated one for a group of operators, or None.
 
     Examples
     --------
@@ -63,7 +77,9 @@ def register_neurons(
     names = tuple(neuron_type.state if state is None else state)
 
     def decorate(step):
-        _lowerings[neuron_type] = NeuronLowering(neuron_type, step, tuple(parameters), names)
+        _lowerings[neuron_type] = NeuronLowering(
+            neuron_type, step, tuple(parameters), names, rate, variant
+        )
         return step
 
     return decorate
@@ -102,8 +118,15 @@ class NeuronKernel(Kernel):
             }
         )
 
+        simulated = self.lowering.step
+        if self.lowering.variant is not None:
+            simulated = self.lowering.variant(ops_, settings) or simulated
+
         def step(context, constants, J, *state):
-            result = self.lowering.step(context, J, *state, **numbers, **constants)
+            function = simulated
+            if context.training and self.lowering.rate is not None:
+                function = self.lowering.rate
+            result = function(context, J, *state, **numbers, **constants)
             return result if isinstance(result, tuple) else (result,)
 
         return Prepared(step, arrays)
@@ -122,7 +145,14 @@ def rectified_linear(context, J, amplitude):
 
 @register_neurons(nengo_neurons.SpikingRectifiedLinear, ["amplitude"])
 def spiking_rectified_linear(context, J, voltage, amplitude):
-    voltage = voltage + ops.maximum(J, 0.0) * context.dt
+    if context.training:
+        return rectified_linear(context, J, amplitude), voltage
+    return _whole_spikes(context, ops.maximum(J, 0.0), voltage, amplitude)
+
+
+def _whole_spikes(context, rate, voltage, amplitude):
+    """As many spikes as the integral of the rate has passed whole numbers."""
+    voltage = voltage + rate * context.dt
     n_spikes = ops.floor(voltage)
     return (amplitude / context.dt) * n_spikes, voltage - n_spikes
 
@@ -146,8 +176,40 @@ def lif_rate(context, J, tau_rc, tau_ref, amplitude):
     return ops.where(active, amplitude / (tau_ref + tau_rc * ops.log1p(1.0 / j)), 0.0)
 
 
+#: below this, softplus(x) is exp(x) to double precision
+SMALL_SOFTPLUS = -37.0
+
+
+@register_neurons(SoftLIFRate, ["sigma", "tau_rc", "tau_ref", "amplitude"])
+def soft_lif_rate(context, J, sigma, tau_rc, tau_ref, amplitude):
+    """LIFRate with a smooth threshold: the current above it is ``sigma * softplus((J - 1) / sigma)``.
+
+    Hunsberger and Eliasmith, "Spiking deep networks with LIF neurons", 2015, equation 4.
+    """
+    x = (J - 1.0) / sigma
+    small = x < SMALL_SOFTPLUS
+    j = sigma * ops.softplus(ops.where(small, 0.0, x))
+    # where j is too small to divide by, log1p(1 / j) is -log(j) = -(x + log(sigma))
+    log = ops.where(small, -x - ops.log(_tensor(context, sigma)), ops.log1p(1.0 / j))
+    return amplitude / (tau_ref + tau_rc * log)
+
+
+def _tensor(context, value):
+    return ops.convert_to_tensor(value, dtype=context.dtype)
+
+
+def _trained_lif_rate(context, J, tau_rc, tau_ref, amplitude):
+    """The differentiable counterpart of LIF: smoothed if the network asks for it."""
+    if context.lif_smoothing:
+        return soft_lif_rate(context, J, context.lif_smoothing, tau_rc, tau_ref, amplitude)
+    return lif_rate(context, J, tau_rc, tau_ref, amplitude)
+
+
 @register_neurons(nengo_neurons.LIF, ["tau_rc", "tau_ref", "min_voltage", "amplitude"])
 def lif(context, J, voltage, refractory_time, tau_rc, tau_ref, min_voltage, amplitude):
+    if context.training:
+        rate = _trained_lif_rate(context, J, tau_rc, tau_ref, amplitude)
+        return rate, voltage, refractory_time
     dt = context.dt
     refractory_time = refractory_time - dt
     delta_t = ops.clip(dt - refractory_time, 0.0, dt)
@@ -158,3 +220,64 @@ def lif(context, J, voltage, refractory_time, tau_rc, tau_ref, min_voltage, ampl
     output = ops.cast(spiked, J.dtype) * (amplitude / dt)
     voltage = ops.where(spiked, 0.0, ops.maximum(voltage, min_voltage))
     return output, voltage, ops.where(spiked, tau_ref + t_spike, refractory_time)
+
+
+@register_neurons(
+    nengo_neurons.AdaptiveLIFRate, ["tau_n", "inc_n", "tau_rc", "tau_ref", "amplitude"]
+)
+def adaptive_lif_rate(context, J, adaptation, tau_n, inc_n, **lif_parameters):
+    rate = lif_rate(context, J - adaptation, **lif_parameters)
+    return rate, _adapted(context, adaptation, rate, tau_n, inc_n)
+
+
+def _adapted(context, adaptation, output, tau_n, inc_n):
+    return adaptation + (context.dt / tau_n) * (inc_n * output - adaptation)
+
+
+@register_neurons(
+    nengo_neurons.AdaptiveLIF,
+    ["tau_n", "inc_n", "tau_rc", "tau_ref", "min_voltage", "amplitude"],
+)
+def adaptive_lif(
+    context, J, voltage, refractory_time, adaptation, tau_n, inc_n, **lif_parameters
+):
+    output, *state = lif(context, J - adaptation, voltage, refractory_time, **lif_parameters)
+    return output, *state, _adapted(context, adaptation, output, tau_n, inc_n)
+
+
+@register_neurons(
+    nengo_neurons.Izhikevich, ["tau_recovery", "coupling", "reset_voltage", "reset_recovery"]
+)
+def izhikevich(
+    context, J, voltage, recovery, tau_recovery, coupling, reset_voltage, reset_recovery
+):
+    dt = context.dt
+    J = ops.maximum(J, -30.0)
+    change = (0.04 * ops.square(voltage) + 5.0 * voltage + 140.0 - recovery + J) * 1000.0
+    voltage = voltage + change * dt
+    spiked = voltage >= 30.0
+    voltage = ops.where(spiked, reset_voltage, voltage)
+    change = (tau_recovery * (coupling * voltage - recovery)) * 1000.0
+    recovery = recovery + change * dt
+    recovery = ops.where(spiked, recovery + reset_recovery, recovery)
+    return ops.cast(spiked, J.dtype) / dt, voltage, recovery
+
+
+@register_neurons(nengo_neurons.RegularSpiking, ["amplitude"])
+def regular_spiking(context, rate, voltage, amplitude):
+    if context.training:
+        return amplitude * rate, voltage
+    return _whole_spikes(context, rate, voltage, amplitude)
+
+
+@register_neurons(nengo_neurons.StochasticSpiking, ["amplitude", "negative"])
+def stochastic_spiking(context, rate, uniform, amplitude, negative):
+    """``uniform`` has random numbers between 0 and 1, drawn ahead in Nengo's order."""
+    if context.training:
+        return amplitude * rate
+    # negative is 1 where the sign is kept apart, so that -0.3 is rounded as 0.3 is
+    expected = context.dt * (negative * ops.abs(rate) + (1.0 - negative) * rate)
+    sign = negative * ops.sign(rate) + (1.0 - negative)
+    n_spikes = ops.trunc(expected)
+    n_spikes = n_spikes + ops.cast(uniform < expected - n_spikes, rate.dtype)
+    return (amplitude / context.dt) * n_spikes * sign

@@ -111,7 +111,7 @@ class SparseDotKernel(Kernel):
             entries = ops.take(data, constants["order"], axis=-1)
             products = entries * ops.take(x, constants["columns"], axis=-1)
             sums = ops.segment_sum(
-                ops.transpose(products), constants["rows"], num_segments=size, sorted=True
+                ops.transpose(products), constants["rows"], num_segments=size
             )
             return (ops.transpose(sums),)
 

@@ -111,7 +111,7 @@ class LoweredNetwork:
         if isinstance(recipe, SegmentSum):
             source = ops.transpose(self._read(recipe.source, values, arguments))
             segments = arguments[self._indices[id(recipe)]]
-            sums = ops.segment_sum(source, segments, num_segments=recipe.width, sorted=True)
+            sums = ops.segment_sum(source, segments, num_segments=recipe.width)
             return ops.transpose(sums)
         raise TypeError(f"unknown recipe {recipe!r}")
 

@@ -62,13 +62,13 @@ def info() -> None:
 )
 @click.option(
     "--minibatch",
-    default=1,
+    default=8,
     show_default=True,
     type=click.IntRange(min=1),
-    help="How many oscillators to simulate side by side.",
+    help="How many oscillators to simulate side by side, each at another speed.",
 )
 def demo(output: Path, seconds: float, minibatch: int) -> None:
-    """Simulate a spiking oscillator and check it against nengo.Simulator.
+    """Simulate spiking oscillators and check them against nengo.Simulator.
 
     The exit status is 1 where the two disagree.
     """

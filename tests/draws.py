@@ -1,8 +1,8 @@
 """Where the choices of a random network come from: a seed, hypothesis, or an earlier run.
 
 Everything is made of one kind of choice, an integer in a range, so that the three sources are three
-functions. Hypothesis makes integers smaller to simplify an example; hence the simplest option comes first
-wherever something is chosen, and a chance is not taken at 0.
+functions. Hypothesis makes integers smaller to simplify an example; hence the simplest option comes
+first wherever something is chosen, and a chance is not taken at 0.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -74,7 +74,7 @@ def replayed(integers: Iterable[int]) -> Draws:
 
 
 def drawn(draw: Callable, record: list[int]) -> Draws:
-    """Choices that hypothesis makes, through the ``draw`` of a composite strategy; appended to ``record``."""
+    """Choices that hypothesis makes in a composite strategy, appended to ``record``."""
     from hypothesis import strategies as st
 
     def integer(low: int, high: int) -> int:

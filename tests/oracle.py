@@ -30,7 +30,7 @@ class Recording:
     probes
         The probes, in the order of ``network.all_probes``.
     data
-        For each probe an array of shape (steps, ...); with a minibatch (minibatch_size, steps, ...).
+        For each probe an array of shape (steps, ...), or (minibatch_size, steps, ...).
     times
         For each probe the times in seconds at which it was sampled.
     trange, time, n_steps
@@ -72,20 +72,22 @@ def assert_matches_nengo(
     Parameters
     ----------
     network
-        The network, which is left as it was. If Python functions in it keep state, a function that makes it anew.
+        The network, which is left as it was. If Python functions in it keep state, a function that
+        makes the network anew.
     n_steps
         Number of steps to run.
     dt
         Time step in seconds.
     seed
-        The simulator's seed; also that of the network if it has none, for both have to be built alike.
+        The simulator's seed; also that of the network if it has none, so that it is built the same
+        way twice.
     dtype
         Setting for nengo_dl. Nengo always computes in float64.
     minibatch_size
         If given, item 0 has to be what Nengo gives. So have the others, unless the network draws
         random numbers for each item.
     atol
-        Largest difference allowed, relative to the largest absolute value that the reference has for this
+        Largest difference allowed, relative to the largest absolute value that Nengo gives for the
         probe, or to 1 if that is smaller.
     sim_class
         What to call in place of ``nengo_dl.Simulator``; then ``dtype`` is not set.
@@ -106,9 +108,7 @@ def assert_matches_nengo(
         import nengo_dl
 
         with _nengo_dl_settings(candidate_network, dtype=dtype):
-            result = _run(
-                nengo_dl.Simulator, candidate_network, n_steps, seed, dt, **sim_kwargs
-            )
+            result = _run(nengo_dl.Simulator, candidate_network, n_steps, seed, dt, **sim_kwargs)
     else:
         result = _run(sim_class, candidate_network, n_steps, seed, dt, **sim_kwargs)
     _compare(reference, result, minibatch_size, every_item, atol)
@@ -120,14 +120,17 @@ def run_reference(
 ) -> Recording:
     """What ``nengo.Simulator`` gives for a network.
 
-    It runs the operators as they are: the optimizer changes the order in which processes without a seed draw
-    theirs.
+    It runs the operators as they are: the optimizer changes the order in which processes without a
+    seed draw theirs.
     """
     return _run(nengo.Simulator, network, n_steps, seed, dt, optimize=False)
 
 
 def draws_for_each_item(network: Network) -> bool:
-    """Whether items of a minibatch get random numbers of their own: from a process without a seed or from neurons."""
+    """Whether items of a minibatch get random numbers of their own.
+
+    They do from processes without a seed and from neurons that fire at random.
+    """
     processes = [node.output for node in network.all_nodes]
     processes += [ens.noise for ens in network.all_ensembles]
     types = [ens.neuron_type for ens in network.all_ensembles]
@@ -139,7 +142,7 @@ def draws_for_each_item(network: Network) -> bool:
     ) or any(isinstance(t, nengo.StochasticSpiking | nengo.PoissonSpiking) for t in types)
 
 
-# -- running -----------------------------------------------------------------------------------------
+# -- running ---------------------------------------------------------------------------------------
 
 
 def _run(sim_class, network, n_steps, seed, dt, **sim_kwargs) -> Recording:
@@ -200,7 +203,7 @@ def _nengo_dl_settings(network: Network, **settings) -> Iterator[None]:
                     delattr(owner, key)
 
 
-# -- comparing ---------------------------------------------------------------------------------------
+# -- comparing -------------------------------------------------------------------------------------
 
 
 def _compare(
@@ -254,7 +257,9 @@ def _probe_differences(
             row, details = text
             which = "" if minibatch_size is None else f"item {item}, "
             step = round(times[row] / reference.time * reference.n_steps)
-            yield Difference(times[row], f"{name}: {which}step {step} (t={times[row]:g}), {details}")
+            yield Difference(
+                times[row], f"{name}: {which}step {step} (t={times[row]:g}), {details}"
+            )
             return
 
 
@@ -274,7 +279,7 @@ def _first_difference(
     where = tuple(int(i) for i in np.argwhere(~same)[0])
     column = ", ".join(map(str, where[1:]))
     return where[0], (
-        f"column {column}: {actual[where]!r} instead of {expected[where]!r} (difference "
-        f"{distance[where]:.3g}, allowed {allowed:.3g}); {np.sum(~same)} of {same.size} values "
-        f"differ, by at most {distance[~same].max():.3g}"
+        f"column {column}: {actual[where].item()!r} instead of {expected[where].item()!r} "
+        f"(difference {distance[where]:.3g}, allowed {allowed:.3g}); {np.sum(~same)} of "
+        f"{same.size} values differ, by at most {distance[~same].max():.3g}"
     )

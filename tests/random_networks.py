@@ -1,21 +1,20 @@
 """Random networks of all that Nengo offers, to compare simulators on.
 
-``random_network(seed)`` makes one from a seed, `networks` is the hypothesis strategy for the same networks, and
-``python tests/random_networks.py --count 2000`` compares many of them.
+``random_network(seed)`` makes one from a seed, `networks` is the hypothesis strategy for the same
+networks, and ``python tests/random_networks.py --count 2000`` compares many of them.
 
-A Node's function may keep state, so a network can be simulated once only: make it anew for each simulation.
+A Node's function may keep state, so a network can be simulated once only: make it anew for each
+simulation.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import nengo
 import numpy as np
-from hypothesis import strategies as st
-from nengo.ensemble import Neurons
-
 import random_parts as parts
 from draws import Draws, drawn, replayed, seeded
+from hypothesis import strategies as st
+from nengo.ensemble import Neurons
 
 
 def random_network(seed: int) -> nengo.Network:
@@ -43,7 +42,7 @@ class Recipe:
 
 @st.composite
 def networks(draw) -> Recipe:
-    """Hypothesis strategy: recipes for random networks, which shrink to fewer and simpler objects."""
+    """Hypothesis strategy: recipes for networks, which shrink to fewer and simpler objects."""
     choices: list[int] = []
     make_network(drawn(draw, choices))
     return Recipe(tuple(choices))
@@ -58,8 +57,8 @@ def make_network(draws: Draws) -> nengo.Network:
 class Part:
     """Something that can be connected.
 
-    Parts are ranked in the order in which they were made. A connection to a part of the same or a lower rank needs a
-    synapse, which delays it; so there are no cycles within a step.
+    Parts are ranked in the order in which they were made. A connection to a part of the same or a
+    lower rank needs a synapse, which delays it; so there are no cycles within a step.
     """
 
     rank: int
@@ -154,7 +153,9 @@ class _Assembly:
             entry = nengo.Node(size_in=size)
             ensemble = self.make_ensemble()
             self.connections.append(
-                nengo.Connection(entry, ensemble, transform=draws.array((ensemble.dimensions, size)))
+                nengo.Connection(
+                    entry, ensemble, transform=draws.array((ensemble.dimensions, size))
+                )
             )
         return self._enter([*self._ends(ensemble)[0], entry], [entry])
 
@@ -211,7 +212,7 @@ class _Assembly:
         n_post = draws.choice([post.size_in, draws.integer(1, post.size_in)])
         with_function = _takes_function(pre) and draws.chance(0.4)
         kwargs = {"synapse": parts.synapse(draws, delayed=post_part.rank <= pre_part.rank)}
-        by_element = not draws.chance(0.5)
+        by_element = not draws.chance(0.5)  # Nengo takes repeated indices only then
         if by_element:
             n_pre = n_mid = n_post
             transform = draws.choice(["none", "scalar", "vector"])
@@ -224,7 +225,6 @@ class _Assembly:
         elif _is_decoded(pre):
             self._choose_solver(pre, post, n_mid, kwargs)
         kwargs["transform"] = self._transform(transform, pre, n_mid, n_post)
-        # Nengo does not take repeated indices with a matrix
         pre = _select(pre, parts.index(draws, pre.size_out, n_pre, repeats=by_element))
         post = _select(post, parts.index(draws, post.size_in, n_post, repeats=by_element))
         self.connections.append(nengo.Connection(pre, post, **kwargs))
@@ -291,9 +291,7 @@ class _Assembly:
         if not isinstance(rule, nengo.BCM | nengo.Oja):
             error = draws.choice(self.parts).outputs[0]
             size = connection.learning_rule.size_in, error.size_out
-            nengo.Connection(
-                error, connection.learning_rule, transform=draws.array(size), **delay
-            )
+            nengo.Connection(error, connection.learning_rule, transform=draws.array(size), **delay)
         nengo.Probe(connection, "weights")
         if isinstance(rule, nengo.Voja):
             nengo.Probe(post, "scaled_encoders")
@@ -354,7 +352,7 @@ def _takes_function(obj) -> bool:
 
 
 def has_python_state(network: nengo.Network) -> bool:
-    """Whether a Node's function keeps state, so that the items of a minibatch cannot be told apart."""
+    """Whether a Node's function keeps state, which the items of a minibatch would share."""
     return any(isinstance(node.output, parts.STATEFUL) for node in network.all_nodes)
 
 
@@ -377,8 +375,8 @@ def describe(network: nengo.Network) -> str:
         lines.append(f"{name(node)}: {node.output}, sizes {node.size_in}, {node.size_out}")
     for ens in network.all_ensembles:
         lines.append(
-            f"{name(ens)}: {ens.n_neurons} neurons, {ens.dimensions} dimensions, {ens.neuron_type}, "
-            f"radius {ens.radius}, noise {ens.noise}"
+            f"{name(ens)}: {ens.n_neurons} neurons, {ens.dimensions} dimensions, "
+            f"{ens.neuron_type}, radius {ens.radius}, noise {ens.noise}"
         )
     for conn in network.all_connections:
         lines.append(
@@ -390,3 +388,9 @@ def describe(network: nengo.Network) -> str:
             f"probe of {probe.attr} of {name(probe.target)}: {probe.synapse}, {probe.sample_every}"
         )
     return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    import random_comparison
+
+    random_comparison.main()

@@ -1,13 +1,14 @@
-"""The parts that random networks are made of: neuron types, synapses, processes, functions, indices.
+"""The parts of random networks: neuron types, synapses, processes, functions and indices.
 
-Each function takes the source of its choices. What it makes keeps a simulation finite: filters are stable,
-functions are bounded where they could grow, and rates are about 100 Hz.
+Each function takes the source of its choices. What it makes keeps a simulation finite: filters are
+stable, functions are bounded where they could grow, and rates are about 100 Hz.
 """
 
 from collections.abc import Callable
 
 import nengo
 import numpy as np
+from draws import Draws
 from nengo.dists import Gaussian, Uniform
 from nengo.neurons import NeuronType
 from nengo.processes import (
@@ -19,9 +20,7 @@ from nengo.processes import (
     WhiteSignal,
 )
 
-from draws import Draws
-
-# -- neuron types ------------------------------------------------------------------------------------
+# -- neuron types ----------------------------------------------------------------------------------
 
 
 def _amplitude(draws: Draws) -> float:
@@ -63,9 +62,7 @@ def _lif(draws: Draws) -> NeuronType:
 
 
 def _spiking_relu(draws: Draws) -> NeuronType:
-    return nengo.SpikingRectifiedLinear(
-        amplitude=_amplitude(draws), initial_state=_voltages(draws)
-    )
+    return nengo.SpikingRectifiedLinear(amplitude=_amplitude(draws), initial_state=_voltages(draws))
 
 
 def _sigmoid(draws: Draws) -> NeuronType:
@@ -125,7 +122,7 @@ def output_size(neurons: NeuronType) -> float:
     return 100 * getattr(neurons, "amplitude", 1)
 
 
-# -- synapses ----------------------------------------------------------------------------------------
+# -- synapses --------------------------------------------------------------------------------------
 
 
 def _lowpass(draws: Draws) -> nengo.synapses.Synapse:
@@ -144,7 +141,7 @@ def _polynomial(factors: list) -> np.ndarray:
 
 
 def _analog_filter(draws: Draws) -> nengo.synapses.Synapse:
-    """Real poles and fewer or as many zeros; as many, or a method other than zoh, feed the input through."""
+    """Real poles and zeros; as many of each feed the input through, as do most methods anyway."""
     taus = [draws.number(0.004, 0.05) for _ in range(draws.integer(1, 4))]
     n_zeros = draws.choice([0, len(taus), len(taus) - 1])
     zeros = [tau * draws.number(0.1, 0.9) for tau in taus[:n_zeros]]
@@ -179,13 +176,13 @@ SYNAPSES = (
 
 
 def synapse(draws: Draws, delayed: bool) -> nengo.synapses.Synapse | None:
-    """A synapse; None, which passes its input on in the same step, only if it need not be delayed."""
+    """A synapse; None, which passes its input on in the same step, only if it may be undelayed."""
     if not delayed and draws.chance(0.4):
         return None
     return _lowpass(draws) if draws.chance(0.4) else draws.choice(SYNAPSES)(draws)
 
 
-# -- outputs of Nodes --------------------------------------------------------------------------------
+# -- outputs of Nodes ------------------------------------------------------------------------------
 
 
 class RunningMean:
@@ -343,7 +340,7 @@ def filter_process(draws: Draws, size: int) -> nengo.Process:
     return synapse(draws, delayed=True)
 
 
-# -- functions of Connections ------------------------------------------------------------------------
+# -- functions of Connections ----------------------------------------------------------------------
 
 KEEPING_SIZE = (
     lambda x: 0.5 * x,
@@ -366,7 +363,7 @@ def function(draws: Draws, size_in: int, size_out: int) -> Callable:
     return lambda x: np.tanh(x[indices] * (1 + np.arange(size_out)))
 
 
-# -- indices -----------------------------------------------------------------------------------------
+# -- indices ---------------------------------------------------------------------------------------
 
 
 def index(draws: Draws, size: int, n: int, repeats: bool = False):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from nengo.builder import Model
 from nengo.builder.operator import Operator
@@ -28,7 +28,7 @@ class Options:
     planner: Planner = greedy_planner
     sorter: Callable = order_signals
     simplifications: Iterable[Callable] = default_simplifications
-    trainable: frozenset[Signal] = frozenset()
+    trainable: Mapping[Signal, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def compile_model(model: Model, options: Options | None = None) -> Compiled:
     program = replace(lift_inputs(model), trainable=options.trainable)
     inputs = frozenset(item.signal.base for item in program.inputs)
     operators = simplify(
-        list(program.operators), options.simplifications, inputs | options.trainable
+        list(program.operators), options.simplifications, inputs | frozenset(options.trainable)
     )
     plan = call_planner(options.planner, operators)
     _, plan = options.sorter(plan)
@@ -69,7 +69,7 @@ def call_planner(planner: Planner, operators: list[Operator]) -> list[tuple[Oper
     ]
     if len(required) != 1:
         raise TypeError(
-            f"planner {planner.__name__} requires {len(required)} arguments; "
+            f"planner {getattr(planner, '__name__', planner)} requires {len(required)} arguments; "
             "a planner is called with one, the list of operators"
         )
     return planner(operators)

@@ -6,16 +6,18 @@ import nengo
 import numpy as np
 from nengo import Node
 from nengo.builder import Model
+from nengo.builder.neurons import SimNeurons
 from nengo.builder.node import SimPyFunc
 from nengo.builder.operator import Copy, Operator
 from nengo.builder.processes import SimProcess
 from nengo.builder.signal import Signal
 from nengo.cache import get_default_decoder_cache
 from nengo.exceptions import ValidationError
+from nengo.neurons import StochasticSpiking
 from nengo.utils.graphs import toposort
 from nengo.utils.simulator import operator_dependency_graph
 
-from nengo_dl.compiler.operators import CopyUpdate
+from nengo_dl.compiler.operators import CopyUpdate, StochasticNeurons, UniformDraws
 from nengo_dl.compiler.program import Input, Program
 
 
@@ -37,8 +39,8 @@ def build_model(
 def lift_inputs(model: Model) -> Program:
     """Take what can be computed ahead out of the operators.
 
-    A Node function of time, a Process without input and an array become inputs: their values do not depend on the
-    simulation. Networks in which a Python Node has an input often share Python state between two Nodes (an
+    A Node function of time, a Process without input, an array and the random numbers of StochasticSpiking neurons become
+    inputs: their values do not depend on the simulation. Networks in which a Python Node has an input often share Python state between two Nodes (an
     environment, say), so there all Python Nodes stay in the loop, in Nengo's order.
     """
     nodes = {
@@ -63,6 +65,10 @@ def lift_inputs(model: Model) -> Program:
                     loop_inputs.append(Input(str(node), op.output, op, node))
             else:
                 _lift(op, op.output, node, inputs, operators)
+        elif isinstance(op, SimNeurons) and type(op.neurons) is StochasticSpiking and not op.state:
+            draws = Signal(np.zeros(op.J.shape), name=f"random numbers of {op.output.name}")
+            inputs.append(Input(draws.name, draws, UniformDraws(draws, **op.state_extra), None))
+            operators.append(StochasticNeurons(op.neurons, op.J, draws, op.output, tag=op.tag))
         else:
             operators.append(op)
     return Program(

@@ -172,7 +172,8 @@ class _Execution:
         return tensors
 
     def _place_stored(self, plan) -> list[Stored]:
-        """Stack the initial values: states by the group that writes them, others by their first reader."""
+        """Stack the initial values: states by the group that writes them, parameters by what they are, constants
+        by their first reader."""
         carried = _Carried(plan, self.probed)
         stacks: dict[tuple, dict[Signal, None]] = {}
 
@@ -182,7 +183,7 @@ class _Execution:
             elif base in carried.written or base in self.layers:
                 return
             elif base in self.program.trainable:
-                key = ("parameter", index, slot)
+                key = ("parameter", self.program.trainable[base], 0)
             else:
                 key = ("constant", index, slot)
             stacks.setdefault(key, {})[base] = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+from nengo.builder.neurons import SimNeurons
 from nengo.builder.operator import Copy, DotInc, ElementwiseInc, Operator
 from nengo.builder.signal import Signal
 
@@ -54,6 +56,61 @@ class DotSet(_Set, DotInc):
 
 class ElementwiseSet(_Set, ElementwiseInc):
     """``Y[...] = A * X``"""
+
+
+class UniformDraws(Operator):
+    """Random numbers between 0 and 1, one for each neuron and step.
+
+    ``state_extra`` holds the random state, as in ``SimNeurons``.
+    """
+
+    def __init__(self, draws: Signal, rng: np.random.RandomState, tag: str | None = None):
+        super().__init__(tag=tag)
+        self.sets, self.incs, self.reads, self.updates = [draws], [], [], []
+        self.state_extra = {"rng": rng}
+
+    @property
+    def draws(self) -> Signal:
+        return self.sets[0]
+
+    def make_step(self, signals, dt, rng):
+        draws, rng = signals[self.draws], self.state_extra["rng"]
+
+        def step_uniformdraws():
+            draws[...] = rng.random_sample(size=draws.shape)
+
+        return step_uniformdraws
+
+
+class StochasticNeurons(SimNeurons):
+    """``SimNeurons`` of `nengo.StochasticSpiking` whose random numbers are a signal."""
+
+    def __init__(self, neurons, J: Signal, draws: Signal, output: Signal, tag: str | None = None):
+        super().__init__(neurons, J, output, tag=tag)
+        self.reads = [J, draws]
+
+    @property
+    def draws(self) -> Signal:
+        return self.reads[1]
+
+    def make_step(self, signals, dt, rng):
+        J, draws, output = (signals[sig] for sig in (self.J, self.draws, self.output))
+        drawn = _Drawn(draws)
+
+        def step_stochasticneurons():
+            self.neurons.step(dt, J, output, rng=drawn)
+
+        return step_stochasticneurons
+
+
+class _Drawn:
+    """Looks like a random state and gives numbers that were drawn before."""
+
+    def __init__(self, draws: np.ndarray):
+        self.draws = draws
+
+    def random_sample(self, size):
+        return self.draws
 
 
 def as_set(operator: Operator) -> Operator | None:

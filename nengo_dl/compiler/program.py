@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from nengo import Node, Probe
 from nengo.builder import Model
@@ -36,7 +37,8 @@ class Program:
     operators: tuple[Operator, ...]
     inputs: tuple[Input, ...]
     probes: tuple[Probe, ...]
-    trainable: frozenset[Signal] = frozenset()
+    #: base signals that training changes -> what they are ("encoders", "weights", ...); stored together by that
+    trainable: Mapping[Signal, str] = field(default_factory=dict)
     #: Nodes whose function runs inside the loop although it has no input; data can be given for them too
     loop_inputs: tuple[Input, ...] = ()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from nengo_dl.demo.oscillator import DT, TOP_SPEED
-from nengo_dl.demo.simulate import Report
+from nengo_dl.demo.simulate import Report, oscillators
 
 OURS, REFERENCE, INK = ("#0b6e99", "#d1495b"), "#c9c9c9", "#30323d"
 
@@ -95,15 +95,17 @@ def _draw_text(ax, report) -> None:
     ax.axis("off")
     exact = report.float64
     facts = (
-        (f"{report.speed.ratio:.3g} times", "as fast as nengo.Simulator,"),
-        (None, f"with {report.backend} on {', '.join(report.devices)}"),
+        (f"{report.speed.ratio:.2g} times", "as fast as nengo.Simulator:"),
+        (None, f"{oscillators(len(report.commands))},"),
+        (None, f"{report.backend} on {', '.join(report.devices)}"),
         (f"{exact.largest:.1g}", "largest difference, in float64;"),
         (None, f"{exact.n_different:,} of {exact.n_spikes:,} spikes differ"),
     )
-    y = 0.95
-    for figure, line in facts:
-        if figure is not None:
-            ax.text(0, y - 0.08, figure, fontsize=24, color=OURS[0], transform=ax.transAxes)
-            y -= 0.2
+    y = 1.05
+    for number, line in facts:
+        if number is not None:
+            y -= 0.24
+            ax.text(0, y, number, fontsize=24, color=OURS[0], transform=ax.transAxes)
+            y -= 0.02
+        y -= 0.1
         ax.text(0, y, line, fontsize=10, color=INK, transform=ax.transAxes)
-        y -= 0.1 if figure is not None else 0.18

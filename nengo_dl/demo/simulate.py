@@ -95,7 +95,7 @@ class Report:
         return self.float64.largest < 1e-9 and self.float64.n_different == 0
 
 
-def run(seconds: float = 1.0, minibatch_size: int = 1, repeats: int = 3) -> Report:
+def run(seconds: float = 1.0, minibatch_size: int = 8, repeats: int = 3) -> Report:
     """Do the whole job but the drawing.
 
     Parameters
@@ -220,7 +220,6 @@ def agreement(ours: Recording, reference: Recording) -> Agreement:
 def summary(report: Report) -> str:
     """What a person wants to know, as text of several lines."""
     batch, n_steps, n_neurons = report.ours.spikes.shape
-    oscillators = "1 oscillator" if batch == 1 else f"{batch} oscillators side by side"
     low, high = min(report.speed.ratios), max(report.speed.ratios)
     times = (
         (report.build_seconds, report.nengo_build_seconds),
@@ -229,7 +228,7 @@ def summary(report: Report) -> str:
     )
     build, first_run, later_runs = (f"{ours:.3f} s ({theirs:.3f} s)" for ours, theirs in times)
     rows = (
-        ("model", f"{oscillators}, {n_neurons:,} spiking neurons each, {n_steps * DT:g} s"),
+        ("model", f"{oscillators(batch)}, {n_neurons:,} spiking neurons each, {n_steps * DT:g} s"),
         ("backend", f"{report.backend} on {', '.join(report.devices)}"),
         ("", "(in brackets: nengo.Simulator, which runs one oscillator)"),
         ("build", build),
@@ -240,6 +239,11 @@ def summary(report: Report) -> str:
         ("float64", _describe(report.float64)),
     )
     return "\n".join(f"{name:<12}{value}" for name, value in rows)
+
+
+def oscillators(n: int) -> str:
+    """``n`` of them, in words."""
+    return "1 oscillator" if n == 1 else f"{n} oscillators side by side"
 
 
 def _describe(agreement: Agreement) -> str:

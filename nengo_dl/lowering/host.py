@@ -6,11 +6,14 @@ Its state travels in the carry like any other, so that it is reset, saved and ba
 
 from __future__ import annotations
 
+from copy import copy, deepcopy
+
 import keras.ops as ops
 import numpy as np
 from nengo.builder.node import SimPyFunc
 from nengo.builder.operator import Operator
 from nengo.builder.signal import Signal, SignalDict
+from nengo.utils.numpy import maxint
 
 from nengo_dl.compiler.kernel import Kernel, Prepared, register, register_fallback
 
@@ -21,14 +24,18 @@ class HostOperator:
     Parameters
     ----------
     op
-        The operator; its signals are copied, not shared.
+        The operator; its signals and random states are copied, not shared.
     dt
         Time step in seconds.
     rng
         Passed on to ``op.make_step``, as nengo.Simulator does.
+    item
+        Place in the minibatch; the first item has the random states that Nengo's builder made.
     """
 
-    def __init__(self, op: Operator, dt: float, rng: np.random.RandomState):
+    def __init__(self, op: Operator, dt: float, rng: np.random.RandomState, item: int = 0):
+        if has_random_state(op):
+            op = _with_own_random_states(op, item)
         self.signals = SignalDict()
         op.init_signals(self.signals)
         self.op = op
@@ -42,6 +49,22 @@ class HostOperator:
             self.signals[sig][...] = 0
         self.step()
         return [self.signals[sig].copy() for sig in wanted]
+
+
+def has_random_state(op: Operator) -> bool:
+    """Whether Nengo's builder gave the operator a random state (that of stochastic neurons)."""
+    return bool(getattr(op, "state_extra", None))
+
+
+def _with_own_random_states(op: Operator, item: int) -> Operator:
+    op = copy(op)
+    op.state_extra = {name: _random_state(rng, item) for name, rng in op.state_extra.items()}
+    return op
+
+
+def _random_state(rng: np.random.RandomState, item: int) -> np.random.RandomState:
+    rng = deepcopy(rng)
+    return rng if item == 0 else np.random.RandomState((rng.randint(maxint) + item) % maxint)
 
 
 class PythonFunctionKernel(Kernel):

@@ -132,10 +132,44 @@ class NeuronKernel(Kernel):
         return Prepared(step, arrays)
 
 
+class StochasticKernel(NeuronKernel):
+    """Neurons that need a random number each, drawn ahead."""
+
+    def reads(self, op):
+        return (op.J, op.draws)
+
+
+class HostSpikesKernel(HostKernel):
+    """Spikes made of rates by Nengo's own code; in training they are the rates."""
+
+    def prepare(self, ops_, settings):
+        spikes = super().prepare(ops_, settings)
+        (op,) = ops_
+        inputs, outputs = self.reads(op), self.writes(op)
+        amplitude = op.neurons.amplitude
+
+        def step(context, constants, *operands):
+            if not context.training:
+                return spikes.step(context, constants, *operands)
+            given = dict(zip(inputs, operands, strict=True))
+            return tuple(
+                amplitude * given[op.J] if sig is op.output else given[sig] for sig in outputs
+            )
+
+        return Prepared(step, spikes.constants)
+
+
 @register(SimNeurons)
 def _choose_neurons(op):
     lowering = lowering_of(op.neurons)
-    return None if lowering is None or op.state_extra else NeuronKernel(lowering)
+    if lowering is not None and not op.state_extra:
+        return NeuronKernel(lowering)
+    return HostSpikesKernel() if isinstance(op.neurons, RatesToSpikesNeuronType) else None
+
+
+@register(StochasticNeurons)
+def _choose_stochastic_neurons(op):
+    return StochasticKernel(_lowerings[nengo_neurons.StochasticSpiking])
 
 
 @register_neurons(nengo_neurons.RectifiedLinear, ["amplitude"])
@@ -154,6 +188,20 @@ def _whole_spikes(context, rate, voltage, amplitude):
     """As many spikes as the integral of the rate has passed whole numbers."""
     voltage = voltage + rate * context.dt
     n_spikes = ops.floor(voltage)
+    return (amplitude / context.dt) * n_spikes, voltage - n_spikes
+
+
+@register_neurons(LeakyReLU, ["negative_slope", "amplitude"])
+def leaky_relu(context, J, negative_slope, amplitude):
+    return amplitude * ops.where(J < 0, negative_slope * J, J)
+
+
+@register_neurons(SpikingLeakyReLU, ["negative_slope", "amplitude"])
+def spiking_leaky_relu(context, J, voltage, negative_slope, amplitude):
+    if context.training:
+        return leaky_relu(context, J, negative_slope, amplitude), voltage
+    voltage = voltage + ops.where(J < 0, negative_slope * J, J) * context.dt
+    n_spikes = ops.trunc(voltage)
     return (amplitude / context.dt) * n_spikes, voltage - n_spikes
 
 
@@ -176,8 +224,8 @@ def lif_rate(context, J, tau_rc, tau_ref, amplitude):
     return ops.where(active, amplitude / (tau_ref + tau_rc * ops.log1p(1.0 / j)), 0.0)
 
 
-#: below this, softplus(x) is exp(x) to double precision
-SMALL_SOFTPLUS = -37.0
+#: below this, softplus(x) is exp(x) to rounding
+SMALL_SOFTPLUS = -30.0
 
 
 @register_neurons(SoftLIFRate, ["sigma", "tau_rc", "tau_ref", "amplitude"])

@@ -1,10 +1,10 @@
-"""Products of signals: DotInc, ElementwiseInc and SparseDotInc."""
+"""Products of signals: DotInc, ElementwiseInc, SparseDotInc and BsrDotInc."""
 
 from __future__ import annotations
 
 import keras.ops as ops
 import numpy as np
-from nengo.builder.operator import DotInc, ElementwiseInc, SparseDotInc
+from nengo.builder.operator import BsrDotInc, DotInc, ElementwiseInc, SparseDotInc
 
 from nengo_dl.compiler.kernel import Kernel, Prepared, register
 
@@ -99,20 +99,12 @@ class SparseDotKernel(Kernel):
     def prepare(self, ops_, settings):
         (op,) = ops_
         rows, columns = _coordinates(op.A.initial_value)
-        order = np.argsort(rows, kind="stable").astype(np.int32)
-        constants = {
-            "order": order,
-            "rows": rows[order].astype(np.int32),
-            "columns": columns[order].astype(np.int32),
-        }
+        constants = {"rows": rows.astype(np.int32), "columns": columns.astype(np.int32)}
         size = op.Y.size
 
         def step(context, constants, data, x):
-            entries = ops.take(data, constants["order"], axis=-1)
-            products = entries * ops.take(x, constants["columns"], axis=-1)
-            sums = ops.segment_sum(
-                ops.transpose(products), constants["rows"], num_segments=size
-            )
+            products = data * ops.take(x, constants["columns"], axis=-1)
+            sums = ops.segment_sum(ops.transpose(products), constants["rows"], num_segments=size)
             return (ops.transpose(sums),)
 
         return Prepared(step, constants)
@@ -126,10 +118,43 @@ def _coordinates(matrix) -> tuple[np.ndarray, np.ndarray]:
     return tuple(np.asarray(matrix.indices).T)
 
 
+class BlockSparseDotKernel(Kernel):
+    """``Y += A.X`` where A is a stack of blocks of a block sparse row matrix (Nengo's optimizer makes them)."""
+
+    def merge_key(self, op):
+        return (id(op),)
+
+    def writes(self, op):
+        return (op.Y,)
+
+    def prepare(self, ops_, settings):
+        (op,) = ops_
+        n_blocks, rows, columns = op.A.shape
+        n_rows = op.Y.size // rows
+        constants = {
+            "rows": np.repeat(np.arange(n_rows), np.diff(op.indptr)).astype(np.int32),
+            "columns": np.asarray(op.indices, dtype=np.int32),
+        }
+
+        def step(context, constants, blocks, x):
+            blocks = ops.reshape(blocks, (-1, n_blocks, rows, columns))
+            x = ops.take(ops.reshape(x, (-1, op.X.size // columns, columns)), constants["columns"], 1)
+            products = ops.transpose(_dot(blocks, x), (1, 2, 0))
+            sums = ops.segment_sum(products, constants["rows"], num_segments=n_rows)
+            return (ops.reshape(ops.transpose(sums, (2, 0, 1)), (-1, n_rows * rows)),)
+
+        return Prepared(step, constants)
+
+
 @register(DotInc)
 def _choose_dot(op):
     # a number times a longer vector has no matrix form
-    return None if _matrix_shape(op)[1] == 0 else DotKernel()
+    return ElementwiseKernel() if _matrix_shape(op)[1] == 0 else DotKernel()
+
+
+@register(BsrDotInc)
+def _choose_block_sparse(op):
+    return BlockSparseDotKernel()
 
 
 @register(ElementwiseInc)

@@ -107,7 +107,7 @@ def build(
 
 
 def _compile(model: Model, toplevel: Network | None, parameters, setting) -> Compiled:
-    trainable = frozenset()
+    trainable = {}
     if not setting("inference_only", False):
         trainable = find_trainable(model, toplevel, parameters)
     defaults = Options()

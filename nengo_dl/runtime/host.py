@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from nengo.builder import Model
+from nengo.builder.node import SimPyFunc
 from nengo.builder.operator import Operator
 from nengo.builder.processes import SimProcess
 from nengo.builder.signal import Signal
@@ -18,8 +19,7 @@ from nengo.synapses import LinearFilter
 from nengo.utils.numpy import maxint
 
 from nengo_dl.compiler.frontend import nengo_order
-from nengo.builder.node import SimPyFunc
-from nengo_dl.lowering.host import HostOperator
+from nengo_dl.lowering.host import HostOperator, has_random_state
 
 #: processes that draw no random numbers
 DETERMINISTIC = (PresentInput, Piecewise, LinearFilter)
@@ -32,11 +32,9 @@ def item_seed(seed: int, item: int) -> int:
 
 def differs_by_item(op: Operator) -> bool:
     """Whether an operator computed ahead gives each item of a minibatch numbers of its own."""
-    return (
-        isinstance(op, SimProcess)
-        and op.process.seed is None
-        and not isinstance(op.process, DETERMINISTIC)
-    )
+    if isinstance(op, SimProcess):
+        return op.process.seed is None and not isinstance(op.process, DETERMINISTIC)
+    return has_random_state(op)
 
 
 class HostRuntime:
@@ -67,10 +65,11 @@ class HostRuntime:
         """The operators that draw from the simulator's random numbers, or that run here, in Nengo's order."""
         needed = self._in_loop | self._ahead
         drawing = [op for op in self.model.operators if op in needed or _draws(op)]
-        if len(needed) > 1 or (needed and len(drawing) > 1):
+        added = sorted(needed.difference(drawing), key=str)  # the compiler's own draw nothing
+        if len(drawing) > 1 and needed:
             relevant = frozenset(drawing)
-            return [op for op in nengo_order(self.model) if op in relevant]
-        return drawing if needed else []
+            return [op for op in nengo_order(self.model) if op in relevant] + added
+        return (drawing if needed else []) + added
 
     def reset(self, seed: int) -> None:
         """Make every operator anew."""
@@ -86,7 +85,7 @@ class HostRuntime:
     def _make(self, item: int, rng: np.random.RandomState, wanted: Iterable[Operator]) -> None:
         for op in self._order:
             if op in wanted:
-                self._operators[op, item] = HostOperator(op, self.model.dt, rng)
+                self._operators[op, item] = HostOperator(op, self.model.dt, rng, item)
             elif _draws(op):
                 rng.randint(maxint)
 
@@ -95,6 +94,10 @@ class HostRuntime:
         for item in range(self.minibatch_size):
             if (op, item) in self._operators:
                 self._make(item, np.random.RandomState(item_seed(seed, item)), {op})
+
+    def random_state(self, op: Operator, item: int) -> np.random.RandomState:
+        """The random state of an operator that has one, for one item."""
+        return self._operators[op, item].op.state_extra["rng"]
 
     def run(
         self,

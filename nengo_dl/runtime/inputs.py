@@ -6,6 +6,7 @@ import numpy as np
 from nengo.builder.node import SimPyFunc
 from nengo.processes import PresentInput, WhiteSignal
 
+from nengo_dl.compiler.operators import UniformDraws
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.host import HostRuntime, differs_by_item
 
@@ -75,6 +76,16 @@ class WhiteSignalSource(SteppedSource):
         return self.table[:, steps % self.length]
 
 
+class UniformSource(SteppedSource):
+    """Random numbers of many steps at once; they come in the same order as step by step."""
+
+    def _run(self, first_step: int, n_steps: int) -> np.ndarray:
+        shape = (n_steps, self.size)
+        return np.stack(
+            [self.host.random_state(self.op, item).random_sample(shape) for item in range(self.items)]
+        )
+
+
 class PresentInputSource(SteppedSource):
     """`nengo.processes.PresentInput` with its own arithmetic, for all steps at once."""
 
@@ -90,8 +101,8 @@ def make_source(item: Input, host: HostRuntime, seed: int):
     """The source of an input's own values."""
     if item.operator is None:
         return ConstantSource(item)
+    if isinstance(item.operator, UniformDraws):
+        return UniformSource(item, host, seed)
     process = getattr(item.operator, "process", None)
     special = {WhiteSignal: WhiteSignalSource, PresentInput: PresentInputSource}
     return special.get(type(process), SteppedSource)(item, host, seed)
-
-

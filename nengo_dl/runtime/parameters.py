@@ -42,18 +42,20 @@ def find_parameters(model: Model, toplevel: Network | None) -> list[Parameter]:
 
 def find_trainable(
     model: Model, toplevel: Network | None, parameters: Iterable[Parameter]
-) -> frozenset[Signal]:
-    """The base signals that training changes.
+) -> dict[Signal, str]:
+    """The base signals that training changes, and the attribute that each one is.
 
     By default encoders, biases and connection weights; not those that a learning rule changes while the network runs.
     """
     if toplevel is None:
-        return frozenset()
+        return {}
     resolver = config.TrainableResolver(toplevel)
     written = {sig.base for op in model.operators for sig in (*op.sets, *op.incs, *op.updates)}
-    return frozenset(
-        p.signal.base for p in parameters if p.signal.base not in written and _trains(p, resolver)
-    )
+    return {
+        p.signal.base: p.attribute
+        for p in parameters
+        if p.signal.base not in written and _trains(p, resolver)
+    }
 
 
 def _trains(parameter: Parameter, resolver: config.TrainableResolver) -> bool:

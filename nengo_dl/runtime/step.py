@@ -91,6 +91,10 @@ class LoweredNetwork:
     # -- reading operands --------------------------------------------------------------------------
 
     def _read(self, recipe: Recipe, values: Tensors, arguments: dict) -> Any:
+        prepared = arguments.get(id(recipe))
+        return self._assemble(recipe, values, arguments) if prepared is None else prepared
+
+    def _assemble(self, recipe: Recipe, values: Tensors, arguments: dict) -> Any:
         dtype = self.settings.dtype
         if isinstance(recipe, Slice):
             value = values[recipe.tensor]
@@ -160,6 +164,7 @@ class LoweredNetwork:
         fixed_numbers, loop_numbers = self._split_instructions(fixed_inputs)
         replaced = {item.operator for item in changing if item not in self.layout.inputs}
         loop_numbers = [n for n in loop_numbers if not self._computes(n, replaced)]
+        fixed_operands = self._fixed_operands(loop_numbers, fixed_numbers, fixed_inputs)
 
         def prepare(arguments, fixed):
             values = {
@@ -172,7 +177,8 @@ class LoweredNetwork:
             for item, value in zip(fixed_inputs, fixed, strict=True):
                 values[self.layout.inputs[item].index] = value
             self._execute(fixed_numbers, values, arguments, self._context(None, training))
-            return values, arguments
+            operands = {id(r): self._assemble(r, values, arguments) for r in fixed_operands}
+            return values, {**arguments, **operands}
 
         def step(invariant, state, rows, step_index):
             values, arguments = dict(invariant[0]), invariant[1]
@@ -206,9 +212,7 @@ class LoweredNetwork:
 
     def _split_instructions(self, fixed_inputs) -> tuple[list[int], list[int]]:
         """Numbers of the instructions that are the same in each step, and of the others."""
-        fixed = {s.tensor.index for s in self.layout.stored if s.tensor.kind != "state"}
-        fixed |= {t.index for t in self.layout.literals}
-        fixed |= {self.layout.inputs[item].index for item in fixed_inputs}
+        fixed = self._fixed_tensors(fixed_inputs)
         before, inside = [], []
         for number, step in enumerate(self.layout.instructions):
             recipes = [step.recipe] if isinstance(step, Assemble) else step.operands
@@ -220,6 +224,31 @@ class LoweredNetwork:
             else:
                 inside.append(number)
         return before, inside
+
+    def _fixed_tensors(self, fixed_inputs) -> set[int]:
+        fixed = {s.tensor.index for s in self.layout.stored if s.tensor.kind != "state"}
+        fixed |= {t.index for t in self.layout.literals}
+        return fixed | {self.layout.inputs[item].index for item in fixed_inputs}
+
+    def _fixed_operands(self, inside, before, fixed_inputs) -> list[Recipe]:
+        """Operands in the loop that are the same in each step and have to be put together."""
+        fixed = self._fixed_tensors(fixed_inputs)
+        for number in before:
+            step = self.layout.instructions[number]
+            made = [step.tensor] if isinstance(step, Assemble) else step.results
+            fixed |= {t.index for t in made}
+        recipes = [
+            recipe
+            for number in inside
+            if isinstance(step := self.layout.instructions[number], Run)
+            for recipe in step.operands
+        ]
+        for number in inside:
+            if isinstance(step := self.layout.instructions[number], Assemble):
+                recipes.extend(getattr(step.recipe, "terms", ()))
+        return [
+            r for r in recipes if r.tensors() <= fixed and not (isinstance(r, Slice) and r.whole)
+        ]
 
     def _time(self, step_index):
         step = ops.cast(ops.reshape(step_index, (1, 1)), self.settings.dtype)

@@ -253,7 +253,8 @@ class Training:
     def _loaded(self, state: State, stateful: bool):
         values = self.model.state.values
         for stored, tensor in zip(self.model.lowered.states, state.tensors, strict=True):
-            values[tensor_name(stored)].assign(tensor)
+            # a copy: Keras lets JAX reuse the memory of its variables
+            values[tensor_name(stored)].assign(keras.ops.copy(tensor))
         values["n_steps"].assign(state.n_steps)
         if self.model.keep_state != stateful:
             self.model.keep_state = stateful
@@ -263,7 +264,7 @@ class Training:
     def _saved_state(self) -> State:
         values = self.model.state.values
         tensors = tuple(
-            keras.ops.convert_to_tensor(values[tensor_name(s)]) for s in self.model.lowered.states
+            keras.ops.copy(values[tensor_name(s)]) for s in self.model.lowered.states
         )
         return State(tensors, int(keras.ops.convert_to_numpy(values["n_steps"])))
 

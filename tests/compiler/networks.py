@@ -80,7 +80,7 @@ def chain_of_ensembles(n_ensembles: int) -> list:
     with nengo.Network(seed=0) as net:
         net.config[nengo.Connection].solver = nengo.solvers.NoSolver(np.zeros((2, 1)))
         net.config[nengo.Ensemble].update(
-            {"gain": np.ones(2), "bias": np.zeros(2), "encoders": np.ones((2, 1))}
+            {"gain": np.ones(2), "bias": np.full(2, 2.0), "encoders": np.ones((2, 1))}
         )
         net.config[nengo.Connection].eval_points = np.ones((1, 1))
         net.config[nengo.Ensemble].eval_points = np.ones((1, 1))

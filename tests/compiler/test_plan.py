@@ -3,9 +3,11 @@
 import time
 from functools import lru_cache, partial
 
+import numpy as np
 import pytest
 from compiler.networks import (
     NETWORKS,
+    built,
     chain_of_ensembles,
     circular_convolution,
     operators_of,
@@ -138,9 +140,11 @@ def test_groups_are_printed():
 
 
 def test_inputs_are_taken_out():
-    model = build_model(NETWORKS["basal ganglia"](), 0.001, None)
+    model = built("basal ganglia")
     program = lift_inputs(model)
-    (item,) = program.inputs
-    assert item.size == 3
-    assert item.operator in model.operators
-    assert item.operator not in program.operators
+    arrays = [item for item in program.inputs if item.operator is None]
+    (function,) = [item for item in program.inputs if item.operator is not None]
+    assert all(np.array_equal(item.node.output, item.signal.initial_value) for item in arrays)
+    assert function.size == 3
+    assert function.operator in model.operators
+    assert function.operator not in program.operators

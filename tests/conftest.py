@@ -1,0 +1,38 @@
+"""What all tests share.
+
+The environment is set before anything imports TensorFlow, JAX or matplotlib.
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("NENGO_DL_VERIFY", "1")
+
+import nengo  # noqa: E402
+import pytest  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
+
+# the same in each test, whatever the user has configured; and no decoders are written to disk
+nengo.rc.reload_rc(filenames=[])
+nengo.rc.set("decoder_cache", "enabled", "False")
+nengo.rc.set("exceptions", "simplified", "False")
+nengo.rc.set("nengo.Simulator", "fail_fast", "True")
+nengo.rc.set("progress", "progress_bar", "False")
+
+settings.register_profile(
+    "ci",
+    deadline=None,  # the first example compiles
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="session")
+def simulator_backend() -> str:
+    """Name of the Keras backend that runs the simulations: "tensorflow" or "jax"."""
+    import keras
+
+    return keras.backend.backend()

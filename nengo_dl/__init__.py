@@ -1,8 +1,24 @@
 """Nengo networks, compiled, batched and differentiable, on TensorFlow or JAX through Keras."""
 
+from nengo_dl import losses, obj
 from nengo_dl.config import configure_settings
 from nengo_dl.lowering.neurons import register_neurons
+from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
 from nengo_dl.simulator import Simulator
+from nengo_dl.tensor_node import Layer, TensorNode, tensor_layer
 from nengo_dl.version import __version__
 
-__all__ = ["Simulator", "__version__", "configure_settings", "register_neurons"]
+__all__ = [
+    "Layer",
+    "LeakyReLU",
+    "Simulator",
+    "SoftLIFRate",
+    "SpikingLeakyReLU",
+    "TensorNode",
+    "__version__",
+    "configure_settings",
+    "losses",
+    "obj",
+    "register_neurons",
+    "tensor_layer",
+]

@@ -210,15 +210,15 @@ class Simulator:
                 self._state = state
                 self._raise_failure()
                 progress.total_progress.step(n=n)
-        if not (stateful and self._built.choices.stateful):
-            self._state = before
+        keep = stateful and self._built.choices.stateful
+        self._state = self._engine.settle(self._state) if keep else before
 
     def _run(self, state: State, n_steps: int, rows: dict) -> Iterator:
         """Chunks of a run, cut off before a step in which Python code failed."""
         for after, outputs in self._engine.run(state, n_steps, rows):
             if self._host.failure is not None:
                 failed = self._host.failure[1]
-                after = State(after.tensors, failed - 1)
+                after = State(after.tensors, failed - 1, after.carried)
                 n = failed - 1 - state.n_steps
                 outputs = [values[:, :n] for values in outputs]
             yield after, outputs
@@ -259,7 +259,7 @@ class Simulator:
             for probe, values in result.items():
                 parts[probe].append(values)
             if stateful and self._built.choices.stateful:
-                self._state = state
+                self._state = self._engine.settle(state)
             else:
                 self._state = before
         return {probe: np.concatenate(values) for probe, values in parts.items()}
@@ -498,8 +498,9 @@ class Simulator:
         if seed is not None:
             self._seed = seed
         self._state: State = self._engine.initial_state()
-        if include_trainable:
-            with self._engine.scope():
+        with self._engine.scope():
+            self.keras_model.reset_carried()
+            if include_trainable:
                 self.keras_model.reset_parameters()
         if include_processes or seed is not None:
             self._host.reset(self._seed)

@@ -37,11 +37,15 @@ class Prepared:
     """A group made ready to run.
 
     ``step(context, constants, *operands)`` returns one tensor for each signal of ``writes``.
-    ``constants`` are given to the compiled function as arguments, under the same names.
+    ``constants`` are given to the compiled function as arguments, under the same names. ``layer`` is a Keras layer whose
+    ``weights`` the step reads and whose ``carried`` variables it changes.
     """
 
     step: Callable[..., tuple[Any, ...]]
     constants: dict[str, np.ndarray] = field(default_factory=dict)
+    weights: tuple[Any, ...] = ()
+    carried: tuple[Any, ...] = ()
+    layer: Any = None
 
 
 class Kernel(ABC):

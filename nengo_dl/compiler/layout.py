@@ -148,6 +148,13 @@ def _index(shape: tuple[int, ...], item) -> np.ndarray:
     return positions if item is None else positions[item]
 
 
+def _broadcast(positions: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """As numpy assigns an array to one of this shape: leading axes of length one may be too many."""
+    while positions.ndim > len(shape) and positions.shape[0] == 1:
+        positions = positions[0]
+    return np.broadcast_to(positions, shape)
+
+
 class _Execution:
     def __init__(self, program: Program, plan: Sequence[tuple[Operator, ...]]):
         self.program = program
@@ -373,7 +380,7 @@ class _Execution:
         src_slice, dst_slice = getattr(op, "src_slice", None), getattr(op, "dst_slice", None)
         if src_slice is not None or dst_slice is not None or op.src.shape != op.dst.shape:
             target = _index(op.dst.shape, dst_slice)
-            source = np.broadcast_to(_index(op.src.shape, src_slice), target.shape).ravel()
+            source = _broadcast(_index(op.src.shape, src_slice), target.shape).ravel()
             indices = take(indices, target.ravel())
             layers = [take(layer, source) for layer in layers]
         if not layers:

@@ -155,11 +155,10 @@ def simplify(
 
 
 def _takes_unknown(rewrite: Simplification) -> bool:
+    """Whether a function has an argument ``unknown``, or another one besides the operators that it needs."""
     positional = [
         p
         for p in inspect.signature(rewrite).parameters.values()
         if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
     ]
-    return len(positional) > 1
-
-
+    return any(p.name == "unknown" or p.default is p.empty for p in positional[1:])

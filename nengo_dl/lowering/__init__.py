@@ -3,6 +3,22 @@
 Importing this package enters every kernel in the compiler's registry. A new operator is one kernel in one file here.
 """
 
-from nengo_dl.lowering import convolution, host, learning_rules, neurons, products, synapses
+from nengo_dl.lowering import (
+    convolution,
+    host,
+    learning_rules,
+    neurons,
+    products,
+    synapses,
+    tensor_nodes,
+)
 
-__all__ = ["convolution", "host", "learning_rules", "neurons", "products", "synapses"]
+__all__ = [
+    "convolution",
+    "host",
+    "learning_rules",
+    "neurons",
+    "products",
+    "synapses",
+    "tensor_nodes",
+]

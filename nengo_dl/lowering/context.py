@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import keras
 import numpy as np
 from nengo.builder.operator import Operator
 from nengo.builder.signal import Signal
@@ -23,6 +24,35 @@ class Host(Protocol):
         wanted: tuple[Signal, ...],
     ) -> list[np.ndarray]:
         """One step of ``op`` for one item of the minibatch."""
+
+
+class Variables:
+    """The values that the variables of Keras layers have at this point of a step.
+
+    Parameters
+    ----------
+    fixed
+        Pairs of a variable and its value, the same in each step.
+    carried
+        Pairs of a variable and its value, which a call may change.
+    """
+
+    def __init__(self, fixed: Iterable[tuple], carried: Iterable[tuple]):
+        self._fixed = list(fixed)
+        self._carried = list(carried)
+
+    def run(self, function: Callable[[], Any]) -> Any:
+        """Call ``function``, in which variables have these values, and keep what it assigns to those that are carried."""
+        mapping = [*self._fixed, *self._carried]
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            result = function()
+        self._carried = [(v, scope.get_current_value(v)) for v, _ in self._carried]
+        return result
+
+    @property
+    def carried(self) -> list:
+        """The present values of the carried variables."""
+        return [value for _, value in self._carried]
 
 
 @dataclass(frozen=True)
@@ -46,6 +76,8 @@ class StepContext:
         ``shapes`` is a list of (shape, dtype).
     host
         Runs the operators that have no lowering.
+    variables
+        The variables of Keras layers.
     """
 
     dt: float
@@ -55,3 +87,4 @@ class StepContext:
     step_index: Any
     host_call: Callable[..., Any]
     host: Host
+    variables: Variables

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import keras.ops as ops
 import numpy as np
 from nengo import neurons as nengo_neurons
 from nengo.builder.neurons import SimNeurons
-from nengo.neurons import NeuronType
+from nengo.neurons import NeuronType, RatesToSpikesNeuronType
 
 from nengo_dl.compiler.kernel import Kernel, Prepared, register
+from nengo_dl.compiler.operators import StochasticNeurons
+from nengo_dl.lowering.host import HostKernel
 from nengo_dl.lowering.parameters import columns, split
 from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
 
@@ -177,18 +178,28 @@ def rectified_linear(context, J, amplitude):
     return amplitude * ops.maximum(J, 0.0)
 
 
-@register_neurons(nengo_neurons.SpikingRectifiedLinear, ["amplitude"])
+def _rectified_linear_training(context, J, voltage, amplitude):
+    return rectified_linear(context, J, amplitude), voltage
+
+
+@register_neurons(
+    nengo_neurons.SpikingRectifiedLinear, ["amplitude"], rate=_rectified_linear_training
+)
 def spiking_rectified_linear(context, J, voltage, amplitude):
-    if context.training:
-        return rectified_linear(context, J, amplitude), voltage
     return _whole_spikes(context, ops.maximum(J, 0.0), voltage, amplitude)
 
 
 def _whole_spikes(context, rate, voltage, amplitude):
     """As many spikes as the integral of the rate has passed whole numbers."""
     voltage = voltage + rate * context.dt
-    n_spikes = ops.floor(voltage)
+    n_spikes = _floor(voltage)
     return (amplitude / context.dt) * n_spikes, voltage - n_spikes
+
+
+def _floor(x):
+    # on JAX, ops.floor of Keras gives float32 whatever it is given
+    whole = ops.trunc(x)
+    return whole - ops.cast(x < whole, x.dtype)
 
 
 @register_neurons(LeakyReLU, ["negative_slope", "amplitude"])
@@ -196,10 +207,12 @@ def leaky_relu(context, J, negative_slope, amplitude):
     return amplitude * ops.where(J < 0, negative_slope * J, J)
 
 
-@register_neurons(SpikingLeakyReLU, ["negative_slope", "amplitude"])
+def _leaky_relu_training(context, J, voltage, negative_slope, amplitude):
+    return leaky_relu(context, J, negative_slope, amplitude), voltage
+
+
+@register_neurons(SpikingLeakyReLU, ["negative_slope", "amplitude"], rate=_leaky_relu_training)
 def spiking_leaky_relu(context, J, voltage, negative_slope, amplitude):
-    if context.training:
-        return leaky_relu(context, J, negative_slope, amplitude), voltage
     voltage = voltage + ops.where(J < 0, negative_slope * J, J) * context.dt
     n_spikes = ops.trunc(voltage)
     return (amplitude / context.dt) * n_spikes, voltage - n_spikes
@@ -238,26 +251,35 @@ def soft_lif_rate(context, J, sigma, tau_rc, tau_ref, amplitude):
     small = x < SMALL_SOFTPLUS
     j = sigma * ops.softplus(ops.where(small, 0.0, x))
     # where j is too small to divide by, log1p(1 / j) is -log(j) = -(x + log(sigma))
-    log = ops.where(small, -x - ops.log(_tensor(context, sigma)), ops.log1p(1.0 / j))
-    return amplitude / (tau_ref + tau_rc * log)
+    log_sigma = ops.log(ops.convert_to_tensor(sigma, dtype=context.dtype))
+    return amplitude / (tau_ref + tau_rc * ops.where(small, -x - log_sigma, ops.log1p(1.0 / j)))
 
 
-def _tensor(context, value):
-    return ops.convert_to_tensor(value, dtype=context.dtype)
-
-
-def _trained_lif_rate(context, J, tau_rc, tau_ref, amplitude):
-    """The differentiable counterpart of LIF: smoothed if the network asks for it."""
+def _lif_training(context, J, voltage, refractory_time, tau_rc, tau_ref, min_voltage, amplitude):
+    """The rate of LIF neurons, with a smooth threshold if the network asks for it."""
     if context.lif_smoothing:
-        return soft_lif_rate(context, J, context.lif_smoothing, tau_rc, tau_ref, amplitude)
-    return lif_rate(context, J, tau_rc, tau_ref, amplitude)
+        rate = soft_lif_rate(context, J, context.lif_smoothing, tau_rc, tau_ref, amplitude)
+    else:
+        rate = lif_rate(context, J, tau_rc, tau_ref, amplitude)
+    return rate, voltage, refractory_time
 
 
-@register_neurons(nengo_neurons.LIF, ["tau_rc", "tau_ref", "min_voltage", "amplitude"])
+def _fast_lif_fits(operators, settings):
+    """`fast_lif` where it is exact to rounding."""
+    fits = settings.dtype == "float32" and all(
+        settings.dt <= 0.1 * op.neurons.tau_rc and np.all(op.state["voltage"].initial_value <= 1)
+        for op in operators
+    )
+    return fast_lif if fits else None
+
+
+@register_neurons(
+    nengo_neurons.LIF,
+    ["tau_rc", "tau_ref", "min_voltage", "amplitude"],
+    rate=_lif_training,
+    variant=_fast_lif_fits,
+)
 def lif(context, J, voltage, refractory_time, tau_rc, tau_ref, min_voltage, amplitude):
-    if context.training:
-        rate = _trained_lif_rate(context, J, tau_rc, tau_ref, amplitude)
-        return rate, voltage, refractory_time
     dt = context.dt
     refractory_time = refractory_time - dt
     delta_t = ops.clip(dt - refractory_time, 0.0, dt)
@@ -270,6 +292,28 @@ def lif(context, J, voltage, refractory_time, tau_rc, tau_ref, min_voltage, ampl
     return output, voltage, ops.where(spiked, tau_ref + t_spike, refractory_time)
 
 
+def fast_lif(context, J, voltage, refractory_time, tau_rc, tau_ref, min_voltage, amplitude):
+    """`lif` in float32 without transcendental functions, for ``dt <= 0.1 * tau_rc``.
+
+    1 - exp(-x) is x / (1 + x/2 + C x^2), to 2.3e-8 on [0, 0.1]. With s = z / (2 - z), -log1p(-z) is 2 atanh(s), an odd
+    polynomial, to 7e-11 for the overshoots z that such a step can make. The division comes last: XLA would repeat it for
+    each of its readers.
+    """
+    dt = context.dt
+    refractory_time = refractory_time - dt
+    x = ops.clip(dt - refractory_time, 0.0, dt) * (1.0 / tau_rc)
+    voltage = voltage + ((J - voltage) * x) / (1.0 + x * (0.5 + x * 0.08332186))
+    over = ops.maximum(voltage - 1.0, 0.0)
+    gap = J - 1.0
+    s = over / ops.where(over > 0.0, (gap + gap) - over, 1.0)
+    u = s * s
+    log = s * (2.000000000139297 + u * (0.6666656624813879 + u * 0.40107208568744274))
+    spiked = s > 0.0
+    output = ops.where(spiked, ops.cast(amplitude / dt, J.dtype), 0.0)
+    voltage = ops.where(spiked, 0.0, ops.maximum(voltage, min_voltage))
+    return output, voltage, ops.where(spiked, (tau_ref + dt) - tau_rc * log, refractory_time)
+
+
 @register_neurons(
     nengo_neurons.AdaptiveLIFRate, ["tau_n", "inc_n", "tau_rc", "tau_ref", "amplitude"]
 )
@@ -278,19 +322,28 @@ def adaptive_lif_rate(context, J, adaptation, tau_n, inc_n, **lif_parameters):
     return rate, _adapted(context, adaptation, rate, tau_n, inc_n)
 
 
+def _adaptive(lif_step):
+    """A LIF step with adaptation, which is taken off the current."""
+
+    def step(context, J, voltage, refractory_time, adaptation, tau_n, inc_n, **parameters):
+        output, *state = lif_step(context, J - adaptation, voltage, refractory_time, **parameters)
+        return output, *state, _adapted(context, adaptation, output, tau_n, inc_n)
+
+    return step
+
+
 def _adapted(context, adaptation, output, tau_n, inc_n):
     return adaptation + (context.dt / tau_n) * (inc_n * output - adaptation)
 
 
-@register_neurons(
+_fast_adaptive_lif = _adaptive(fast_lif)
+
+register_neurons(
     nengo_neurons.AdaptiveLIF,
     ["tau_n", "inc_n", "tau_rc", "tau_ref", "min_voltage", "amplitude"],
-)
-def adaptive_lif(
-    context, J, voltage, refractory_time, adaptation, tau_n, inc_n, **lif_parameters
-):
-    output, *state = lif(context, J - adaptation, voltage, refractory_time, **lif_parameters)
-    return output, *state, _adapted(context, adaptation, output, tau_n, inc_n)
+    rate=_adaptive(_lif_training),
+    variant=lambda operators, settings: _fast_lif_fits(operators, settings) and _fast_adaptive_lif,
+)(_adaptive(lif))
 
 
 @register_neurons(
@@ -311,18 +364,24 @@ def izhikevich(
     return ops.cast(spiked, J.dtype) / dt, voltage, recovery
 
 
-@register_neurons(nengo_neurons.RegularSpiking, ["amplitude"])
+def _regular_training(context, rate, voltage, amplitude):
+    return amplitude * rate, voltage
+
+
+@register_neurons(nengo_neurons.RegularSpiking, ["amplitude"], rate=_regular_training)
 def regular_spiking(context, rate, voltage, amplitude):
-    if context.training:
-        return amplitude * rate, voltage
     return _whole_spikes(context, rate, voltage, amplitude)
 
 
-@register_neurons(nengo_neurons.StochasticSpiking, ["amplitude", "negative"])
+def _stochastic_training(context, rate, uniform, amplitude, negative):
+    return amplitude * rate
+
+
+@register_neurons(
+    nengo_neurons.StochasticSpiking, ["amplitude", "negative"], rate=_stochastic_training
+)
 def stochastic_spiking(context, rate, uniform, amplitude, negative):
     """``uniform`` has random numbers between 0 and 1, drawn ahead in Nengo's order."""
-    if context.training:
-        return amplitude * rate
     # negative is 1 where the sign is kept apart, so that -0.3 is rounded as 0.3 is
     expected = context.dt * (negative * ops.abs(rate) + (1.0 - negative) * rate)
     sign = negative * ops.sign(rate) + (1.0 - negative)

@@ -23,10 +23,14 @@ CHUNK_BYTES = 16 * 2**20
 
 @dataclass(frozen=True)
 class State:
-    """The carry after ``n_steps`` steps. Replaced as a whole, so that an interruption never leaves half of one."""
+    """The carry after ``n_steps`` steps. Replaced as a whole, so that an interruption never leaves half of one.
+
+    ``carried`` are the values of the Keras variables that a step changes; None: those that the variables have.
+    """
 
     tensors: tuple[Any, ...]
     n_steps: int
+    carried: tuple[Any, ...] | None = None
 
 
 @contextmanager
@@ -133,7 +137,7 @@ class Engine:
             tensors, outputs = self._function(changing)(
                 self.model.arguments(),
                 [self._tensor(value) for value in fixed],
-                list(state.tensors),
+                [*state.tensors, *(self.model.carried() if state.carried is None else state.carried)],
                 [self._tensor(self._padded(r)) for r in rows],
                 self.backend.tensor(np.asarray(first), "int32"),
                 self.backend.tensor(np.asarray(n), "int32"),
@@ -143,7 +147,16 @@ class Engine:
             np.swapaxes(value[:n], 0, 1) if keep else value[:, None]
             for value, keep in zip(outputs, self.kept, strict=True)
         ]
-        return State(tuple(tensors), state.n_steps + n), outputs
+        n_states = len(state.tensors)
+        after = State(tuple(tensors[:n_states]), state.n_steps + n, tuple(tensors[n_states:]))
+        return after, outputs
+
+    def settle(self, state: State) -> State:
+        """Let the Keras variables have their values in ``state``, from which a later run goes on."""
+        if state.carried:
+            with self.scope():
+                self.model.assign_carried(state.carried)
+        return State(state.tensors, state.n_steps)
 
     def _padded(self, rows: np.ndarray) -> np.ndarray:
         """(batch, n, size) -> (capacity, batch, size)"""

@@ -11,7 +11,7 @@ from keras import ops
 
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.names import unique
-from nengo_dl.runtime.step import LoweredNetwork, stored_values, tensor_name
+from nengo_dl.runtime.step import LoweredNetwork, stored_values, tensor_name, weight_name
 
 
 class StoredValues(keras.layers.Layer):
@@ -105,6 +105,10 @@ class NengoModel(keras.Model):
                 lowered.layout.of_kind("parameter"), parameter_names, strict=True
             )
         ]
+        self.inner_layers = list(lowered.layers)
+        self._first_values = {
+            id(v): ops.convert_to_numpy(v) for v in (*lowered.weights, *lowered.carried)
+        }
         self.fixed = StoredValues(lowered.arguments, "fixed_values", dtype, trainable=False)
         self.state = StoredValues(self._initial_state(), "state", dtype, trainable=False)
         self.built = True
@@ -130,10 +134,18 @@ class NengoModel(keras.Model):
         for stored in self.lowered.layout.of_kind("parameter"):
             values = stored_values(stored, self.lowered.settings.dtype)
             variables[tensor_name(stored)].assign(values)
+        for variable in self.lowered.weights:
+            variable.assign(self._first_values[id(variable)])
+
+    def reset_carried(self) -> None:
+        """Give what Keras layers change in a step its first values."""
+        for variable in self.lowered.carried:
+            variable.assign(self._first_values[id(variable)])
 
     def arguments(self) -> dict[str, Any]:
         """Tensors of everything that the step functions take as arguments."""
-        variables = {**self.fixed.values, **self.parameters}
+        weights = {weight_name(i): v for i, v in enumerate(self.lowered.weights)}
+        variables = {**self.fixed.values, **self.parameters, **weights}
         return {name: ops.convert_to_tensor(value) for name, value in variables.items()}
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
@@ -155,14 +167,24 @@ class NengoModel(keras.Model):
 
         state = [
             ops.convert_to_tensor(self.state.values[tensor_name(s)]) for s in self.lowered.states
-        ]
+        ] + self.carried()
         scan = self.loop_backend.scan if self.use_loop and n_steps > 1 else unrolled_scan
         kept = tuple(self.kept[k] for k in chosen)
         shapes = [(self.minibatch_size, self.lowered.layout.outputs[k].width) for k in chosen]
         state, outputs = scan(one_step, state, rows, n_steps, kept, shapes, self.compute_dtype)
         if self.keep_state:
             self._store(state, first + (n_steps - 1))
+        self.assign_carried(state[len(self.lowered.states) :])
         return dict(zip(self.active_outputs, outputs, strict=True))
+
+    def carried(self) -> list:
+        """Tensors of what Keras layers change in a step."""
+        return [ops.convert_to_tensor(variable) for variable in self.lowered.carried]
+
+    def assign_carried(self, values: Sequence[Any]) -> None:
+        """Let the variables of Keras layers have the values that they have after a run."""
+        for variable, value in zip(self.lowered.carried, values, strict=True):
+            variable.assign(value)
 
     def _rows(self, x, item: Input):
         """(batch, n_steps, size) -> (n_steps, batch, size)"""
@@ -180,7 +202,7 @@ class NengoModel(keras.Model):
         ]
 
     def _store(self, state, n_steps) -> None:
-        for stored, value in zip(self.lowered.states, state, strict=True):
+        for stored, value in zip(self.lowered.states, state, strict=False):
             self.state.values[tensor_name(stored)].assign(value)
         self.state.values["n_steps"].assign(n_steps)
 

@@ -6,7 +6,7 @@ arguments of the compiled function, gathered in one dictionary.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras.ops as ops
@@ -28,7 +28,7 @@ from nengo_dl.compiler.operand import (
 )
 from nengo_dl.compiler.program import Input
 from nengo_dl.compiler.signals import initial_values
-from nengo_dl.lowering.context import Host, StepContext
+from nengo_dl.lowering.context import Host, StepContext, Variables
 
 #: index arrays up to this size stay in the code of the step
 SMALL = 64
@@ -43,8 +43,10 @@ class LoweredNetwork:
     ----------
     arguments : dict of str to array
         Constants, indices and the constants of the kernels, but not the stored parameters.
-    stored : tuple of `Stored`
-        Tensors with initial values; those of kind "state" are in the carry.
+    states : tuple of `Stored`
+        What is in the carry, followed by the values of the variables in ``carried``.
+    layers, weights, carried : list
+        Keras layers inside the network, their variables that training changes, and those that a step changes.
     """
 
     def __init__(self, compiled: Compiled, settings: Settings, host: Host, host_call: Callable):
@@ -58,6 +60,10 @@ class LoweredNetwork:
         for number, step in enumerate(self.layout.instructions):
             if isinstance(step, Run):
                 self._prepare_kernel(number, step)
+        prepared = self.kernels.values()
+        self.layers = _unique(p.layer for p in prepared if p.layer is not None)
+        self.weights = _unique(v for p in prepared for v in p.weights)
+        self.carried = _unique(v for p in prepared for v in p.carried)
         self._register_indices()
         for stored in self.layout.stored:
             if stored.tensor.kind == "constant":
@@ -135,7 +141,7 @@ class LoweredNetwork:
             for tensor, result in zip(step.results, results, strict=True):
                 values[tensor.index] = result
 
-    def _context(self, step_index, training: bool) -> StepContext:
+    def _context(self, step_index, training: bool, variables: Variables) -> StepContext:
         return StepContext(
             dt=self.settings.dt,
             dtype=self.settings.dtype,
@@ -144,6 +150,7 @@ class LoweredNetwork:
             step_index=step_index,
             host_call=self.host_call,
             host=self.host,
+            variables=variables,
         )
 
     def functions(
@@ -176,23 +183,30 @@ class LoweredNetwork:
                 values[tensor.index] = ops.full((1, 1), value, dtype=self.settings.dtype)
             for item, value in zip(fixed_inputs, fixed, strict=True):
                 values[self.layout.inputs[item].index] = value
-            self._execute(fixed_numbers, values, arguments, self._context(None, training))
+            context = self._context(None, training, Variables((), ()))
+            self._execute(fixed_numbers, values, arguments, context)
             operands = {id(r): self._assemble(r, values, arguments) for r in fixed_operands}
             return values, {**arguments, **operands}
 
         def step(invariant, state, rows, step_index):
             values, arguments = dict(invariant[0]), invariant[1]
-            for stored, value in zip(self.states, state, strict=True):
+            for stored, value in zip(self.states, state, strict=False):
                 values[stored.tensor.index] = value
             for item, row in zip(changing, rows, strict=True):
                 values[self._row_tensor(item).index] = row
             values[self.layout.time.index] = self._time(step_index)
-            self._execute(loop_numbers, values, arguments, self._context(step_index, training))
+            weights = [arguments[weight_name(i)] for i in range(len(self.weights))]
+            variables = Variables(
+                zip(self.weights, weights, strict=True),
+                zip(self.carried, state[len(self.states) :], strict=True),
+            )
+            context = self._context(step_index, training, variables)
+            self._execute(loop_numbers, values, arguments, context)
             next_state = [
                 self._full(self._read(r, values, arguments)) for r in self.layout.next_state
             ]
             outputs = [self._full(self._read(r, values, arguments)) for r in self.layout.outputs]
-            return next_state, outputs
+            return [*next_state, *variables.carried], outputs
 
         return prepare, step
 
@@ -216,7 +230,7 @@ class LoweredNetwork:
         before, inside = [], []
         for number, step in enumerate(self.layout.instructions):
             recipes = [step.recipe] if isinstance(step, Assemble) else step.operands
-            runs_here = isinstance(step, Run) and (step.kernel.on_host or not recipes)
+            runs_here = isinstance(step, Run) and self._has_effects(number, step)
             if not runs_here and all(r.tensors() <= fixed for r in recipes):
                 before.append(number)
                 made = [step.tensor] if isinstance(step, Assemble) else step.results
@@ -224,6 +238,10 @@ class LoweredNetwork:
             else:
                 inside.append(number)
         return before, inside
+
+    def _has_effects(self, number: int, step: Run) -> bool:
+        prepared = self.kernels[number]
+        return step.kernel.on_host or not step.operands or prepared.layer is not None
 
     def _fixed_tensors(self, fixed_inputs) -> set[int]:
         fixed = {s.tensor.index for s in self.layout.stored if s.tensor.kind != "state"}
@@ -271,6 +289,15 @@ def concatenate(parts: Sequence[Any]) -> Any:
         p if p.shape[0] == batch else ops.broadcast_to(p, (batch, p.shape[1])) for p in parts
     ]
     return ops.concatenate(parts, axis=-1)
+
+
+def _unique(objects: Iterable) -> list:
+    return list({id(o): o for o in objects}.values())
+
+
+def weight_name(i: int) -> str:
+    """The name under which the i-th weight of the Keras layers is an argument."""
+    return f"weight{i}"
 
 
 def tensor_name(stored: Stored) -> str:

@@ -16,7 +16,8 @@ from nengo.builder import Model
 from nengo.builder.operator import Copy, DotInc, ElementwiseInc, Reset
 from nengo.builder.signal import Signal
 
-from nengo_dl.compiler.layout import Assemble
+from nengo_dl.compiler.frontend import build_model
+from nengo_dl.compiler.layout import Assemble, Run
 from nengo_dl.compiler.operators import CopyUpdate
 
 
@@ -222,17 +223,11 @@ def test_update_of_a_part():
     assert_computes_the_same([*count, CopyUpdate(x, state[1:3]), Copy(state, signal(4))])
 
 
-def test_two_states_that_change_places():
-    a, b = signal(2), signal(2, start=5)
-    assert_computes_the_same([CopyUpdate(a, b), CopyUpdate(b, a)], n_steps=4)
-
-
 def test_partial_set_leaves_the_rest():
     x, count = counter(1)
     target = signal(4)
-    assert_computes_the_same(
-        [*count, Copy(x, target[2:3]), Copy(target, signal(4)), Copy(x, target, dst_slice=[0])]
-    )
+    assert_computes_the_same([*count, Copy(x, target[2:3]), Copy(target, signal(4))])
+    assert_computes_the_same([*count, Copy(x, target, dst_slice=[-2]), Copy(target, signal(4))])
 
 
 def test_parts_that_together_are_the_whole_are_no_state():
@@ -255,7 +250,7 @@ def test_constants_state_and_parameters():
         ElementwiseInc(weights, state, target),
     ]
     model = make_model(operators)
-    layout = compile_and_verify(model, [target], trainable=frozenset([weights])).layout
+    layout = compile_and_verify(model, [target], trainable={weights: "weights"}).layout
 
     def kept_as(kind):
         return {sig for stored in layout.of_kind(kind) for sig in stored.signals}
@@ -369,10 +364,7 @@ def test_large_networks_have_cheap_operands():
         nengo.Connection(stimulus, array.input)
         nengo.Connection(array.output, array.input, synapse=0.1)
         nengo.Probe(array.output)
-    from nengo_dl.compiler.frontend import build_model
-
-    model = build_model(net, 0.001, None)
-    layout = compile_and_verify(model, [])
-    for text in str(layout).splitlines():
-        assert "gather" not in text, str(layout)
-        assert "concat" not in text, str(layout)
+    layout = compile_and_verify(build_model(net, 0.001, None)).layout
+    operands = [str(r) for i in layout.instructions if isinstance(i, Run) for r in i.operands]
+    assert operands.count("whole") == len(operands) - 1
+    assert "concat of 2" in operands  # the two synapses filter what comes from the array and the input

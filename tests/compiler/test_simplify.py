@@ -185,10 +185,9 @@ class TestConstantCopies:
             Copy(written, zeros(2)),
             Copy(constant([3, 3]), zeros(3), dst_slice=[0, 2]),
             Copy(constant(np.zeros(0)), zeros(0)),
-            Copy(constant([np.nan, np.nan]), zeros(2)),
         ]
         assert remove_constant_copies(operators) == operators
-        assert_same_after(remove_constant_copies, operators[:-2])
+        assert_same_after(remove_constant_copies, operators[:-1])
 
     def test_kept_where_it_is_an_input(self):
         source = constant([1, 1])

@@ -15,6 +15,8 @@
     Compiles a `Chunk`.
 ``scan(step, state, rows, n_steps, kept, shapes, dtype)``
     The loop of training: a fixed number of steps, differentiable.
+``output_shapes(function, shapes, dtype)``
+    Shapes of a function's results, from those of its arguments.
 """
 
 from __future__ import annotations

@@ -113,3 +113,9 @@ def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
         for value, keep in zip(outputs, kept, strict=True)
     ]
     return state, outputs
+
+
+def output_shapes(function, shapes, dtype: str):
+    """Shapes of what ``function`` returns for tensors of these shapes, without computing it."""
+    specs = [jax.ShapeDtypeStruct(shape, dtype) for shape in shapes]
+    return jax.tree.map(lambda value: tuple(value.shape), jax.eval_shape(function, *specs))

@@ -155,3 +155,9 @@ def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
     outputs = [tf.transpose(a.stack(), (1, 0, 2)) for a in arrays]
     return state, merge_outputs(outputs, [value[:, None] for value in last], kept)
 
+
+def output_shapes(function, shapes, dtype: str):
+    """Shapes of what ``function`` returns for tensors of these shapes, without computing it."""
+    specs = [tf.TensorSpec(shape, dtype) for shape in shapes]
+    traced = tf.function(function, autograph=False).get_concrete_function(*specs)
+    return tf.nest.map_structure(lambda value: tuple(value.shape), traced.structured_outputs)

@@ -1,6 +1,6 @@
 """Nengo networks, compiled, batched and differentiable, on TensorFlow or JAX through Keras."""
 
-from nengo_dl import losses, obj
+from nengo_dl import dists, losses, obj
 from nengo_dl.config import configure_settings
 from nengo_dl.lowering.neurons import register_neurons
 from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
@@ -17,6 +17,7 @@ __all__ = [
     "TensorNode",
     "__version__",
     "configure_settings",
+    "dists",
     "losses",
     "obj",
     "register_neurons",

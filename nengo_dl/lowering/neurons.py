@@ -225,7 +225,13 @@ def sigmoid(context, J, tau_ref):
 
 @register_neurons(nengo_neurons.Tanh, ["tau_ref"])
 def tanh(context, J, tau_ref):
-    return (1.0 / tau_ref) * ops.tanh(J)
+    return (1.0 / tau_ref) * (ops.tanh(J) if context.dtype == "float32" else _tanh(J))
+
+
+def _tanh(x):
+    # on JAX, ops.tanh of Keras gives float32 whatever it is given
+    e = ops.expm1(-2.0 * ops.abs(x))
+    return -ops.sign(x) * e / (e + 2.0)
 
 
 @register_neurons(nengo_neurons.LIFRate, ["tau_rc", "tau_ref", "amplitude"])

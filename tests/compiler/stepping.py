@@ -2,12 +2,15 @@
 
 import nengo
 import numpy as np
+from compiler.recipes import evaluate
 from nengo.builder import Model
+from nengo.builder.operator import ElementwiseInc
 
 import nengo_dl.lowering  # noqa: F401  (enters the kernels)
 from nengo_dl.compiler import verify
 from nengo_dl.compiler.compile import Options, compile_model
 from nengo_dl.compiler.kernel import Settings
+from nengo_dl.compiler.layout import Assemble
 from nengo_dl.runtime import backends
 from nengo_dl.runtime.step import LoweredNetwork, stored_values, tensor_name
 
@@ -77,11 +80,36 @@ def compiled_values(model, signals, n_steps, minibatch_size=1, **options):
     return {sig: np.stack(v) for sig, v in values.items()}
 
 
-def assert_computes_the_same(operators, n_steps=3, signals=None, **options):
+def numpy_values(model, signals, n_steps, **options):
+    """As `compiled_values`, without a backend: for operators that only copy, add up and multiply elements."""
+    layout = compile_and_verify(model, signals, **options).layout
+    tensors = {s.tensor.index: stored_values(s, "float64") for s in layout.stored}
+    tensors |= {t.index: np.full((1, 1), value) for t, value in layout.literals.items()}
+    values = {sig: [] for sig in signals}
+    for i in range(1, n_steps + 1):
+        tensors[layout.time.index] = np.array([[i, i * model.dt]])
+        for step in layout.instructions:
+            if isinstance(step, Assemble):
+                tensors[step.tensor.index] = evaluate(step.recipe, tensors)
+            else:
+                assert all(isinstance(op, ElementwiseInc) for op in step.group.operators)
+                a, x = (evaluate(r, tensors) for r in step.operands)
+                tensors[step.results[0].index] = a * x
+        outputs = [evaluate(recipe, tensors) for recipe in layout.outputs]
+        states = [evaluate(recipe, tensors) for recipe in layout.next_state]
+        tensors |= dict(zip((s.tensor.index for s in layout.of_kind("state")), states, strict=True))
+        for sig, output in zip(signals, outputs, strict=True):
+            values[sig].append(output.reshape(sig.shape))
+    return {sig: np.stack(v) for sig, v in values.items()}
+
+
+def assert_computes_the_same(
+    operators, n_steps=3, signals=None, values=compiled_values, **options
+):
     """Every base signal (or those of ``signals``) has the value of nengo.Simulator after each step."""
     signals = base_signals(operators) if signals is None else signals
     signals = [sig for sig in signals if not sig.sparse]
     expected = nengo_values(make_model(operators), signals, n_steps)
-    actual = compiled_values(make_model(operators), signals, n_steps, **options)
+    actual = values(make_model(operators), signals, n_steps, **options)
     for sig in signals:
         np.testing.assert_allclose(actual[sig], expected[sig], atol=1e-12, err_msg=str(sig))

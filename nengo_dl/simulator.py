@@ -22,6 +22,7 @@ from nengo_dl.compiler.program import Input
 from nengo_dl.runtime import build, feeds
 from nengo_dl.runtime.data import SimulationData
 from nengo_dl.runtime.engine import State
+from nengo_dl.runtime.interrupt import DeferredInterrupt
 from nengo_dl.runtime.recording import ProbeRecord
 from nengo_dl.runtime.training import Training
 
@@ -202,16 +203,30 @@ class Simulator:
         self._check_one_batch(rows)
         bar = self.progress_bar if progress_bar is None else progress_bar
         before = self._state
-        with ProgressTracker(bar, Progress("Simulating", "Simulation", n_steps)) as progress:
+        tracker = ProgressTracker(bar, Progress("Simulating", "Simulation", n_steps))
+        with tracker as progress, DeferredInterrupt() as interrupt:
             for state, outputs in self._run(self._state, n_steps, rows):
                 n = state.n_steps - self.n_steps
-                for record, values in zip(self.records.values(), outputs, strict=True):
-                    record.append(values, self.n_steps + 1, n)
-                self._state = state
+                self._record(state, outputs, n)
                 self._raise_failure()
                 progress.total_progress.step(n=n)
+                interrupt.check()
         keep = stateful and self._built.choices.stateful
         self._state = self._engine.settle(self._state) if keep else before
+
+    def _record(self, state: State, outputs: list, n_steps: int) -> None:
+        """Move on to ``state`` and record the outputs of the steps that lead to it, or (after Ctrl-C) do neither."""
+        records = self.records.values()
+        before, marks = self._state, [record.mark() for record in records]
+        try:
+            for record, values in zip(records, outputs, strict=True):
+                record.append(values, self.n_steps + 1, n_steps)
+            self._state = state
+        except BaseException:
+            for record, mark in zip(records, marks, strict=True):
+                record.rewind(mark)
+            self._state = before
+            raise
 
     def _run(self, state: State, n_steps: int, rows: dict) -> Iterator:
         """Chunks of a run, cut off before a step in which Python code failed."""
@@ -220,7 +235,11 @@ class Simulator:
                 failed = self._host.failure[1]
                 after = State(after.tensors, failed - 1, after.carried)
                 n = failed - 1 - state.n_steps
-                outputs = [values[:, :n] for values in outputs]
+                # what keeps the last step only has seen the steps after the failure
+                outputs = [
+                    values[:, : n if keep else 0]
+                    for values, keep in zip(outputs, self._engine.kept, strict=True)
+                ]
             yield after, outputs
             state = after
 
@@ -497,6 +516,7 @@ class Simulator:
         self._check_open("reset")
         if seed is not None:
             self._seed = seed
+        n_steps = 0 if include_processes else self.n_steps
         self._state: State = self._engine.initial_state()
         with self._engine.scope():
             self.keras_model.reset_carried()
@@ -505,6 +525,9 @@ class Simulator:
         if include_processes or seed is not None:
             self._host.reset(self._seed)
             self._engine.sources = build.make_sources(self.program, self._host, self._seed)
+        else:
+            for source in self._engine.sources.values():
+                source.keep_after_reset(n_steps)
         self._host.failure = None
         if include_probes:
             self.clear_probes()

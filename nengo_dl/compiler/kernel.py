@@ -30,6 +30,8 @@ class Settings:
     minibatch_size: int
     lif_smoothing: float | None = None
     inference_only: bool = False
+    #: ``product_form(n, rows, columns, batch)``: the fastest way to multiply small matrices on the backend
+    product_form: Callable[[int, int, int, int], str] = lambda *_: "einsum"
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Prepared:
 
     ``step(context, constants, *operands)`` returns one tensor for each signal of ``writes``.
     ``constants`` are given to the compiled function as arguments, under the same names. ``layer`` is a Keras layer whose
-    ``weights`` the step reads and whose ``carried`` variables it changes.
+    ``weights`` the step reads and whose ``carried`` variables it changes. ``arrange`` holds, by the number of an operand, a
+    function that brings it into the form that the step wants; where the operand is constant that is done once, before the loop.
     """
 
     step: Callable[..., tuple[Any, ...]]
@@ -46,6 +49,7 @@ class Prepared:
     weights: tuple[Any, ...] = ()
     carried: tuple[Any, ...] = ()
     layer: Any = None
+    arrange: dict[int, Callable] = field(default_factory=dict)
 
 
 class Kernel(ABC):

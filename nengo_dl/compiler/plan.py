@@ -10,6 +10,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Hashable, Sequence
 
 from nengo.builder.operator import Operator
+from nengo.exceptions import BuildError
 
 from nengo_dl.compiler.graph import DependencyGraph
 from nengo_dl.compiler.kernel import is_wiring, merge_key
@@ -66,7 +67,19 @@ def _start(operators: Sequence[Operator]) -> tuple[_Frontier, set[Hashable]]:
 
 
 def _finish(operators: Sequence[Operator], groups: list[list[int]]) -> Plan:
+    if sum(len(group) for group in groups) < len(operators):
+        planned = {v for group in groups for v in group}
+        raise _cycle_error([op for v, op in enumerate(operators) if v not in planned])
     return [tuple(operators[v] for v in sorted(group)) for group in groups]
+
+
+def _cycle_error(operators: Sequence[Operator]) -> BuildError:
+    names = ", ".join(str(op) for op in operators[:5]) + (", ..." if operators[5:] else "")
+    return BuildError(
+        "the network holds a cycle without delay: each of these operators, or one before it, waits "
+        f"for its own result: {names}. Give a connection of the cycle a synapse; one of 0 delays "
+        "by one time step"
+    )
 
 
 def greedy_planner(operators: Sequence[Operator]) -> Plan:
@@ -86,7 +99,7 @@ def greedy_planner(operators: Sequence[Operator]) -> Plan:
 
 def noop_planner(operators: Sequence[Operator]) -> Plan:
     """No merging: one group an operator, in an order that respects the dependencies."""
-    return [(operators[v],) for v in DependencyGraph(operators).topological_order()]
+    return _finish(operators, [[v] for v in DependencyGraph(operators).topological_order()])
 
 
 def tree_planner(operators: Sequence[Operator], max_depth: int = 3) -> Plan:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import keras.ops as ops
 import numpy as np
 from nengo.builder.operator import BsrDotInc, DotInc, ElementwiseInc, SparseDotInc
@@ -22,13 +25,21 @@ class DotKernel(Kernel):
     def prepare(self, ops_, settings):
         n = len(ops_)
         rows, columns = _matrix_shape(ops_[0])
+        form = FORMS[settings.product_form(n, rows, columns, settings.minibatch_size)]
+
+        def arrange(weights):
+            weights = ops.reshape(weights, (-1, n, rows, columns))
+            return form.arrange(weights[0]) if weights.shape[0] == 1 else weights
 
         def step(context, constants, weights, x):
-            weights = ops.reshape(weights, (-1, n, rows, columns))
             x = ops.reshape(x, (-1, n, columns))
-            return (ops.reshape(_dot(weights, x), (-1, n * rows)),)
+            if len(weights.shape) == 4:  # learned, different for each item
+                y = ops.sum(weights * x[:, :, None, :], axis=-1)
+            else:
+                y = form.multiply(weights, x)
+            return (ops.reshape(y, (-1, n * rows)),)
 
-        return Prepared(step)
+        return Prepared(step, arrange={0: arrange})
 
 
 def _matrix_shape(op: DotInc) -> tuple[int, int]:
@@ -42,19 +53,52 @@ def _matrix_shape(op: DotInc) -> tuple[int, int]:
     return (1, a.size) if x.size == a.size else (a.size, 1)
 
 
-def _dot(weights, x):
-    """(batch or 1, n, rows, columns) times (batch or 1, n, columns) -> (batch, n, rows)."""
-    _, n, rows, columns = weights.shape
-    if columns == 1:
-        return weights[..., 0] * x
-    if rows == 1:
-        return ops.sum(weights[:, :, 0, :] * x, axis=-1, keepdims=True)
-    if weights.shape[0] == 1 and n == 1:
-        return ops.matmul(x[:, 0], ops.transpose(weights[0, 0]))[:, None, :]
-    if weights.shape[0] == 1:
-        product = ops.matmul(weights[0], ops.transpose(x, (1, 2, 0)))  # (n, rows, batch)
-        return ops.transpose(product, (2, 0, 1))
-    return ops.sum(weights * x[:, :, None, :], axis=-1)
+@dataclass(frozen=True)
+class Form:
+    """A way to multiply n matrices (n, rows, columns) with vectors (batch, n, columns) to (batch, n, rows).
+
+    ``arrange`` brings the matrices into the form that ``multiply`` wants; for constant matrices it is done once.
+    """
+
+    arrange: Callable
+    multiply: Callable
+
+
+#: the ways between which a backend's ``product_form`` chooses; see there for the measurements
+FORMS = {
+    "one matrix": Form(
+        lambda a: ops.transpose(a[0]),
+        lambda a, x: ops.matmul(x[:, 0], a)[:, None],
+    ),
+    "columns": Form(  # matrices of one column
+        lambda a: a[..., 0],
+        lambda a, x: x * a,
+    ),
+    "rows": Form(  # matrices of one row
+        lambda a: a[:, 0],
+        lambda a, x: ops.sum(x * a, axis=-1, keepdims=True),
+    ),
+    "einsum": Form(
+        lambda a: a,
+        lambda a, x: ops.einsum("noi,bni->bno", a, x),
+    ),
+    "transposed einsum": Form(
+        lambda a: ops.transpose(a, (0, 2, 1)),
+        lambda a, x: ops.einsum("nio,bni->bno", a, x),
+    ),
+    "matmul": Form(
+        lambda a: ops.transpose(a, (0, 2, 1)),
+        lambda a, x: ops.transpose(ops.matmul(ops.transpose(x, (1, 0, 2)), a), (1, 0, 2)),
+    ),
+    "sum": Form(
+        lambda a: a,
+        lambda a, x: ops.sum(x[:, :, None, :] * a, axis=-1),
+    ),
+    "transposed sum": Form(
+        lambda a: ops.transpose(a, (0, 2, 1)),
+        lambda a, x: ops.sum(x[:, :, :, None] * a, axis=2),
+    ),
+}
 
 
 class ElementwiseKernel(Kernel):
@@ -119,7 +163,7 @@ def _coordinates(matrix) -> tuple[np.ndarray, np.ndarray]:
 
 
 class BlockSparseDotKernel(Kernel):
-    """``Y += A.X`` where A is a stack of blocks of a block sparse row matrix (Nengo's optimizer makes them)."""
+    """``Y += A.X`` where A holds the blocks of a block sparse row matrix; Nengo's optimizer makes them."""
 
     def merge_key(self, op):
         return (id(op),)
@@ -138,10 +182,12 @@ class BlockSparseDotKernel(Kernel):
 
         def step(context, constants, blocks, x):
             blocks = ops.reshape(blocks, (-1, n_blocks, rows, columns))
-            x = ops.take(ops.reshape(x, (-1, op.X.size // columns, columns)), constants["columns"], 1)
-            products = ops.transpose(_dot(blocks, x), (1, 2, 0))
+            x = ops.reshape(x, (-1, op.X.size // columns, columns))
+            x = ops.take(x, constants["columns"], axis=1)
+            products = ops.sum(blocks * x[:, :, None, :], axis=-1)
+            products = ops.transpose(products, (1, 0, 2))  # the blocks first
             sums = ops.segment_sum(products, constants["rows"], num_segments=n_rows)
-            return (ops.reshape(ops.transpose(sums, (2, 0, 1)), (-1, n_rows * rows)),)
+            return (ops.reshape(ops.transpose(sums, (1, 0, 2)), (-1, n_rows * rows)),)
 
         return Prepared(step, constants)
 

@@ -71,14 +71,15 @@ def build(
     compiled = _compile(model, toplevel, parameters, setting)
     inputs = {item.node: item for item in _node_inputs(compiled)}
     names = {**unique_names(inputs), **unique_names(model.probes)}
+    backend = backends.active()
     settings = Settings(
         dt=model.dt,
         dtype=setting("dtype", "float32"),
         minibatch_size=target.minibatch_size,
         lif_smoothing=setting("lif_smoothing", None),
         inference_only=setting("inference_only", False),
+        product_form=backend.product_form,
     )
-    backend = backends.active()
     host = make_host(compiled, target.minibatch_size)
     with scope(backend, settings.dtype, target.device):
         keras_model = NengoModel(

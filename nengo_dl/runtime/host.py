@@ -14,6 +14,7 @@ from nengo.builder.node import SimPyFunc
 from nengo.builder.operator import Operator
 from nengo.builder.processes import SimProcess
 from nengo.builder.signal import Signal
+from nengo.exceptions import SimulationError
 from nengo.processes import Piecewise, PresentInput
 from nengo.synapses import LinearFilter
 from nengo.utils.numpy import maxint
@@ -38,10 +39,10 @@ def differs_by_item(op: Operator) -> bool:
 
 
 class HostRuntime:
-    """Holds one `HostOperator` for each operator and item, and the first error that one raised.
+    """Holds one `HostOperator` for each operator and item, and the first error that one raised, with its step.
 
-    An error must not unwind through the compiled loop: it is kept, the operator gives zeros from then on, and the
-    caller raises it as soon as the loop returns.
+    An error must not unwind through the compiled loop: it is kept, the operators give zeros from that step on, and
+    the caller keeps the steps before it and raises it as soon as the loop returns.
     """
 
     def __init__(
@@ -107,8 +108,8 @@ class HostRuntime:
         given: dict[Signal, np.ndarray],
         wanted: tuple[Signal, ...],
     ) -> list[np.ndarray]:
-        """One step of ``op`` for one item; zeros after an error."""
-        if self.failure is None:
+        """One step of ``op`` for one item; zeros from the first step on in which an operator raised an error."""
+        if self.failure is None or step < self.failure[1]:
             operator = self._operators[op, item]
             for sig, value in ((self.model.time, step * self.model.dt), (self.model.step, step)):
                 if sig in operator.signals:
@@ -117,20 +118,30 @@ class HostRuntime:
             try:
                 return operator.run(given, wanted)
             except BaseException as error:  # raised again by `check`, outside of the loop
-                self.failure = (self._explain(error, op), step)
+                if op in self._ahead and not isinstance(error, Exception):
+                    raise  # Ctrl-C, and no loop is running
+                self.failure = (_with_note(error, self._origin(op, step)), step)
             finally:
                 np.seterr(**old)
         return [np.zeros(sig.shape) for sig in wanted]
 
-    def _explain(self, error: BaseException, op: Operator) -> BaseException:
-        if isinstance(op, SimPyFunc) and sys.version_info >= (3, 11):
-            error.add_note(f"raised by the function of {self.labels.get(op, op)}")
-        return error
+    def _origin(self, op: Operator, step: int) -> str:
+        what = f"the function of {self.labels.get(op, op)}" if isinstance(op, SimPyFunc) else str(op)
+        return f"raised by {what} in step {step}, at {step * self.model.dt:g} s"
 
     def check(self) -> None:
-        """Raise the error that an operator raised inside the loop."""
+        """Raise the error that an operator raised."""
         if self.failure is not None:
             raise self.failure[0]
+
+
+def _with_note(error: BaseException, note: str) -> BaseException:
+    """``error`` so that its traceback also says ``note``."""
+    if sys.version_info >= (3, 11):
+        error.add_note(note)
+    elif error.__cause__ is None:
+        error.__cause__ = SimulationError(note)
+    return error
 
 
 def _draws(op: Operator) -> bool:

@@ -23,6 +23,9 @@ class ConstantSource:
         """Array of shape (1, size); the same at each step."""
         return self.value
 
+    def keep_after_reset(self, n_steps: int) -> None:
+        """Nothing to do."""
+
 
 class SteppedSource:
     """Values that Nengo's step function gives, step by step."""
@@ -34,16 +37,26 @@ class SteppedSource:
         self.size = item.size
         self.target = (*self.op.sets, *self.op.incs, *self.op.updates)[:1]
         self.items = host.minibatch_size if differs_by_item(self.op) else 1
-        self.position = 0
+        #: steps of the process that were run (None: an interruption left it anywhere) ...
+        self.position: int | None = 0
+        #: ... and that had been run when the simulation was last reset without it
+        self.origin = 0
 
     def rows(self, first_step: int, n_steps: int) -> np.ndarray:
         """Array of shape (items or 1, n_steps, size) for steps first_step, first_step + 1, ..."""
-        if first_step != self.position + 1 and not isinstance(self.op, SimPyFunc):
-            self._go_to(first_step)
+        before = self.origin + first_step - 1
+        if self.position != before and not isinstance(self.op, SimPyFunc):
+            self.host.remake(self.op, self.seed)
+            for done in range(0, before, 1000):
+                self._run(done + 1, min(1000, before - done))
+        self.position = None
         result = self._run(first_step, n_steps)
-        self.position = first_step + n_steps - 1
-        self.host.check()
+        self.position = before + n_steps
         return result
+
+    def keep_after_reset(self, n_steps: int) -> None:
+        """Go on, although the simulation starts again after ``n_steps`` steps."""
+        self.origin += n_steps
 
     def _run(self, first_step: int, n_steps: int) -> np.ndarray:
         result = np.zeros((self.items, n_steps, self.size))
@@ -53,10 +66,6 @@ class SteppedSource:
                 if values:
                     result[item, i] = np.ravel(values[0])
         return result
-
-    def _go_to(self, first_step: int) -> None:
-        self.host.remake(self.op, self.seed)
-        self._run(1, first_step - 1)
 
 
 class WhiteSignalSource(SteppedSource):
@@ -71,7 +80,6 @@ class WhiteSignalSource(SteppedSource):
     def rows(self, first_step: int, n_steps: int) -> np.ndarray:
         if self.table is None:
             self.table = self._run(1, self.length)
-            self.host.check()
         steps = np.arange(first_step - 1, first_step - 1 + n_steps)
         return self.table[:, steps % self.length]
 

@@ -7,7 +7,10 @@ from nengo import Probe
 
 
 class ProbeRecord:
-    """The samples of one probe.
+    """The samples of one probe, in one buffer that grows.
+
+    Memory of the buffer beyond the samples is not touched, so it costs nothing; what `values` returns is a view of
+    the buffer.
 
     Parameters
     ----------
@@ -22,7 +25,7 @@ class ProbeRecord:
     def __init__(self, probe: Probe, dt: float, keep_history: bool = True):
         self.period = 1 if probe.sample_every is None else probe.sample_every / dt
         self.keep_history = keep_history
-        self._parts: list[tuple[int, np.ndarray]] = []  # (first step, samples)
+        self.clear()
 
     def sampled(self, values: np.ndarray, first_step: int, n_steps: int) -> np.ndarray:
         """The samples among ``values`` of shape (batch, n_steps, size), whose first is that of ``first_step``."""
@@ -33,28 +36,44 @@ class ProbeRecord:
 
     def append(self, values: np.ndarray, first_step: int, n_steps: int) -> None:
         """Add the samples among ``values``."""
-        # an interrupted run may have left samples of steps that were not finished
-        self._parts = [part for part in self._parts if part[0] < first_step]
-        # a copy, so that the buffer of the whole chunk can go
-        values = np.array(self.sampled(values, first_step, n_steps))
+        values = self.sampled(values, first_step, n_steps)
         if not self.keep_history:
-            self._parts = []
-        self._parts.append((first_step, values))
+            if values.shape[1]:
+                self._buffer, self._length = np.array(values[:, -1:]), 1
+            return
+        start, stop = self._length, self._length + values.shape[1]
+        if self._buffer is None or stop > self._buffer.shape[1]:
+            self._grow(values, stop)
+        self._buffer[:, start:stop] = values
+        self._length = stop
+
+    def _grow(self, values: np.ndarray, needed: int) -> None:
+        batch, _, size = values.shape
+        buffer = np.empty((batch, max(needed, 3 * self._length // 2), size), dtype=values.dtype)
+        if self._buffer is not None:
+            buffer[:, : self._length] = self._buffer[:, : self._length]
+        self._buffer = buffer
 
     def clear(self) -> None:
         """Forget all samples."""
-        self._parts = []
+        self._buffer: np.ndarray | None = None  # (batch, capacity, size)
+        self._length = 0
+
+    def mark(self) -> tuple:
+        """What `rewind` needs to forget what is appended from now on."""
+        return self._buffer, self._length
+
+    def rewind(self, mark: tuple) -> None:
+        """Go back to a `mark`."""
+        self._buffer, self._length = mark
 
     def __len__(self) -> int:
-        return sum(part.shape[1] for _, part in self._parts)
+        return self._length
 
     def values(self) -> np.ndarray | None:
-        """All samples, of shape (batch, samples, size), or None; not to be written to."""
-        if not self._parts:
+        """All samples, of shape (batch, samples, size), or None; cannot be written to."""
+        if self._buffer is None:
             return None
-        if len(self._parts) > 1:
-            joined = np.concatenate([part for _, part in self._parts], axis=1)
-            self._parts = [(self._parts[0][0], joined)]
-        values = self._parts[0][1]
+        values = self._buffer[:, : self._length]
         values.setflags(write=False)
         return values

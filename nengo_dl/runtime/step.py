@@ -97,7 +97,7 @@ class LoweredNetwork:
     # -- reading operands --------------------------------------------------------------------------
 
     def _read(self, recipe: Recipe, values: Tensors, arguments: dict) -> Any:
-        prepared = arguments.get(id(recipe))
+        prepared = arguments.get((id(recipe),))
         return self._assemble(recipe, values, arguments) if prepared is None else prepared
 
     def _assemble(self, recipe: Recipe, values: Tensors, arguments: dict) -> Any:
@@ -111,7 +111,7 @@ class LoweredNetwork:
             return concatenate([self._read(p, values, arguments) for p in recipe.parts])
         if isinstance(recipe, Gather):
             source = concatenate([self._read(s, values, arguments) for s in recipe.sources])
-            return ops.take(source, arguments[self._indices[id(recipe)]], axis=-1)
+            return gather(source, arguments[self._indices[id(recipe)]])
         if isinstance(recipe, Sum):
             terms = [self._read(t, values, arguments) for t in recipe.terms]
             return sum(terms[1:], terms[0])
@@ -133,13 +133,23 @@ class LoweredNetwork:
             if isinstance(step, Assemble):
                 values[step.tensor.index] = self._read(step.recipe, values, arguments)
                 continue
-            operands = [self._read(r, values, arguments) for r in step.operands]
+            operands = [
+                self._operand(number, k, recipe, values, arguments)
+                for k, recipe in enumerate(step.operands)
+            ]
             constants = {
                 name: arguments[f"kernel{number}.{name}"] for name in self.kernels[number].constants
             }
             results = self.kernels[number].step(context, constants, *operands)
             for tensor, result in zip(step.results, results, strict=True):
                 values[tensor.index] = result
+
+    def _operand(self, number: int, k: int, recipe: Recipe, values: Tensors, arguments) -> Any:
+        if (number, k) in arguments:
+            return arguments[number, k]
+        value = self._read(recipe, values, arguments)
+        arrange = self.kernels[number].arrange.get(k)
+        return value if arrange is None else arrange(value)
 
     def _context(self, step_index, training: bool, variables: Variables) -> StepContext:
         return StepContext(
@@ -174,6 +184,7 @@ class LoweredNetwork:
         fixed_operands = self._fixed_operands(loop_numbers, fixed_numbers, fixed_inputs)
 
         def prepare(arguments, fixed):
+            arguments = dict(arguments)
             values = {
                 s.tensor.index: arguments[tensor_name(s)]
                 for s in self.layout.stored
@@ -185,8 +196,11 @@ class LoweredNetwork:
                 values[self.layout.inputs[item].index] = value
             context = self._context(None, training, Variables((), ()))
             self._execute(fixed_numbers, values, arguments, context)
-            operands = {id(r): self._assemble(r, values, arguments) for r in fixed_operands}
-            return values, {**arguments, **operands}
+            for key, recipe in fixed_operands.items():
+                value = self._assemble(recipe, values, arguments)
+                arrange = self.kernels[key[0]].arrange.get(key[1]) if len(key) == 2 else None
+                arguments[key] = value if arrange is None else arrange(value)
+            return values, arguments
 
         def step(invariant, state, rows, step_index):
             values, arguments = dict(invariant[0]), invariant[1]
@@ -248,25 +262,22 @@ class LoweredNetwork:
         fixed |= {t.index for t in self.layout.literals}
         return fixed | {self.layout.inputs[item].index for item in fixed_inputs}
 
-    def _fixed_operands(self, inside, before, fixed_inputs) -> list[Recipe]:
-        """Operands in the loop that are the same in each step and have to be put together."""
+    def _fixed_operands(self, inside, before, fixed_inputs) -> dict[tuple, Recipe]:
+        """Operands of the loop that are the same in each step: by (instruction, operand), terms of sums by (id,)."""
         fixed = self._fixed_tensors(fixed_inputs)
         for number in before:
             step = self.layout.instructions[number]
             made = [step.tensor] if isinstance(step, Assemble) else step.results
             fixed |= {t.index for t in made}
-        recipes = [
-            recipe
-            for number in inside
-            if isinstance(step := self.layout.instructions[number], Run)
-            for recipe in step.operands
-        ]
+        found: dict[tuple, Recipe] = {}
         for number in inside:
-            if isinstance(step := self.layout.instructions[number], Assemble):
-                recipes.extend(getattr(step.recipe, "terms", ()))
-        return [
-            r for r in recipes if r.tensors() <= fixed and not (isinstance(r, Slice) and r.whole)
-        ]
+            step = self.layout.instructions[number]
+            if isinstance(step, Run):
+                found.update({(number, k): recipe for k, recipe in enumerate(step.operands)})
+            else:
+                terms = getattr(step.recipe, "terms", ())
+                found.update({(id(term),): term for term in terms})
+        return {key: recipe for key, recipe in found.items() if recipe.tensors() <= fixed}
 
     def _time(self, step_index):
         step = ops.cast(ops.reshape(step_index, (1, 1)), self.settings.dtype)
@@ -289,6 +300,16 @@ def concatenate(parts: Sequence[Any]) -> Any:
         p if p.shape[0] == batch else ops.broadcast_to(p, (batch, p.shape[1])) for p in parts
     ]
     return ops.concatenate(parts, axis=-1)
+
+
+def gather(x: Any, indices: Any) -> Any:
+    """Columns ``indices`` of (batch, width)."""
+    batch, width = x.shape
+    if batch == 1:
+        return ops.take(x, indices, axis=1)
+    # as one vector: XLA's gather along the last of two axes is several times slower
+    offsets = np.arange(batch, dtype=np.int32)[:, None] * width
+    return ops.take(ops.reshape(x, (-1,)), indices[None] + offsets, axis=0)
 
 
 def _unique(objects: Iterable) -> list:

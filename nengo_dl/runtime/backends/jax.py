@@ -43,9 +43,45 @@ def array(value) -> np.ndarray:
 
 
 def host_call(function, tensors, shapes):
-    """Call numpy code, in program order."""
-    results = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in shapes]
-    return io_callback(function, results, *tensors, ordered=True)
+    """Call numpy code, in program order.
+
+    Doubles travel as pairs of integers: JAX may make the call in a thread that knows nothing of `precision`, and would
+    round them.
+    """
+    doubles = [t.dtype == jnp.float64 for t in tensors]
+    tensors = [_to_bits(t) if double else t for t, double in zip(tensors, doubles, strict=True)]
+
+    def on_host(*arrays):
+        arrays = [np.asarray(a) for a in arrays]
+        results = function(
+            *(a.view(np.float64)[..., 0] if d else a for a, d in zip(arrays, doubles, strict=True))
+        )
+        return [_array_bits(r) if _is_double(r.dtype) else r for r in results or ()]
+
+    results = io_callback(on_host, [_carrier(*s) for s in shapes], *tensors, ordered=True)
+    return [
+        jax.lax.bitcast_convert_type(r, jnp.float64) if _is_double(dtype) else r
+        for r, (_, dtype) in zip(results, shapes, strict=True)
+    ]
+
+
+def _is_double(dtype) -> bool:
+    return np.dtype(dtype) == np.float64
+
+
+def _carrier(shape, dtype):
+    """What a result of the host is on its way to the device."""
+    if _is_double(dtype):
+        return jax.ShapeDtypeStruct((*shape, 2), np.int32)
+    return jax.ShapeDtypeStruct(shape, dtype)
+
+
+def _to_bits(tensor):
+    return jax.lax.bitcast_convert_type(tensor, jnp.int32)
+
+
+def _array_bits(value: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(value)[..., None].view(np.int32)
 
 
 def chunk_function(chunk: Chunk, jit: bool | None):
@@ -119,3 +155,14 @@ def output_shapes(function, shapes, dtype: str):
     """Shapes of what ``function`` returns for tensors of these shapes, without computing it."""
     specs = [jax.ShapeDtypeStruct(shape, dtype) for shape in shapes]
     return jax.tree.map(lambda value: tuple(value.shape), jax.eval_shape(function, *specs))
+
+
+def product_form(n: int, rows: int, columns: int, batch: int) -> str:
+    """The fastest of `nengo_dl.lowering.products.FORMS` for n matrices (rows, columns), from measurements on the CPU."""
+    if n == 1:
+        return "one matrix"
+    if columns == 1:
+        return "columns"
+    if rows > 1 and columns <= 16:
+        return "transposed einsum" if batch == 1 else "transposed sum"
+    return "einsum"

@@ -19,11 +19,13 @@ from nengo.utils.progress import Progress, ProgressTracker
 from nengo_dl import obj
 from nengo_dl.compiler.compile import Compiled
 from nengo_dl.compiler.program import Input
-from nengo_dl.runtime import build, feeds
+from nengo_dl.runtime import build, feeds, snapshot
 from nengo_dl.runtime.data import SimulationData
 from nengo_dl.runtime.engine import State
 from nengo_dl.runtime.interrupt import DeferredInterrupt
+from nengo_dl.runtime.gradients import check_gradients
 from nengo_dl.runtime.recording import ProbeRecord
+from nengo_dl.runtime.signals import PresentSignals
 from nengo_dl.runtime.training import Training
 
 logger = logging.getLogger(__name__)
@@ -50,8 +52,10 @@ class Simulator:
     minibatch_size : int, optional
         Number of items that are simulated side by side. Probe data has a leading axis of this length, also for 1; None
         simulates one item and adds no axis.
-    progress_bar : bool or nengo.utils.progress.ProgressBar or class
+    progress_bar : bool or nengo.utils.progress.ProgressBar
         As in nengo.Simulator.
+    optimize : bool
+        Taken because nengo.Simulator does; the network is compiled either way.
 
     Raises
     ------
@@ -69,6 +73,7 @@ class Simulator:
         unroll_simulation: int = 1,
         minibatch_size: int | None = None,
         progress_bar: Any = True,
+        optimize: bool = True,
     ):
         self.closed = True  # until everything is there
         _check_arguments(network, dt, model, unroll_simulation, minibatch_size)
@@ -76,7 +81,7 @@ class Simulator:
         self.batch_size = 1 if minibatch_size is None else minibatch_size
         self.unroll_simulation = unroll_simulation
         self.device = device
-        self.progress_bar = progress_bar
+        self.progress_bar, self.optimize = progress_bar, optimize
         with ProgressTracker(progress_bar, Progress("Building", "Build")) as progress:
             target = build.Target(self.batch_size, device, unroll_simulation)
             built = build.build(network, dt, model, target, progress)
@@ -85,13 +90,14 @@ class Simulator:
         self._inputs, self._names = built.inputs, built.names
         self._seed = _choose_seed(network, seed)
         self.records = {
-            probe: ProbeRecord(probe, self.dt, keep)
+            probe: ProbeRecord(probe, self.dt, keep, built.choices.data_dtype)
             for probe, keep in zip(self.model.probes, self.keras_model.kept, strict=True)
         }
         self._training = Training(
             self.keras_model, self._engine, self._inputs, self.model.probes, self._names
         )
         self.data = SimulationData(self)
+        self.signals = PresentSignals(self)
         self.closed = False
         self.reset()
 
@@ -99,6 +105,9 @@ class Simulator:
 
     program: Compiled
     """The compiled network; print it to see its groups."""
+
+    signals: PresentSignals
+    """Maps Nengo's signals to their present values."""
 
     @property
     def dt(self) -> float:
@@ -437,6 +446,43 @@ class Simulator:
         )
         return self._training.named_results(logs)
 
+    def check_gradients(
+        self,
+        outputs: Probe | Sequence[Probe] | None = None,
+        atol: float = 1e-5,
+        rtol: float = 1e-3,
+        n_steps: int = 5,
+    ) -> None:
+        """Compare the gradients of probes' outputs with numeric ones, along random directions of each parameter tensor.
+
+        Parameters
+        ----------
+        outputs
+            Probes to look at; all by default.
+        atol, rtol
+            Allowed absolute and relative difference. Numeric gradients need ``configure_settings(dtype="float64")`` for tight ones.
+        n_steps
+            Number of steps through which to go back.
+
+        Raises
+        ------
+        nengo.exceptions.SimulationError
+            If the gradients differ.
+        """
+        self._check_open("check_gradients")
+        probes = self.model.probes if outputs is None else outputs
+        probes = [probes] if isinstance(probes, Probe) else probes
+        examples, _ = self._training.examples(None, n_steps, self._state)
+        with self._engine.scope(), self._training.loaded(self._state):
+            check_gradients(
+                self.keras_model,
+                {name: x[: self.batch_size] for name, x in examples.items()},
+                [self.get_name(probe) for probe in probes],
+                self._engine.backend,
+                atol,
+                rtol,
+            )
+
     def train(
         self,
         data: dict,
@@ -568,6 +614,16 @@ class Simulator:
                 ResourceWarning,
                 stacklevel=2,
             )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return snapshot.take(self, self._engine)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        model = state["model"]
+        self.__init__(None, dt=model.dt, model=model, **state["arguments"])
+        self._state = snapshot.restore(self, self._engine, state)
+        if state["closed"]:
+            self.close()
 
     # -- what sim.data asks for --------------------------------------------------------------------
 

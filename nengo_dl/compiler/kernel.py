@@ -30,6 +30,7 @@ class Settings:
     minibatch_size: int
     lif_smoothing: float | None = None
     inference_only: bool = False
+    surrogate: Any = None
     #: ``product_form(n, rows, columns, batch)``: the fastest way to multiply small matrices on the backend
     product_form: Callable[[int, int, int, int], str] = lambda *_: "einsum"
 

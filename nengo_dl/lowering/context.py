@@ -78,6 +78,8 @@ class StepContext:
         Runs the operators that have no lowering.
     variables
         The variables of Keras layers.
+    surrogate
+        Derivative that stands for that of a spike in training, see `nengo_dl.surrogates`; None: rates stand for spikes.
     """
 
     dt: float
@@ -88,3 +90,12 @@ class StepContext:
     host_call: Callable[..., Any]
     host: Host
     variables: Variables
+    surrogate: Any = None
+
+    def spikes(self, emitted: Any, excess: Any) -> Any:
+        """Numbers of spikes ``emitted``; in training with the surrogate's derivative at the voltage's ``excess`` over the threshold."""
+        if not self.training or self.surrogate is None:
+            return emitted
+        slope = keras.ops.stop_gradient(self.surrogate(excess))
+        # the second term is zero, and has the derivative ``slope``
+        return keras.ops.stop_gradient(emitted) + slope * (excess - keras.ops.stop_gradient(excess))

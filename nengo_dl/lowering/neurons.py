@@ -7,7 +7,8 @@ parameter is a number where all agree and one value a column where they do not.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import keras.ops as ops
 import numpy as np
@@ -20,6 +21,7 @@ from nengo_dl.compiler.operators import StochasticNeurons
 from nengo_dl.lowering.host import HostKernel
 from nengo_dl.lowering.parameters import columns, split
 from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
+from nengo_dl.surrogates import RateDerivative, fast_sigmoid
 
 
 @dataclass(frozen=True)
@@ -124,13 +126,32 @@ class NeuronKernel(Kernel):
             simulated = self.lowering.variant(ops_, settings) or simulated
 
         def step(context, constants, J, *state):
-            function = simulated
-            if context.training and self.lowering.rate is not None:
-                function = self.lowering.rate
-            result = function(context, J, *state, **numbers, **constants)
-            return result if isinstance(result, tuple) else (result,)
+            arguments = {**numbers, **constants}
+            if not context.training:
+                return _as_tuple(simulated(context, J, *state, **arguments))
+            return _train(self.lowering, simulated, context, (J, *state), arguments)
 
         return Prepared(step, arrays)
+
+
+def _train(lowering: NeuronLowering, simulated: Callable, context, operands: tuple, arguments):
+    """A step of training: of the rates, or of the spikes with a derivative of their own."""
+    rate = None if lowering.rate is None else partial(lowering.rate, **arguments)
+    if context.surrogate is None and rate is not None:
+        return _as_tuple(rate(context, *operands))
+    if isinstance(context.surrogate, RateDerivative) and rate is not None:
+        spiking = replace(context, surrogate=None)
+        spikes, *state = _as_tuple(simulated(spiking, *operands, **arguments))
+        rates = _as_tuple(rate(context, *operands))[0]
+        return ops.stop_gradient(spikes) + (rates - ops.stop_gradient(rates)), *state
+    if not callable(context.surrogate):
+        # spikes without a rate to stand for them, or whose derivative was asked for
+        context = replace(context, surrogate=fast_sigmoid())
+    return _as_tuple(simulated(context, *operands, **arguments))
+
+
+def _as_tuple(result) -> tuple:
+    return result if isinstance(result, tuple) else (result,)
 
 
 class StochasticKernel(NeuronKernel):
@@ -192,8 +213,15 @@ def spiking_rectified_linear(context, J, voltage, amplitude):
 def _whole_spikes(context, rate, voltage, amplitude):
     """As many spikes as the integral of the rate has passed whole numbers."""
     voltage = voltage + rate * context.dt
-    n_spikes = _floor(voltage)
-    return (amplitude / context.dt) * n_spikes, voltage - n_spikes
+    n_spikes = _with_surrogate(context, _floor(voltage), voltage)
+    # the reset is not differentiated, as is usual: its gradient would go through each earlier spike
+    return (amplitude / context.dt) * n_spikes, voltage - ops.stop_gradient(n_spikes)
+
+
+def _with_surrogate(context, n_spikes, voltage):
+    """Numbers of spikes with the surrogate's derivative at the nearest threshold: 1, 2, ..."""
+    nearest = ops.maximum(1.0, _floor(ops.abs(voltage) + 0.5)) * ops.sign(voltage)
+    return context.spikes(n_spikes, voltage - ops.stop_gradient(nearest))
 
 
 def _floor(x):
@@ -214,8 +242,8 @@ def _leaky_relu_training(context, J, voltage, negative_slope, amplitude):
 @register_neurons(SpikingLeakyReLU, ["negative_slope", "amplitude"], rate=_leaky_relu_training)
 def spiking_leaky_relu(context, J, voltage, negative_slope, amplitude):
     voltage = voltage + ops.where(J < 0, negative_slope * J, J) * context.dt
-    n_spikes = ops.trunc(voltage)
-    return (amplitude / context.dt) * n_spikes, voltage - n_spikes
+    n_spikes = _with_surrogate(context, ops.trunc(voltage), voltage)
+    return (amplitude / context.dt) * n_spikes, voltage - ops.stop_gradient(n_spikes)
 
 
 @register_neurons(nengo_neurons.Sigmoid, ["tau_ref"])
@@ -292,8 +320,8 @@ def lif(context, J, voltage, refractory_time, tau_rc, tau_ref, min_voltage, ampl
     voltage = voltage - (J - voltage) * ops.expm1(-delta_t / tau_rc)
     spiked = voltage > 1
     overshoot = ops.where(spiked, (voltage - 1.0) / ops.where(spiked, J - 1.0, 1.0), 0.0)
-    t_spike = dt + tau_rc * ops.log1p(-overshoot)
-    output = ops.cast(spiked, J.dtype) * (amplitude / dt)
+    t_spike = ops.stop_gradient(dt + tau_rc * ops.log1p(-overshoot))
+    output = context.spikes(ops.cast(spiked, J.dtype), voltage - 1.0) * (amplitude / dt)
     voltage = ops.where(spiked, 0.0, ops.maximum(voltage, min_voltage))
     return output, voltage, ops.where(spiked, tau_ref + t_spike, refractory_time)
 
@@ -315,9 +343,10 @@ def fast_lif(context, J, voltage, refractory_time, tau_rc, tau_ref, min_voltage,
     u = s * s
     log = s * (2.000000000139297 + u * (0.6666656624813879 + u * 0.40107208568744274))
     spiked = s > 0.0
-    output = ops.where(spiked, ops.cast(amplitude / dt, J.dtype), 0.0)
+    t_spike = ops.stop_gradient(dt - tau_rc * log)
+    output = context.spikes(ops.cast(spiked, J.dtype), voltage - 1.0) * (amplitude / dt)
     voltage = ops.where(spiked, 0.0, ops.maximum(voltage, min_voltage))
-    return output, voltage, ops.where(spiked, (tau_ref + dt) - tau_rc * log, refractory_time)
+    return output, voltage, ops.where(spiked, tau_ref + t_spike, refractory_time)
 
 
 @register_neurons(
@@ -363,11 +392,13 @@ def izhikevich(
     change = (0.04 * ops.square(voltage) + 5.0 * voltage + 140.0 - recovery + J) * 1000.0
     voltage = voltage + change * dt
     spiked = voltage >= 30.0
+    # the distance from rest (-65 mV) to the threshold (30 mV) is the unit of the surrogate
+    output = context.spikes(ops.cast(spiked, J.dtype), (voltage - 30.0) / 95.0) / dt
     voltage = ops.where(spiked, reset_voltage, voltage)
     change = (tau_recovery * (coupling * voltage - recovery)) * 1000.0
     recovery = recovery + change * dt
     recovery = ops.where(spiked, recovery + reset_recovery, recovery)
-    return ops.cast(spiked, J.dtype) / dt, voltage, recovery
+    return output, voltage, recovery
 
 
 def _regular_training(context, rate, voltage, amplitude):

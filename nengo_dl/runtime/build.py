@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from nengo import Network, Node, Probe
 from nengo.builder import Model
+from nengo.rc import rc
 
 import nengo_dl.lowering  # noqa: F401  (enters the kernels)
-from nengo_dl import config
+from nengo_dl import config, surrogates
 from nengo_dl.compiler.compile import Compiled, Options, compile_model
 from nengo_dl.compiler.frontend import build_model
 from nengo_dl.compiler.kernel import Settings, is_host_call
@@ -30,6 +32,7 @@ class Choices:
 
     stateful: bool
     jit_compile: bool | None
+    data_dtype: str
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ def build(
         minibatch_size=target.minibatch_size,
         lif_smoothing=setting("lif_smoothing", None),
         inference_only=setting("inference_only", False),
+        surrogate=surrogates.get(setting("surrogate", None)),
         product_form=backend.product_form,
     )
     host = make_host(compiled, target.minibatch_size)
@@ -93,7 +97,9 @@ def build(
             learning_phase=setting("learning_phase", None),
         )
     choices = Choices(
-        stateful=setting("stateful", True), jit_compile=setting("jit_compile", None)
+        stateful=setting("stateful", True),
+        jit_compile=setting("jit_compile", None),
+        data_dtype=_data_dtype(setting("dtype", None)),
     )
     engine = Engine(
         keras_model,
@@ -128,8 +134,18 @@ def _all_inputs(compiled: Compiled) -> tuple[Input, ...]:
 
 
 def _node_inputs(compiled: Compiled) -> list[Input]:
-    """The inputs that are the values of a Node, for which data can be given."""
-    return [item for item in _all_inputs(compiled) if item.node is not None]
+    """The inputs that are the values of a Node, for which data can be given, in the order of the Nodes."""
+    toplevel = compiled.program.model.toplevel
+    nodes = [] if toplevel is None else toplevel.all_nodes
+    order = {node: number for number, node in enumerate(nodes)}
+    inputs = [item for item in _all_inputs(compiled) if item.node is not None]
+    return sorted(inputs, key=lambda item: order.get(item.node, len(order)))
+
+
+def _data_dtype(dtype: str | None) -> str:
+    """Precision of ``sim.data``: that of ``nengo.rc``, or where it is the default the network's setting."""
+    nengo_dtype = np.dtype(rc.float_dtype).name
+    return dtype if dtype is not None and nengo_dtype == "float64" else nengo_dtype
 
 
 def _keeps_history(toplevel: Network | None, probe) -> bool:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from nengo import Connection, Ensemble, Probe
 from nengo.builder.signal import Signal
+from nengo.transforms import SparseMatrix
+
+from nengo_dl.runtime.signals import as_built
 
 if TYPE_CHECKING:
     from nengo_dl.simulator import Simulator
@@ -40,18 +43,19 @@ class SimulationData(Mapping):
         values = sim.records[probe].values()
         if values is None:
             # as nengo.Simulator: nothing recorded yet
-            values = np.zeros((sim.batch_size, 0, sim.model.sig[probe]["in"].size))
-        if sim.minibatch_size is not None:
-            return values
-        shape = sim.model.sig[probe]["in"].shape
-        return values[0].reshape((values.shape[1], *shape))
+            size = sim.model.sig[probe]["in"].size
+            values = np.zeros((sim.batch_size, 0, size), dtype=sim.records[probe].dtype)
+        values = values.reshape((*values.shape[:2], *sim.model.sig[probe]["in"].shape))
+        return values[0] if sim.minibatch_size is None else values
 
     def _present(self, signal: Signal | None, initial: Any) -> Any:
         """The value that a built parameter has now; the built one itself where nothing can change it."""
         sim = self._simulator
         if signal is None or initial is None or not sim.is_variable(signal):
             return initial
-        value = sim.present_value(signal)
+        value = as_built(sim.present_value(signal), signal)
+        if signal.sparse:
+            return initial if len(value) > 1 else _with_entries(initial, value[0])
         return value[0] if sim.minibatch_size is None or len(value) == 1 else value
 
     def _ensemble(self, ens: Ensemble, built: Any) -> Any:
@@ -78,3 +82,12 @@ class SimulationData(Mapping):
 
     def __repr__(self) -> str:
         return f"<SimulationData of {len(self)} objects>"
+
+
+def _with_entries(matrix: Any, entries: np.ndarray) -> Any:
+    """A sparse matrix with other entries in the same places."""
+    if isinstance(matrix, SparseMatrix):
+        return SparseMatrix(matrix.indices, entries, matrix.shape)
+    matrix = matrix.copy()
+    matrix.data = entries
+    return matrix

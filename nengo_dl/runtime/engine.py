@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -81,14 +81,13 @@ class Engine:
     def initial_state(self) -> State:
         """The state before the first step."""
         batch, dtype = self.settings.minibatch_size, self.settings.dtype
+        values = [np.repeat(stored_values(s, dtype), batch, axis=0) for s in self.lowered.states]
+        return self.state_of(values, 0)
+
+    def state_of(self, values: Sequence[np.ndarray], n_steps: int) -> State:
+        """The state in which the state tensors have these values, (minibatch_size, width) each."""
         with self.scope():
-            return State(
-                tuple(
-                    self._tensor(np.repeat(stored_values(s, dtype), batch, axis=0))
-                    for s in self.lowered.states
-                ),
-                0,
-            )
+            return State(tuple(self._tensor(value) for value in values), n_steps)
 
     def capacity(self, rows: Mapping[Input, np.ndarray] | None = None) -> int:
         """Most steps in a chunk."""

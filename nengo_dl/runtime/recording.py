@@ -20,11 +20,16 @@ class ProbeRecord:
         Time step in seconds.
     keep_history
         Whether all samples are kept, or the last one only.
+    dtype
+        Of the samples; by default that of what is appended.
     """
 
-    def __init__(self, probe: Probe, dt: float, keep_history: bool = True):
+    def __init__(
+        self, probe: Probe, dt: float, keep_history: bool = True, dtype: str | None = None
+    ):
         self.period = 1 if probe.sample_every is None else probe.sample_every / dt
         self.keep_history = keep_history
+        self.dtype = dtype
         self.clear()
 
     def sampled(self, values: np.ndarray, first_step: int, n_steps: int) -> np.ndarray:
@@ -39,7 +44,7 @@ class ProbeRecord:
         values = self.sampled(values, first_step, n_steps)
         if not self.keep_history:
             if values.shape[1]:
-                self._buffer, self._length = np.array(values[:, -1:]), 1
+                self._buffer, self._length = np.array(values[:, -1:], dtype=self.dtype), 1
             return
         start, stop = self._length, self._length + values.shape[1]
         if self._buffer is None or stop > self._buffer.shape[1]:
@@ -49,7 +54,8 @@ class ProbeRecord:
 
     def _grow(self, values: np.ndarray, needed: int) -> None:
         batch, _, size = values.shape
-        buffer = np.empty((batch, max(needed, 3 * self._length // 2), size), dtype=values.dtype)
+        shape = (batch, max(needed, 3 * self._length // 2), size)
+        buffer = np.empty(shape, dtype=self.dtype or values.dtype)
         if self._buffer is not None:
             buffer[:, : self._length] = self._buffer[:, : self._length]
         self._buffer = buffer
@@ -58,6 +64,12 @@ class ProbeRecord:
         """Forget all samples."""
         self._buffer: np.ndarray | None = None  # (batch, capacity, size)
         self._length = 0
+
+    def restore(self, values: np.ndarray | None) -> None:
+        """Hold these samples, of shape (batch, samples, size)."""
+        self.clear()
+        if values is not None:
+            self._buffer, self._length = np.array(values), values.shape[1]
 
     def mark(self) -> tuple:
         """What `rewind` needs to forget what is appended from now on."""

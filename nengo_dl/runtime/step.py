@@ -161,6 +161,7 @@ class LoweredNetwork:
             host_call=self.host_call,
             host=self.host,
             variables=variables,
+            surrogate=self.settings.surrogate,
         )
 
     def functions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,7 @@ from nengo.exceptions import SimulationError, ValidationError
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime import feeds
 from nengo_dl.runtime.engine import Engine, State
+from nengo_dl.runtime.gradients import GradientPaths
 from nengo_dl.runtime.keras_model import NengoModel
 from nengo_dl.runtime.step import tensor_name
 
@@ -223,7 +225,7 @@ class Training:
         self, method: Callable, x: Any, y: Any, state: State, stateful: bool, **kwargs: Any
     ) -> tuple[Any, State]:
         """Call ``fit`` or ``evaluate`` of the Keras model from ``state``, and return what it returns and the last state."""
-        with self.engine.scope(), self._loaded(state, stateful):
+        with self.engine.scope(), self.loaded(state, stateful):
             if not is_iterable_data(x) and y is not None:
                 self._build(x, y)
             result = self._call(method, x, y, kwargs)
@@ -250,7 +252,8 @@ class Training:
         self.model._symbolic_build(data_batch=batch)
 
     @contextmanager
-    def _loaded(self, state: State, stateful: bool):
+    def loaded(self, state: State, stateful: bool = False):
+        """Context in which the Keras model starts from ``state``."""
         values = self.model.state.values
         for stored, tensor in zip(self.model.lowered.states, state.tensors, strict=True):
             # a copy: Keras lets JAX reuse the memory of its variables
@@ -288,11 +291,33 @@ class Training:
             )
 
     def check_trainable(self) -> None:
-        """Training needs something to train."""
-        if not self.model.parameter_layers and not self.model.trainable_variables:
+        """Training needs parameters, and gradients that reach them.
+
+        Raises
+        ------
+        SimulationError
+            Where there is nothing to train. Where only some paths are cut off, a warning says which.
+        """
+        layers = self.model.lowered.layers
+        if not self.model.trainable_variables:
             raise SimulationError(
                 "the network has no trainable parameters; see configure_settings(trainable=...) and "
                 "inference_only"
+            )
+        numbers = [self.model.network_outputs.index(n) for n in self.model.active_outputs]
+        paths = GradientPaths(self.model.lowered.layout, numbers)
+        blocking = paths.blocking()
+        if paths.without_gradient() and not any(layer.trainable_weights for layer in layers):
+            raise SimulationError(
+                "no gradient reaches any trainable parameter from the probes with a loss "
+                f"({', '.join(self.model.active_outputs)})"
+                + (f", because Python code is in the way: {'; '.join(blocking)}" if blocking else "")
+            )
+        if blocking:
+            warnings.warn(
+                "no gradient goes through operators that run as Python code; what lies behind them is trained "
+                f"by other paths only, or not at all: {'; '.join(blocking)}",
+                stacklevel=3,
             )
 
     def named_results(self, logs: dict[str, float]) -> dict[str, float]:

@@ -17,6 +17,8 @@
     The loop of training: a fixed number of steps, differentiable.
 ``output_shapes(function, shapes, dtype)``
     Shapes of a function's results, from those of its arguments.
+``gradients(loss, variables)``
+    Gradients of a function without arguments.
 ``product_form(n, rows, columns, batch)``
     The fastest way to multiply small matrices.
 """

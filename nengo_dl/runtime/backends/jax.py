@@ -6,6 +6,7 @@ from contextlib import nullcontext
 
 import jax
 import jax.numpy as jnp
+import keras
 import numpy as np
 from jax.experimental import io_callback
 
@@ -166,3 +167,13 @@ def product_form(n: int, rows: int, columns: int, batch: int) -> str:
     if rows > 1 and columns <= 16:
         return "transposed einsum" if batch == 1 else "transposed sum"
     return "einsum"
+
+
+def gradients(loss, variables) -> list:
+    """Gradients of ``loss()`` with respect to Keras variables."""
+
+    def of_values(values):
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            return loss()
+
+    return jax.grad(of_values)([v.value for v in variables])

@@ -174,3 +174,10 @@ def product_form(n: int, rows: int, columns: int, batch: int) -> str:
     if columns <= 16:
         return "matmul" if batch == 1 else "sum"
     return "einsum" if batch == 1 else "matmul"
+
+
+def gradients(loss, variables) -> list:
+    """Gradients of ``loss()`` with respect to Keras variables; None where there is none."""
+    with tf.GradientTape() as tape:
+        value = loss()
+    return tape.gradient(value, [v.value for v in variables])

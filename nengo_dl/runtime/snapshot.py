@@ -1,0 +1,73 @@
+"""A simulator between two steps as plain data: what pickling keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from nengo.builder.signal import Signal
+
+from nengo_dl.compiler.layout import Stored
+from nengo_dl.compiler.signals import initial_values
+from nengo_dl.runtime.engine import Engine, State
+from nengo_dl.runtime.step import tensor_name
+
+if TYPE_CHECKING:
+    from nengo_dl.simulator import Simulator
+
+#: arguments of the simulator that are kept as they are
+ARGUMENTS = (
+    "seed",
+    "device",
+    "unroll_simulation",
+    "minibatch_size",
+    "progress_bar",
+    "optimize",
+)
+
+
+def take(simulator: Simulator, engine: Engine) -> dict[str, Any]:
+    """Everything that makes the simulator what it is.
+
+    Values are kept by signal, so that the layout may be another one when they are restored. As
+    with nengo.Simulator, Python functions and processes start anew, at the present step.
+    """
+    layout = engine.lowered.layout
+    changing = [s for s in layout.stored if s.tensor.kind != "constant"]
+    values = {sig: simulator.present_value(sig) for s in changing for sig in s.signals}
+    return {
+        "model": simulator.model,
+        "arguments": {name: getattr(simulator, name) for name in ARGUMENTS},
+        "closed": simulator.closed,
+        "n_steps": simulator.n_steps,
+        "values": {sig: value.reshape(len(value), -1) for sig, value in values.items()},
+        "variables": [keras.ops.convert_to_numpy(v) for v in _variables(engine)],
+        "records": {probe: record.values() for probe, record in simulator.records.items()},
+    }
+
+
+def restore(simulator: Simulator, engine: Engine, snapshot: Mapping[str, Any]) -> State:
+    """Give a simulator that was made anew its parameters and recorded data; returns its state."""
+    values = snapshot["values"]
+    with engine.scope():
+        for stored in engine.lowered.layout.of_kind("parameter"):
+            engine.model.parameters[tensor_name(stored)].assign(_joined(stored, values))
+        for variable, value in zip(_variables(engine), snapshot["variables"], strict=True):
+            variable.assign(value)
+    for probe, samples in snapshot["records"].items():
+        simulator.records[probe].restore(samples)
+    return engine.state_of(
+        [_joined(stored, values) for stored in engine.lowered.states], snapshot["n_steps"]
+    )
+
+
+def _variables(engine: Engine) -> tuple:
+    """What Keras layers inside the network hold."""
+    return (*engine.lowered.weights, *engine.lowered.carried)
+
+
+def _joined(stored: Stored, values: Mapping[Signal, np.ndarray]) -> np.ndarray:
+    parts = [values.get(sig, initial_values(sig)[None]) for sig in stored.signals]
+    return np.concatenate(parts, axis=1)

@@ -1,0 +1,80 @@
+"""Derivatives that stand for that of a spike, for training with spikes.
+
+With ``configure_settings(surrogate=...)`` spiking neurons keep their spikes in training. In the backward pass the derivative of a
+spike with respect to the excess of the membrane voltage over the threshold, which is zero almost everywhere, is replaced by a function of
+that excess (Neftci, Mostafa and Zenke, 2019, "Surrogate gradient learning in spiking neural networks", arXiv:1901.09948). Voltages are in
+units of the threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from keras import ops
+from nengo.exceptions import ConfigError
+
+Derivative = Callable[[Any], Any]
+
+
+def fast_sigmoid(slope: float = 25.0) -> Derivative:
+    """``1 / (1 + slope |x|)^2`` (Zenke and Ganguli, 2018, "SuperSpike")."""
+
+    def derivative(x):
+        return 1.0 / ops.square(1.0 + slope * ops.abs(x))
+
+    return derivative
+
+
+def arctan(alpha: float = 2.0) -> Derivative:
+    """``(alpha / 2) / (1 + (pi/2 alpha x)^2)`` (Fang et al., 2021, "Incorporating learnable membrane time constant")."""
+
+    def derivative(x):
+        return (alpha / 2.0) / (1.0 + ops.square(1.5707963267948966 * alpha * x))
+
+    return derivative
+
+
+def triangle(width: float = 1.0) -> Derivative:
+    """``max(0, 1 - |x| / width) / width`` (Bellec et al., 2018, "Long short-term memory and learning-to-learn")."""
+
+    def derivative(x):
+        return ops.maximum(0.0, 1.0 - ops.abs(x) / width) / width
+
+    return derivative
+
+
+class RateDerivative:
+    """The derivative of the neuron type's firing rate with respect to its input current, in place of one of the voltage.
+
+    For LIF neurons that of `nengo_dl.SoftLIFRate` with the network's ``lif_smoothing`` where that is set.
+    """
+
+
+_NAMED: dict[str, Callable[[], Any]] = {
+    "fast_sigmoid": fast_sigmoid,
+    "arctan": arctan,
+    "triangle": triangle,
+    "softlif": RateDerivative,
+    "rate": RateDerivative,
+}
+
+
+def get(surrogate: Any) -> Any:
+    """The surrogate of a name, or what was given if it is one: a function of the excess, or a `RateDerivative`.
+
+    Raises
+    ------
+    nengo.exceptions.ConfigError
+        For anything else.
+    """
+    if surrogate is None or isinstance(surrogate, RateDerivative):
+        return surrogate
+    if isinstance(surrogate, str) and surrogate in _NAMED:
+        return _NAMED[surrogate]()
+    if callable(surrogate):
+        return surrogate
+    raise ConfigError(
+        f"the setting 'surrogate' was given {surrogate!r}; expected a function of the voltage's excess over the "
+        f"threshold, or one of {', '.join(sorted(_NAMED))}"
+    )

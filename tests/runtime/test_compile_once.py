@@ -1,0 +1,75 @@
+"""Runs of any length use one compiled function."""
+
+import pytest
+from runtime.networks import small, tutorial
+
+import nengo_dl
+from nengo_dl.runtime import backends
+
+
+@pytest.fixture
+def functions(monkeypatch):
+    """The functions that the backend compiles, each asked how often it was traced."""
+    made = []
+    if backends.active().name == "jax":
+        import jax
+
+        jit = jax.jit
+
+        def recorded(*args, **kwargs):
+            made.append(jit(*args, **kwargs))
+            return made[-1]
+
+        monkeypatch.setattr(jax, "jit", recorded)
+        return lambda: [function._cache_size() for function in made]
+
+    import tensorflow as tf
+
+    function = tf.function
+
+    def recorded(*args, **kwargs):
+        def decorate(python_function):
+            made.append(function(*args, **kwargs)(python_function))
+            return made[-1]
+
+        return decorate
+
+    monkeypatch.setattr(tf, "function", recorded)
+    return lambda: [f.experimental_get_tracing_count() for f in made]
+
+
+@pytest.mark.core
+def test_runs_of_any_length(functions):
+    model = tutorial()
+    with nengo_dl.Simulator(model.net) as sim:
+        sim.run(0.1)
+        traces, compiled = sim._engine.n_traces, functions()
+        assert sum(compiled) == len(compiled) == 1
+        for _ in range(99):
+            sim.run(0.1)
+        for _ in range(20):
+            sim.run(0.05)
+        for _ in range(500):
+            sim.step()
+        sim.run_steps(1234)
+        sim.predict(n_steps=17)
+        sim.reset(seed=3)
+        sim.run_steps(3)
+        assert sim._engine.n_traces == traces
+        assert functions() == compiled
+
+
+def test_data_is_compiled_once_more(functions):
+    """A Node that gives the same in each step is not read step by step, unless it is given data."""
+    net, node, _ = small(stimulus=[0.5])
+    with nengo_dl.Simulator(net, unroll_simulation=3, minibatch_size=2) as sim:
+        sim.run_steps(5)
+        constant = functions()
+        for n_steps in (1, 7, 1001):
+            sim.run_steps(n_steps, data={node: [[[0.1]] * n_steps] * 2})
+        with_data = functions()
+        assert len(with_data) == len(constant) + 1
+        sim.run_steps(5)
+        sim.run_steps(8, data={node: [[[0.1]] * 8] * 2})
+        assert functions() == with_data
+        assert set(with_data) == {1}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -19,7 +21,7 @@ from nengo.utils.progress import Progress, ProgressTracker
 from nengo_dl import obj
 from nengo_dl.compiler.compile import Compiled
 from nengo_dl.compiler.program import Input
-from nengo_dl.runtime import build, feeds, snapshot
+from nengo_dl.runtime import backends, build, checks, feeds, freezing, saving, snapshot
 from nengo_dl.runtime.data import SimulationData
 from nengo_dl.runtime.engine import State
 from nengo_dl.runtime.interrupt import DeferredInterrupt
@@ -27,6 +29,8 @@ from nengo_dl.runtime.gradients import check_gradients
 from nengo_dl.runtime.recording import ProbeRecord
 from nengo_dl.runtime.signals import PresentSignals
 from nengo_dl.runtime.training import Training
+from nengo_dl.runtime.training_data import Start
+from nengo_dl.runtime.values import PresentValues
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +80,14 @@ class Simulator:
         optimize: bool = True,
     ):
         self.closed = True  # until everything is there
-        _check_arguments(network, dt, model, unroll_simulation, minibatch_size)
+        checks.check_network(network, model)
+        checks.check_dt(dt, model)
+        checks.check_seed(seed)
+        checks.check_count("unroll_simulation", unroll_simulation)
+        if minibatch_size is not None:
+            checks.check_count("minibatch_size", minibatch_size)
+        if device is not None:
+            checks.check_device(device, backends.active())
         self.minibatch_size = minibatch_size
         self.batch_size = 1 if minibatch_size is None else minibatch_size
         self.unroll_simulation = unroll_simulation
@@ -208,7 +219,7 @@ class Simulator:
         """
         self._check_open("run")
         rows = self._feed(data)
-        feeds.check_steps(rows, n_steps)
+        n_steps = feeds.check_steps(rows, n_steps)
         self._check_one_batch(rows)
         bar = self.progress_bar if progress_bar is None else progress_bar
         before = self._state
@@ -341,8 +352,6 @@ class Simulator:
         y: Any = None,
         n_steps: int | None = None,
         stateful: bool = False,
-        validation_data: Any = None,
-        callbacks: Sequence | None = None,
         **kwargs: Any,
     ) -> keras.callbacks.History:
         """Train the parameters; see ``keras.Model.fit``.
@@ -358,39 +367,33 @@ class Simulator:
         n_steps
             Number of steps, needed where ``x`` is None.
         stateful
-            Whether each minibatch goes on from where the one before ended.
-        validation_data
-            ``(x, y)`` or ``(x, y, sample_weight)``.
+            Whether each minibatch, and the next call, goes on from where the one before ended; then data is not shuffled unless
+            asked for. Validation starts where ``fit`` started.
         kwargs
-            Passed on to ``keras.Model.fit``.
+            Passed on to ``keras.Model.fit``. ``validation_data`` is ``(x, y)``, ``(x, y, sample_weight)`` or batches, as above;
+            ``validation_split`` is rounded to whole minibatches; ``sample_weight`` has shape (batch,) or (batch, n_steps), as one
+            array, a list or a dict by Probe; ``class_weight`` is for a single probe.
 
         Returns
         -------
         keras.callbacks.History
+            In ``history``: ``"loss"``, ``"<name>_loss"`` and ``"<name>_<metric>"``, and the same with ``"val_"``.
+
+        Raises
+        ------
+        nengo.exceptions.ValidationError
+            If the data does not fit the network.
+        nengo.exceptions.SimulationError
+            If there is nothing to train, or `compile` was not called.
+
+        Notes
+        -----
+        Probes are compared with their targets at every step, also those with ``sample_every``; those that keep no history
+        (see `configure_settings`) at the last step only, for which the targets have one step.
         """
         self._check_open("fit")
-        self._training.check_trainable()
-        state = self._state
-        examples, targets = self._training.prepared(x, y, n_steps, state)
-        if isinstance(validation_data, (tuple, list)):
-            val_x, val_y, *weights = validation_data
-            validation_data = (*self._training.prepared(val_x, val_y, n_steps, state), *weights)
-        n_batches = None if targets is None else _length(examples) // self.batch_size
-        callbacks = [] if callbacks is None else callbacks
-        self._training.choose_steps_per_execution(callbacks, n_batches)
-        stateful = stateful and self._built.choices.stateful
-        if targets is not None:
-            kwargs.setdefault("batch_size", self.batch_size)
-            self._training.check_batch_size(kwargs["batch_size"])
-        history, self._state = self._training.run(
-            self.keras_model.fit,
-            examples,
-            targets,
-            state,
-            stateful,
-            validation_data=validation_data,
-            callbacks=callbacks,
-            **{"verbose": self._verbosity(), **kwargs},
+        history, self._state = self._training.fit(
+            x, y, self._start(n_steps, stateful), **{"verbose": self._verbosity(), **kwargs}
         )
         return history
 
@@ -410,41 +413,27 @@ class Simulator:
             ``"loss"`` and for each probe ``"<name>_loss"`` and ``"<name>_<metric>"``.
         """
         self._check_open("evaluate")
-        state = self._state
-        examples, targets = self._training.prepared(x, y, n_steps, state)
-        if targets is not None:
-            kwargs.setdefault("batch_size", self.batch_size)
-            self._training.check_batch_size(kwargs["batch_size"])
-        stateful = stateful and self._built.choices.stateful
-        logs, self._state = self._training.run(
-            self.keras_model.evaluate,
-            examples,
-            targets,
-            state,
-            stateful,
-            return_dict=True,
-            **{"verbose": self._verbosity(), **kwargs},
+        logs, self._state = self._training.evaluate(
+            x, y, self._start(n_steps, stateful), **{"verbose": self._verbosity(), **kwargs}
         )
-        return self._training.named_results(logs)
+        return logs
 
     def train_on_batch(
-        self, x: Any = None, y: Any = None, n_steps: int | None = None, **kwargs: Any
+        self,
+        x: Any = None,
+        y: Any = None,
+        n_steps: int | None = None,
+        stateful: bool = False,
+        **kwargs: Any,
     ) -> dict[str, float]:
         """One update with one minibatch; returns the loss and metrics."""
         self._check_open("train_on_batch")
-        self._training.check_trainable()
-        examples, targets = self._training.prepared(x, y, n_steps, self._state)
-        self._check_minibatch(examples)
-        logs, self._state = self._training.run(
-            self.keras_model.train_on_batch,
-            examples,
-            targets,
-            self._state,
-            False,
-            return_dict=True,
-            **kwargs,
-        )
-        return self._training.named_results(logs)
+        start = self._start(n_steps, stateful)
+        logs, self._state = self._training.train_on_batch(x, y, start, **kwargs)
+        return logs
+
+    def _start(self, n_steps: int | None, stateful: bool) -> Start:
+        return Start(self._state, n_steps, stateful and self._built.choices.stateful)
 
     def check_gradients(
         self,
@@ -472,7 +461,7 @@ class Simulator:
         self._check_open("check_gradients")
         probes = self.model.probes if outputs is None else outputs
         probes = [probes] if isinstance(probes, Probe) else probes
-        examples, _ = self._training.examples(None, n_steps, self._state)
+        examples, _ = self._training.data.examples(None, n_steps, self._state)
         with self._engine.scope(), self._training.loaded(self._state):
             check_gradients(
                 self.keras_model,
@@ -529,14 +518,6 @@ class Simulator:
     def _verbosity(self) -> str | int:
         return "auto" if self.progress_bar else 0
 
-    def _check_minibatch(self, examples: dict) -> None:
-        if _length(examples) != self.batch_size:
-            raise ValidationError(
-                f"got a batch of {_length(examples)} items; expected {self.batch_size}, the simulator's "
-                "minibatch_size",
-                attr="x",
-            )
-
     # -- state -------------------------------------------------------------------------------------
 
     def reset(
@@ -569,14 +550,18 @@ class Simulator:
             if include_trainable:
                 self.keras_model.reset_parameters()
         if include_processes or seed is not None:
-            self._host.reset(self._seed)
-            self._engine.sources = build.make_sources(self.program, self._host, self._seed)
+            self._restart_processes()
         else:
             for source in self._engine.sources.values():
                 source.keep_after_reset(n_steps)
         self._host.failure = None
         if include_probes:
             self.clear_probes()
+
+    def _restart_processes(self) -> None:
+        """Put all processes back to their first step."""
+        self._host.reset(self._seed)
+        self._engine.sources = build.make_sources(self.program, self._host, self._seed)
 
     def soft_reset(self, include_trainable: bool = False, include_probes: bool = False) -> None:
         """Deprecated: use `reset`."""
@@ -661,40 +646,16 @@ class Simulator:
             )
 
 
-def _length(examples: dict) -> int:
-    return len(next(iter(examples.values())))
-
-
 def _swapped(objective: Any) -> Any:
     """An objective of (outputs, targets) as a loss of (targets, outputs)."""
-    return lambda targets, outputs: objective(outputs, targets)
+    if isinstance(objective, str):
+        return objective
 
+    @functools.wraps(objective)
+    def loss(targets, outputs):
+        return objective(outputs, targets)
 
-def _check_arguments(network, dt, model, unroll_simulation, minibatch_size) -> None:
-    if network is None and model is None:
-        raise ValidationError(
-            "there is nothing to simulate: neither a network nor a built model was given",
-            attr="network",
-        )
-    if network is not None and not isinstance(network, Network):
-        raise ValidationError(
-            f"expected a nengo.Network, got {network!r} of type {type(network).__name__}",
-            attr="network",
-        )
-    if model is not None and dt not in (0.001, model.dt):
-        raise ValidationError(
-            f"dt is {dt:g} but the given model was made with dt={model.dt:g}; "
-            f"pass dt={model.dt:g} or make the model anew",
-            attr="dt",
-        )
-    if not dt > 0:
-        raise ValidationError(f"the time step has to be positive, got {dt!r} seconds", attr="dt")
-    for name, value in (
-        ("minibatch_size", minibatch_size),
-        ("unroll_simulation", unroll_simulation),
-    ):
-        if value is not None and (int(value) != value or value < 1):
-            raise ValidationError(f"expected an integer of at least 1, got {value!r}", attr=name)
+    return loss
 
 
 def _choose_seed(network: Network | None, seed: int | None) -> int:

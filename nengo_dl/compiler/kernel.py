@@ -62,6 +62,8 @@ class Kernel(ABC):
 
     #: whether a step calls Python code on the host
     on_host = False
+    #: whether a step convolves
+    convolves = False
 
     @abstractmethod
     def merge_key(self, op: Operator) -> Hashable:

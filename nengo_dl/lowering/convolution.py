@@ -18,6 +18,8 @@ from nengo_dl.compiler.kernel import Kernel, Prepared, register
 class ConvolutionKernel(Kernel):
     """``Y += W * X``"""
 
+    convolves = True
+
     def merge_key(self, op):
         return (id(op),)
 

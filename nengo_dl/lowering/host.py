@@ -122,10 +122,11 @@ def _host_step(kernel: Kernel, op: Operator, settings) -> Prepared:
                     for sig, value in zip(reads, values, strict=True)
                 }
                 results.append(context.host.run(op, item, int(step_index), given, writes))
-            return [
-                np.stack([np.asarray(r[i], dtype=dtype).ravel() for r in results])
-                for i in range(len(writes))
-            ]
+            with np.errstate(over="ignore"):  # what float32 cannot hold is infinite
+                return [
+                    np.stack([np.asarray(r[i], dtype=dtype).ravel() for r in results])
+                    for i in range(len(writes))
+                ]
 
         results = context.host_call(
             on_host, (context.step_index, *operands), [((batch, size), dtype) for size in sizes]

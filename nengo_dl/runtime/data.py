@@ -68,7 +68,8 @@ class SimulationData(Mapping):
         if scaled is not built.scaled_encoders:
             gain = 1.0 if built.gain is None else built.gain[:, None]
             encoders = scaled * (ens.radius / gain)
-        return built._replace(scaled_encoders=scaled, encoders=encoders, bias=bias)
+        built = built._replace(scaled_encoders=scaled, encoders=encoders)
+        return built if bias is built.bias else _with_bias(ens, built, bias)
 
     def _connection(self, conn: Connection, built: Any) -> Any:
         weights = self._present(self._simulator.model.sig[conn].get("weights"), built.weights)
@@ -91,3 +92,11 @@ def _with_entries(matrix: Any, entries: np.ndarray) -> Any:
     matrix = matrix.copy()
     matrix.data = entries
     return matrix
+
+
+def _with_bias(ens: Ensemble, built: Any, bias: np.ndarray) -> Any:
+    if np.array_equal(bias, built.bias):
+        return built
+    with np.errstate(all="ignore"):  # a neuron that never fires has no maximum rate
+        max_rates, intercepts = ens.neuron_type.max_rates_intercepts(built.gain, bias)
+    return built._replace(bias=bias, max_rates=max_rates, intercepts=intercepts)

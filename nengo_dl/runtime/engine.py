@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from nengo.builder.signal import Signal
 
+from nengo_dl.compiler.layout import Stored
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.chunk import Chunk
 from nengo_dl.runtime.keras_model import NengoModel
@@ -77,6 +78,12 @@ class Engine:
     def _tensor(self, value: np.ndarray):
         dtype = "int32" if value.dtype.kind in "iu" else self.settings.dtype
         return self.backend.tensor(value, dtype)
+
+    def on_cpu(self) -> bool:
+        """Whether the network runs on a CPU."""
+        if self.device is not None:
+            return "cpu" in self.device.lower()
+        return all("cpu" in name for name in self.backend.devices())
 
     def initial_state(self) -> State:
         """The state before the first step."""
@@ -189,9 +196,9 @@ class Engine:
     # -- looking -----------------------------------------------------------------------------------
 
     def is_variable(self, signal: Signal) -> bool:
-        """Whether a signal is stored, and not as a constant."""
+        """Whether a signal is stored, and not as a constant that kept its value."""
         return any(
-            stored.tensor.kind != "constant" and signal.base in stored.signals
+            signal.base in stored.signals and not self.model.is_constant(stored)
             for stored in self.lowered.layout.stored
         )
 
@@ -200,14 +207,14 @@ class Engine:
         for stored in self.lowered.layout.stored:
             for base, span in stored.spans():
                 if base is signal.base:
-                    flat = self._stored_array(stored, state)[:, span]
+                    flat = self.stored_array(stored, state)[:, span]
                     base_shape = (len(flat), *np.shape(base.initial_value))
                     return flat.reshape(base_shape) if not base.sparse else flat
         raise KeyError(f"{signal} is not stored from step to step")
 
-    def _stored_array(self, stored, state: State) -> np.ndarray:
+    def stored_array(self, stored: Stored, state: State) -> np.ndarray:
+        """The present values of a stored tensor, of shape (minibatch_size or 1, width)."""
         if stored.tensor.kind == "state":
-            tensor = state.tensors[self.lowered.states.index(stored)]
-        else:
-            tensor = self.model.arguments()[tensor_name(stored)]
-        return self.backend.array(tensor)
+            return self.backend.array(state.tensors[self.lowered.states.index(stored)])
+        with self.scope():
+            return self.backend.array(self.model.stored_variable(stored).value)

@@ -11,6 +11,10 @@ from nengo import Node
 from nengo.exceptions import ValidationError
 
 from nengo_dl.compiler.program import Input
+from nengo_dl.runtime.checks import check_count
+
+#: name under which the batches of a dataset may say how many steps to run
+N_STEPS = "n_steps"
 
 
 def by_input(
@@ -23,22 +27,41 @@ def by_input(
     ValidationError
         For an unknown Node or name, or an array that does not have the shape (batch, n_steps, node.size_out).
     """
+    keyed = by_node(data, inputs, names, argument)
+    return {
+        inputs[node]: _checked(value, inputs[node].size, f"Node {names[node]!r}", argument)
+        for node, value in keyed.items()
+    }
+
+
+def by_node(
+    data: Any, inputs: Mapping[Node, Input], names: Mapping[Node, str], argument: str = "data"
+) -> dict[Node, Any]:
+    """As `by_input`, but by Node, and with the values as they are."""
     if data is None:
         return {}
     if not isinstance(data, Mapping):
         data = _from_list(data, list(inputs), argument)
-    by_name = {name: node for node, name in names.items()}
+    nodes = {name: node for node, name in names.items()}
     result = {}
     for key, value in data.items():
-        node = by_name.get(key) if isinstance(key, str) else key
+        node = nodes.get(key) if isinstance(key, str) else key
         if node not in inputs:
             raise ValidationError(_unknown(key, node, names), attr=argument)
-        result[inputs[node]] = _checked(value, inputs[node].size, f"Node {names[node]!r}", argument)
+        result[node] = value
     return result
 
 
+def as_list(values: Any) -> list:
+    """One array for each object; one array that is written as nested lists of numbers counts as one."""
+    if not isinstance(values, (list, tuple)):
+        return [values]
+    nested = all(isinstance(value, (list, tuple)) for value in values)
+    return [values] if nested and len(values) > 0 and np.ndim(values[0]) == 2 else list(values)
+
+
 def _from_list(data: Any, nodes: list[Node], argument: str) -> dict[Node, Any]:
-    arrays = list(data) if isinstance(data, (list, tuple)) else [data]
+    arrays = as_list(data)
     if len(arrays) > len(nodes):
         raise ValidationError(
             f"{len(arrays)} arrays were given but the network has {len(nodes)} Nodes that take data; "
@@ -64,7 +87,7 @@ def _unknown(key, node, names: Mapping[Node, str]) -> str:
 
 
 def _checked(value: Any, size: int, what: str, argument: str) -> np.ndarray:
-    value = np.asarray(value)
+    value = _array(value, what, argument)
     if value.ndim != 3:
         raise ValidationError(
             f"the array for {what} has shape {value.shape}; expected three dimensions, "
@@ -78,6 +101,21 @@ def _checked(value: Any, size: int, what: str, argument: str) -> np.ndarray:
             attr=argument,
         )
     return value
+
+
+def _array(value: Any, what: str, argument: str) -> np.ndarray:
+    """Numbers, from whatever can be made into an array."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # lists of different lengths
+        raise ValidationError(
+            f"the data for {what} is not an array of numbers: {error}", attr=argument
+        ) from None
+    if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
+        raise ValidationError(
+            f"the data for {what} is of type {array.dtype}; expected numbers", attr=argument
+        )
+    return array
 
 
 def check_steps(
@@ -102,6 +140,7 @@ def check_steps(
             "give data for exactly the steps that are run",
             attr=argument,
         )
+    check_count("n_steps", given if n_steps is None else n_steps)
     return given if n_steps is None else n_steps
 
 
@@ -124,3 +163,23 @@ def check_batch(
             attr=argument,
         )
     return size
+
+
+def split_steps(x: Any, n_steps: int | None) -> tuple[Any, int | None]:
+    """Take the entry `N_STEPS` out of ``x``; also returns the number of steps, which is ``n_steps`` where there is none."""
+    if not isinstance(x, Mapping) or N_STEPS not in x:
+        return x, n_steps
+    x = dict(x)
+    return x, int(np.ravel(x.pop(N_STEPS))[0])
+
+
+def unpacked(batch: Any) -> tuple[Any, Any, Any]:
+    """x, (x,), (x, y) or (x, y, sample_weight) -> the three, with None for what is not there."""
+    if not isinstance(batch, (tuple, list)):
+        return batch, None, None
+    if len(batch) > 3:
+        raise ValidationError(
+            f"a batch is a tuple of {len(batch)}; expected x, (x, y) or (x, y, sample_weight)",
+            attr="x",
+        )
+    return (*batch, *[None] * (3 - len(batch)))

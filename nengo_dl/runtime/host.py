@@ -100,6 +100,24 @@ class HostRuntime:
         """The random state of an operator that has one, for one item."""
         return self._operators[op, item].op.state_extra["rng"]
 
+    def random_states(self) -> dict[str, np.random.RandomState]:
+        """The random states of neurons that draw in the loop, by a name that is the same each time a network is built."""
+        places = {op: i for i, op in enumerate(self.model.operators)}
+        return {
+            f"{places[op]:05d} {name} of item {item}": rng
+            for (op, item), operator in self._operators.items()
+            if op in self._in_loop and has_random_state(op)
+            for name, rng in operator.op.state_extra.items()
+        }
+
+    def drawing_unseen(self) -> list[Operator]:
+        """Processes in the loop that may draw random numbers out of our sight."""
+        return [
+            op
+            for op in self._in_loop
+            if isinstance(op, SimProcess) and not isinstance(op.process, DETERMINISTIC)
+        ]
+
     def run(
         self,
         op: Operator,

@@ -9,9 +9,20 @@ import keras
 import numpy as np
 from keras import ops
 
+from nengo_dl.compiler.layout import Stored
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.names import unique
 from nengo_dl.runtime.step import LoweredNetwork, stored_values, tensor_name, weight_name
+
+
+CONVOLUTIONS = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv2D,
+    keras.layers.Conv2DTranspose,
+)
 
 
 class StoredValues(keras.layers.Layer):
@@ -91,6 +102,8 @@ class NengoModel(keras.Model):
         self.minibatch_size = lowered.settings.minibatch_size
         #: names of the probes that a call returns, all by default
         self.active_outputs: tuple[str, ...] = self.network_outputs
+        #: name of the probe that the loss is about, where it is only one
+        self.loss_output: str | None = None
         #: whether a call leaves its last state in `state`
         self.keep_state = False
         taken: set[str] = set()
@@ -109,6 +122,7 @@ class NengoModel(keras.Model):
         self._first_values = {
             id(v): ops.convert_to_numpy(v) for v in (*lowered.weights, *lowered.carried)
         }
+        self._changed_constants: set[str] = set()
         self.fixed = StoredValues(lowered.arguments, "fixed_values", dtype, trainable=False)
         self.state = StoredValues(self._initial_state(), "state", dtype, trainable=False)
         self.built = True
@@ -128,8 +142,27 @@ class NengoModel(keras.Model):
             name: value for layer in self.parameter_layers for name, value in layer.values.items()
         }
 
+    def stored_variable(self, stored: Stored) -> keras.Variable:
+        """The variable that holds a stored parameter or constant."""
+        name = tensor_name(stored)
+        return self.fixed.values[name] if name in self.fixed.values else self.parameters[name]
+
+    def assign_stored(self, stored: Stored, values: np.ndarray) -> None:
+        """Give a stored parameter or constant other values, (1, width), until `reset_parameters`."""
+        if stored.tensor.kind == "constant":
+            self._changed_constants.add(tensor_name(stored))
+        self.stored_variable(stored).assign(values)
+
+    def is_constant(self, stored: Stored) -> bool:
+        """Whether a stored tensor has its initial values and keeps them."""
+        name = tensor_name(stored)
+        return stored.tensor.kind == "constant" and name not in self._changed_constants
+
     def reset_parameters(self) -> None:
         """Give the trainable parameters their initial values."""
+        for name in self._changed_constants:
+            self.fixed.values[name].assign(self.lowered.arguments[name])
+        self._changed_constants = set()
         variables = self.parameters
         for stored in self.lowered.layout.of_kind("parameter"):
             values = stored_values(stored, self.lowered.settings.dtype)
@@ -176,6 +209,34 @@ class NengoModel(keras.Model):
             self._store(state, first + (n_steps - 1))
         self.assign_carried(state[len(self.lowered.states) :])
         return dict(zip(self.active_outputs, outputs, strict=True))
+
+    def has_convolutions(self) -> bool:
+        """Whether a step convolves, in a transform or in a Keras layer."""
+        layers = [inner for layer in self.inner_layers for inner in layer._flatten_layers()]
+        kernels = (getattr(i, "kernel", None) for i in self.lowered.layout.instructions)
+        return any(isinstance(layer, CONVOLUTIONS) for layer in layers) or any(
+            getattr(kernel, "convolves", False) for kernel in kernels
+        )
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """As Keras; also by the name of the probe where Keras leaves it out because there is only one."""
+        results = super().get_metrics_result()
+        if self.loss_output is not None:
+            results[f"{self.loss_output}_loss"] = results["loss"]
+        if len(self.active_outputs) == 1:
+            (name,) = self.active_outputs
+            for key in [k for k in results if k != "loss" and not k.startswith(f"{name}_")]:
+                results[f"{name}_{key}"] = results[key]
+        return results
+
+    def state_values(self) -> dict[str, Any]:
+        """Copies of the values in `state`."""
+        return {name: ops.copy(variable.value) for name, variable in self.state.values.items()}
+
+    def set_state_values(self, values: Mapping[str, Any]) -> None:
+        """Go back to `state_values`."""
+        for name, value in values.items():
+            self.state.values[name].assign(ops.copy(value))
 
     def carried(self) -> list:
         """Tensors of what Keras layers change in a step."""

@@ -9,6 +9,7 @@ from nengo import Connection, Ensemble, Network
 from nengo.base import NengoObject
 from nengo.builder import Model
 from nengo.builder.signal import Signal
+from nengo.neurons import Direct
 
 from nengo_dl import config
 from nengo_dl.compiler.layout import Stored
@@ -33,6 +34,8 @@ def find_parameters(model: Model, toplevel: Network | None) -> list[Parameter]:
         return []
     found = []
     for ens in toplevel.all_ensembles:
+        if isinstance(ens.neuron_type, Direct):
+            continue  # Nengo gives it encoders for form's sake, which cannot be set
         found.append((ens, "encoders", model.sig[ens].get("encoders")))
         found.append((ens, "bias", model.sig[ens.neurons].get("bias")))
     for conn in toplevel.all_connections:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,14 +13,20 @@ from nengo import Node, Probe
 from nengo.exceptions import SimulationError, ValidationError
 
 from nengo_dl.compiler.program import Input
-from nengo_dl.runtime import feeds
+from nengo_dl.runtime.batch_hooks import batches_per_call
 from nengo_dl.runtime.engine import Engine, State
 from nengo_dl.runtime.gradients import GradientPaths
+from nengo_dl.runtime.interrupt import DeferredInterrupt
 from nengo_dl.runtime.keras_model import NengoModel
+from nengo_dl.runtime.objectives import Objectives
 from nengo_dl.runtime.step import tensor_name
-
-#: batches in one call of the compiled function, where no callback asks for each one
-STEPS_PER_EXECUTION = 25
+from nengo_dl.runtime.training_data import (
+    Start,
+    TrainingData,
+    is_batches,
+    number_of_batches,
+    split,
+)
 
 
 class Training:
@@ -49,245 +55,185 @@ class Training:
         names: Mapping[Node | Probe, str],
     ):
         self.model, self.engine = keras_model, engine
-        self.inputs, self.probes, self.names = inputs, probes, names
         self.minibatch_size = keras_model.minibatch_size
-        self._user_steps_per_execution: int | None = None
+        self.data = TrainingData(keras_model, engine, inputs, probes, names)
+        self._user_batches_per_call: int | None = None
+        self._has_loss = False
+        self._functions: dict[tuple, tuple] = {}
 
     # -- compile -----------------------------------------------------------------------------------
 
     def compile(self, optimizer, loss, metrics, loss_weights, jit_compile, **kwargs) -> None:
         """As ``keras.Model.compile``; dicts may be keyed by Probe."""
-        chosen = {
-            "loss": self._by_probe(loss, "loss"),
-            "metrics": self._by_probe(metrics, "metrics"),
-            "loss_weights": self._by_probe(loss_weights, "loss_weights"),
-        }
-        active = [
-            self.names[probe]
-            for probe in self.probes
-            if any(self.names[probe] in (c or ()) for c in (chosen["loss"], chosen["metrics"]))
-        ]
-        self.model.active_outputs = tuple(active)
-        self.model.output_names = sorted(active)
-        loss = chosen["loss"]
-        if loss is not None:
-            loss = {name: loss.get(name) for name in active}
-        metrics = chosen["metrics"]
-        if metrics is not None:
-            metrics = {name: metrics[name] for name in active if name in metrics}
-        weights = chosen["loss_weights"]
-        if weights is not None:
-            weights = {name: weights.get(name, 1.0) for name in active}
-        with self.engine.scope():
-            self.model.compile(
-                optimizer=optimizer,
-                loss=loss,
-                metrics=metrics,
-                loss_weights=weights,
+        objectives = Objectives.of(
+            self.data, loss, metrics, loss_weights, kwargs.pop("weighted_metrics", None)
+        )
+        model = self.model
+        model.active_outputs = objectives.active
+        model.output_names = sorted(objectives.active)
+        model.loss_output = objectives.only_loss
+        self.data.any_size = objectives.any_size
+        # Keras keeps what is not given from the last time
+        model.loss = model._compile_loss = model._compile_metrics = None
+        with self._scope():
+            model.compile(
+                optimizer=self._scaled(optimizer, kwargs.get("auto_scale_loss", True)),
+                loss=objectives.loss,
+                metrics=objectives.metrics,
+                loss_weights=objectives.loss_weights,
+                weighted_metrics=objectives.weighted_metrics,
                 jit_compile=True if jit_compile is None else jit_compile,
                 **kwargs,
             )
-        self._user_steps_per_execution = kwargs.get("steps_per_execution")
+        self._has_loss = objectives.loss is not None
+        self._user_batches_per_call = kwargs.get("steps_per_execution")
+        self._functions.clear()
 
-    def _by_probe(self, value: Any, argument: str) -> dict[str, Any] | None:
-        """One value for all probes, a list in their order, or a dict by Probe or name -> dict by name."""
-        if value is None:
-            return None
-        all_names = [self.names[probe] for probe in self.probes]
-        if isinstance(value, Mapping):
-            return {self._probe_name(key, argument): v for key, v in value.items()}
-        # a flat list of metrics is for each probe; a list of losses is in the order of the probes
-        if isinstance(value, (list, tuple)) and not (
-            argument == "metrics" and not any(isinstance(v, (list, tuple)) for v in value)
-        ):
-            if len(value) != len(all_names):
+    def _scaled(self, optimizer: Any, auto_scale_loss: bool) -> Any:
+        """The optimizer; with a scaled loss where layers inside the network compute with half precision, as Keras does it."""
+        optimizer = keras.optimizers.get(optimizer)
+        layers = [inner for layer in self.model.lowered.layers for inner in layer._flatten_layers()]
+        half = any(layer.compute_dtype == "float16" for layer in layers)
+        scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        if half and auto_scale_loss and not scaled:
+            return keras.optimizers.LossScaleOptimizer(optimizer)
+        return optimizer
+
+    # -- the calls ---------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        start: Start,
+        callbacks: Any = None,
+        validation_data: Any = None,
+        validation_split: float = 0.0,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        **kwargs: Any,
+    ) -> tuple[keras.callbacks.History, State]:
+        """As ``keras.Model.fit`` from a state; also returns the last state."""
+        self._check_compiled("fit")
+        self.check_trainable()
+        validation_data = self._validation(validation_data, start)
+        if is_batches(x):
+            data = self._batches(x, y, start, sample_weight, class_weight)
+            n_batches = number_of_batches(x)
+            if validation_split:
                 raise ValidationError(
-                    f"{len(value)} values were given for {len(all_names)} probes; give one for each, "
-                    "one for all, or a dict",
-                    attr=argument,
+                    "validation_split needs arrays; give validation_data", attr="validation_split"
                 )
-            return dict(zip(all_names, value, strict=True))
-        if argument == "metrics":
-            return {name: value for name in all_names}
-        return dict.fromkeys(all_names, value)
-
-    def _probe_name(self, key: Any, argument: str) -> str:
-        names = [self.names[probe] for probe in self.probes]
-        name = key if isinstance(key, str) else (self.names.get(key) if _hashable(key) else None)
-        if name not in names:
-            known = ", ".join(repr(n) for n in names) or "none"
-            raise ValidationError(
-                f"{key!r} is not a Probe of this network; those are {known}", attr=argument
-            )
-        return name
-
-    # -- data --------------------------------------------------------------------------------------
-
-    def examples(self, x: Any, n_steps: int | None, state: State) -> tuple[dict, int]:
-        """Inputs for all Nodes by name, (batch, n_steps, size), and the number of steps.
-
-        Nodes for which ``x`` has nothing get the rows of their own output from ``state`` on.
-        """
-        rows = feeds.by_input(x, self.inputs, self.node_names(), "x")
-        n_steps = feeds.check_steps(rows, n_steps, "x")
-        batch = feeds.check_batch(list(rows.values()), self.minibatch_size, "x")
-        batch = batch or self.minibatch_size
-        names = {item: name for name, item in self.model.network_inputs.items()}
-        result = {names[item]: values for item, values in rows.items()}
-        for item, source in self.engine.sources.items():
-            if item in rows or source.constant:
-                continue
-            values = source.rows(state.n_steps + 1, n_steps)
-            values = np.broadcast_to(values, (self.minibatch_size, *values.shape[1:]))
-            result[names[item]] = np.tile(values, (batch // self.minibatch_size, 1, 1))
-        if not result:
-            # Keras learns the number of items and steps from its inputs
-            result["n_steps"] = np.zeros((batch, n_steps, 1))
-        dtype = self.model.compute_dtype
-        return {name: np.asarray(v, dtype=dtype) for name, v in result.items()}, n_steps
-
-    def node_names(self) -> dict[Node, str]:
-        """The names of the Nodes that take data."""
-        return {node: self.names[node] for node in self.inputs}
-
-    def targets(self, y: Any, argument: str = "y") -> dict[str, np.ndarray]:
-        """Targets by name of the probe, for each probe that has a loss or a metric."""
-        active = self.model.active_outputs
-        if y is None:
-            raise ValidationError("targets are needed for a probe with a loss or metric", attr=argument)
-        if not isinstance(y, Mapping):
-            arrays = list(y) if isinstance(y, (list, tuple)) else [y]
-            if len(arrays) != len(active):
-                raise ValidationError(
-                    f"{len(arrays)} arrays were given for {len(active)} probes with a loss or metric",
-                    attr=argument,
-                )
-            y = dict(zip(active, arrays, strict=True))
-        targets = {self._probe_name(key, argument): np.asarray(v) for key, v in y.items()}
-        missing = [name for name in active if name not in targets]
-        if missing:
-            raise ValidationError(
-                f"there are no targets for the probes {', '.join(missing)}, which have a loss or metric",
-                attr=argument,
-            )
-        for name in active:
-            if targets[name].ndim != 3:
-                raise ValidationError(
-                    f"the targets of Probe {name!r} have shape {targets[name].shape}; expected three "
-                    "dimensions, (batch, n_steps, size)",
-                    attr=argument,
-                )
-        return {name: targets[name] for name in active}
-
-    def check_pair(self, x: Mapping[str, np.ndarray], y: Mapping[str, np.ndarray], n_steps: int):
-        """Inputs and targets have to agree in batch and steps."""
-        batch = len(next(iter(x.values())))
-        kept = dict(zip(self.model.network_outputs, self.model.kept, strict=True))
-        for name, values in y.items():
-            if len(values) != batch:
-                raise ValidationError(
-                    f"the targets of Probe {name!r} have batch size {len(values)} but the inputs {batch}",
-                    attr="y",
-                )
-            expected = n_steps if kept[name] else 1
-            if values.shape[1] != expected:
-                raise ValidationError(
-                    f"the targets of Probe {name!r} have {values.shape[1]} steps; expected {expected}"
-                    + ("" if kept[name] else ", the last one only, because of keep_history=False"),
-                    attr="y",
-                )
-
-    def prepared(self, x: Any, y: Any, n_steps: int | None, state: State):
-        """Data for Keras: (x, y) by name, or an iterable of such batches."""
-        if is_iterable_data(x):
-            return self._batches(x), None
-        examples, n_steps = self.examples(x, n_steps, state)
-        targets = self.targets(y)
-        self.check_pair(examples, targets, n_steps)
-        return examples, targets
-
-    def _batches(self, data: Any) -> Any:
-        """Batches from a generator, with names in place of Nodes and Probes."""
-        if not hasattr(data, "__next__"):
-            return data  # Keras's own and TensorFlow's are keyed by name already
-        return self._named_batches(data)
-
-    def _named_batches(self, data: Iterator) -> Iterator:
-        for batch in data:
-            x, y, *weights = batch
-            x = {self.names.get(key, key): v for key, v in x.items()}
-            y = {self.names.get(key, key): v for key, v in y.items()}
-            yield (x, y, *weights)
-
-    # -- running -----------------------------------------------------------------------------------
-
-    def run(
-        self, method: Callable, x: Any, y: Any, state: State, stateful: bool, **kwargs: Any
-    ) -> tuple[Any, State]:
-        """Call ``fit`` or ``evaluate`` of the Keras model from ``state``, and return what it returns and the last state."""
-        with self.engine.scope(), self.loaded(state, stateful):
-            if not is_iterable_data(x) and y is not None:
-                self._build(x, y)
-            result = self._call(method, x, y, kwargs)
-            return result, self._saved_state() if stateful else state
-
-    def _call(self, method: Callable, x: Any, y: Any, kwargs: dict) -> Any:
-        try:
-            return method(x, y, **kwargs) if y is not None else method(x, **kwargs)
-        except Exception as error:
-            if not (self.model.jit_compile and "unsupported operations" in str(error)):
-                raise
-            # nothing was trained yet: XLA refuses before the first batch
-            self._set_jit(False)
-            return method(x, y, **kwargs) if y is not None else method(x, **kwargs)
-
-    def _set_jit(self, jit: bool) -> None:
-        self.model.jit_compile = jit
-        self.model.train_function = self.model.test_function = self.model.predict_function = None
-
-    def _build(self, x: dict, y: dict) -> None:
-        """Let Keras build losses and metrics with batches of the right size."""
-        n = self.minibatch_size
-        batch = ({k: v[:n] for k, v in x.items()}, {k: v[:n] for k, v in y.items()})
-        self.model._symbolic_build(data_batch=batch)
-
-    @contextmanager
-    def loaded(self, state: State, stateful: bool = False):
-        """Context in which the Keras model starts from ``state``."""
-        values = self.model.state.values
-        for stored, tensor in zip(self.model.lowered.states, state.tensors, strict=True):
-            # a copy: Keras lets JAX reuse the memory of its variables
-            values[tensor_name(stored)].assign(keras.ops.copy(tensor))
-        values["n_steps"].assign(state.n_steps)
-        if self.model.keep_state != stateful:
-            self.model.keep_state = stateful
-            self._set_jit(self.model.jit_compile)
-        yield
-
-    def _saved_state(self) -> State:
-        values = self.model.state.values
-        tensors = tuple(
-            keras.ops.copy(values[tensor_name(s)]) for s in self.model.lowered.states
+        else:
+            examples = self.data.prepare(x, y, start, sample_weight, class_weight)
+            if validation_split and validation_data is None:
+                examples, rest = split(examples, validation_split, self.minibatch_size)
+                validation_data = rest.as_tuple()
+            data = examples.as_tuple()
+            n_batches = len(examples) // self.minibatch_size
+            self._choose_batch_sizes(kwargs, "batch_size", "validation_batch_size")
+        if start.stateful:
+            kwargs.setdefault("shuffle", False)
+        callbacks = _as_list(callbacks)
+        self._prepare_functions(start, callbacks, kwargs.get("steps_per_epoch") or n_batches)
+        self._build_optimizer()
+        # set by BackupAndRestore, and kept by Keras for the next time
+        self.model._initial_epoch = None
+        return self._run(
+            self.model.fit,
+            data,
+            start,
+            callbacks=callbacks,
+            validation_data=validation_data,
+            **kwargs,
         )
-        return State(tensors, int(keras.ops.convert_to_numpy(values["n_steps"])))
 
-    def choose_steps_per_execution(self, callbacks: Sequence, n_batches: int | None) -> None:
-        """Run several batches in a call, unless the user chose, or a callback wants to see each one."""
-        if self._user_steps_per_execution is not None:
-            return
-        per_batch = any(_sees_batches(callback) for callback in callbacks)
-        steps = 1 if per_batch or n_batches is None else min(STEPS_PER_EXECUTION, n_batches)
-        if steps != self.model.steps_per_execution:
-            self.model.steps_per_execution = steps
-            self._set_jit(self.model.jit_compile)
+    def evaluate(
+        self,
+        x: Any,
+        y: Any,
+        start: Start,
+        callbacks: Any = None,
+        sample_weight: Any = None,
+        **kwargs: Any,
+    ) -> tuple[dict[str, float], State]:
+        """As ``keras.Model.evaluate`` from a state; also returns the last state."""
+        self._check_compiled("evaluate")
+        if is_batches(x):
+            data = self._batches(x, y, start, sample_weight)
+            n_batches = number_of_batches(x)
+        else:
+            examples = self.data.prepare(x, y, start, sample_weight)
+            data, n_batches = examples.as_tuple(), len(examples) // self.minibatch_size
+            self._choose_batch_sizes(kwargs, "batch_size")
+        callbacks = _as_list(callbacks)
+        self._prepare_functions(start, callbacks, kwargs.get("steps") or n_batches)
+        return self._run(
+            self.model.evaluate, data, start, callbacks=callbacks, return_dict=True, **kwargs
+        )
 
-    def check_batch_size(self, batch_size: int) -> None:
-        """Keras has to cut batches as the network was compiled for."""
-        if batch_size != self.minibatch_size:
+    def train_on_batch(
+        self, x: Any, y: Any, start: Start, sample_weight: Any = None, class_weight: Any = None
+    ) -> tuple[dict[str, float], State]:
+        """One update; returns loss and metrics, and the last state."""
+        self._check_compiled("train_on_batch")
+        self.check_trainable()
+        examples = self.data.prepare(x, y, start, sample_weight, class_weight)
+        if len(examples) != self.minibatch_size:
             raise ValidationError(
-                f"batch_size is {batch_size} but the simulator was made with minibatch_size="
-                f"{self.minibatch_size}; leave batch_size out, or make a simulator with the other size",
-                attr="batch_size",
+                f"got a batch of {len(examples)} items; expected {self.minibatch_size}, the "
+                "simulator's minibatch_size",
+                attr="x",
+            )
+        self._prepare_functions(start, (), 1)
+        self._build_optimizer()
+        return self._run(self.model.train_on_batch, examples.as_tuple(), start, return_dict=True)
+
+    # -- arguments ---------------------------------------------------------------------------------
+
+    def _batches(self, data: Any, y: Any, start: Start, *weights: Any) -> tuple:
+        if y is not None or any(w is not None for w in weights):
+            raise ValidationError(
+                f"targets and weights have to come in the batches of a {type(data).__name__}, as tuples "
+                "(x, y) or (x, y, sample_weight), and not as arguments",
+                attr="y",
+            )
+        return (self.data.batches(data, start),)
+
+    def _validation(self, data: Any, start: Start) -> Any:
+        if data is None:
+            return None
+        start = Start(start.state, start.n_steps)
+        if is_batches(data):
+            return self.data.batches(data, start)
+        if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+            raise ValidationError(
+                f"got {type(data).__name__}; expected (x, y) or (x, y, sample_weight), or a generator "
+                "or dataset of such batches",
+                attr="validation_data",
+            )
+        x, y, *weights = data
+        return self.data.prepare(x, y, start, *weights).as_tuple()
+
+    def _choose_batch_sizes(self, kwargs: dict, *names: str) -> None:
+        """Keras has to cut batches as the network was compiled for."""
+        for name in names:
+            if kwargs.setdefault(name, self.minibatch_size) not in (None, self.minibatch_size):
+                raise ValidationError(
+                    f"{name} is {kwargs[name]} but the simulator was made with minibatch_size="
+                    f"{self.minibatch_size}; leave it out, or make a simulator with the other size",
+                    attr=name,
+                )
+            kwargs[name] = self.minibatch_size
+
+    def _check_compiled(self, method: str) -> None:
+        if not self.model.compiled:
+            raise SimulationError(
+                f"sim.{method} needs to know the loss; call sim.compile(optimizer=..., loss=...) first"
+            )
+        if not self._has_loss and method != "evaluate":
+            raise SimulationError(
+                f"sim.{method} needs a loss; sim.compile was called without one, or for no probe"
             )
 
     def check_trainable(self) -> None:
@@ -320,44 +266,146 @@ class Training:
                 stacklevel=3,
             )
 
-    def named_results(self, logs: dict[str, float]) -> dict[str, float]:
-        """Keras's logs, with the name of the probe where Keras leaves it out because there is only one."""
-        if len(self.model.active_outputs) != 1:
-            return logs
-        (name,) = self.model.active_outputs
-        extra = {
-            f"{name}_{key}": value
-            for key, value in logs.items()
-            if not key.startswith((name, "val_"))
-        }
-        return {**logs, **extra}
+    # -- running -----------------------------------------------------------------------------------
 
+    @contextmanager
+    def _scope(self):
+        """Context of the network's device and precision, also for the numbers that Keras makes itself."""
+        keras.config.dtype_policy()  # the default is made at the first look, of the precision then
+        before = keras.config.floatx()
+        with self.engine.scope():
+            keras.config.set_floatx(self.engine.settings.dtype)
+            try:
+                yield
+            finally:
+                keras.config.set_floatx(before)
 
-def is_iterable_data(x: Any) -> bool:
-    """Whether data comes in batches of its own: a generator, a PyDataset or a tf.data.Dataset."""
-    return (
-        isinstance(x, keras.utils.PyDataset)
-        or hasattr(x, "__next__")
-        or (hasattr(x, "element_spec") and hasattr(x, "batch"))
-    )
+    def _run(
+        self, method: Callable, data: tuple, start: Start, **kwargs: Any
+    ) -> tuple[Any, State]:
+        """Call a method of the Keras model from a state; returns what it returns, and the last state."""
+        with self._scope(), self.loaded(start.state, start.stateful), DeferredInterrupt() as interrupt:
+            session = _Session(self.model, self.engine.backend, interrupt, start.stateful)
+            if "callbacks" in kwargs:
+                kwargs["callbacks"] = [session, *kwargs["callbacks"]]
+            try:
+                if len(data) > 1:
+                    self._build(data)
+                result = self._call(method, data, kwargs)
+            except BaseException:
+                self.engine.backend.restore_variables(self.model, session.values)
+                raise
+            return result, self._saved_state() if start.stateful else start.state
 
+    def _call(self, method: Callable, data: tuple, kwargs: dict) -> Any:
+        names = ("x", "y", "sample_weight")
+        data = dict(zip(names, data, strict=False))
+        try:
+            return method(**data, **kwargs)
+        except Exception as error:
+            if not (self.model.jit_compile and "unsupported operations" in str(error)):
+                raise
+            # nothing was trained yet: XLA refuses before the first batch
+            self._configure(jit_compile=False)
+            return method(**data, **kwargs)
 
-def _hashable(key: Any) -> bool:
-    try:
-        hash(key)
-    except TypeError:
-        return False
-    return True
+    def _build(self, data: Sequence[Mapping[str, np.ndarray]]) -> None:
+        """Let Keras build losses and metrics with batches of the right size."""
+        n = self.minibatch_size
+        batch = tuple({name: values[:n] for name, values in part.items()} for part in data)
+        self.model._symbolic_build(data_batch=batch)
 
+    def _build_optimizer(self) -> None:
+        if not self.model.optimizer.built:
+            with self._scope():
+                self.model.optimizer.build(self.model.trainable_variables)
 
-def _sees_batches(callback: Any) -> bool:
-    """Whether a callback does something at each batch."""
-    hooks = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
-    base = keras.callbacks.Callback
-    if type(callback).__module__.startswith("keras."):
-        return getattr(callback, "save_freq", "epoch") != "epoch" or (
-            getattr(callback, "update_freq", "epoch") not in ("epoch", None)
+    def _prepare_functions(
+        self, start: Start, callbacks: Iterable[Any], n_batches: int | None
+    ) -> None:
+        """Run several batches in a call, unless the user chose, or a callback wants to see each one."""
+        n = self._user_batches_per_call
+        self._configure(
+            steps_per_execution=batches_per_call(callbacks, n_batches) if n is None else n,
+            keep_state=start.stateful,
         )
-    return any(getattr(type(callback), hook) is not getattr(base, hook) for hook in hooks)
+
+    def _configure(self, **settings: Any) -> None:
+        """Change settings of the model on which its compiled functions depend, and keep those that were compiled."""
+        model = self.model
+        names = ("steps_per_execution", "keep_state", "jit_compile")
+        functions = ("train_function", "test_function", "predict_function")
+        if all(getattr(model, name) == value for name, value in settings.items()):
+            return
+        key = tuple(getattr(model, name) for name in names)
+        self._functions[key] = tuple(getattr(model, name) for name in functions)
+        for name, value in settings.items():
+            setattr(model, name, value)
+        key = tuple(getattr(model, name) for name in names)
+        for name, value in zip(functions, self._functions.get(key, (None,) * 3), strict=True):
+            setattr(model, name, value)
+
+    @contextmanager
+    def loaded(self, state: State, stateful: bool = False):
+        """Context in which the Keras model starts from ``state``."""
+        values = self.model.state.values
+        for stored, tensor in zip(self.model.lowered.states, state.tensors, strict=True):
+            # a copy: Keras lets JAX reuse the memory of its variables
+            values[tensor_name(stored)].assign(keras.ops.copy(tensor))
+        values["n_steps"].assign(state.n_steps)
+        self._configure(keep_state=stateful)
+        yield
+
+    def _saved_state(self) -> State:
+        values = self.model.state.values
+        tensors = tuple(
+            keras.ops.copy(values[tensor_name(s)]) for s in self.model.lowered.states
+        )
+        return State(tensors, int(keras.ops.convert_to_numpy(values["n_steps"])))
 
 
+class _Session(keras.callbacks.Callback):
+    """What has to happen between the batches of every call."""
+
+    def __init__(
+        self, model: NengoModel, backend: Any, interrupt: DeferredInterrupt, stateful: bool
+    ):
+        super().__init__()
+        self._backend = backend
+        #: what an interruption goes back to where the backend would lose the variables
+        self.values = backend.variable_values(model)
+        self._nengo_model, self._interrupt, self._stateful = model, interrupt, stateful
+        self._first = model.state_values() if stateful else {}
+        self._training: dict | None = None
+        self._is_fit = False
+
+    def on_train_begin(self, logs=None):
+        self._is_fit = True
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.values = self._backend.variable_values(self._nengo_model)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._interrupt.check()
+
+    def on_test_batch_end(self, batch, logs=None):
+        self._interrupt.check()
+
+    def on_test_begin(self, logs=None):
+        """Validation starts where training started, and training goes on where it was."""
+        if self._stateful and self._is_fit:
+            self._training = self._nengo_model.state_values()
+            self._nengo_model.set_state_values(self._first)
+
+    def on_test_end(self, logs=None):
+        if self._training is not None:
+            self._nengo_model.set_state_values(self._training)
+            self._training = None
+
+
+def _as_list(callbacks: Any) -> list:
+    if callbacks is None:
+        return []
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return list(callbacks.callbacks)
+    return list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]

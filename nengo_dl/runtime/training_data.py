@@ -16,9 +16,6 @@ from nengo_dl.runtime import feeds
 from nengo_dl.runtime.engine import Engine, State
 from nengo_dl.runtime.keras_model import NengoModel
 
-#: name of the input that tells Keras the number of items and steps of a network without inputs
-N_STEPS = "n_steps"
-
 Arrays = dict[str, np.ndarray]
 
 
@@ -105,9 +102,15 @@ class TrainingData:
     # -- arrays ------------------------------------------------------------------------------------
 
     def prepare(
-        self, x: Any, y: Any, start: Start, sample_weight: Any = None, class_weight: Any = None
+        self,
+        x: Any,
+        y: Any,
+        start: Start,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        minibatch: int = 0,
     ) -> Examples:
-        """Arrays for all minibatches.
+        """Arrays for all minibatches, of which the first is number ``minibatch``.
 
         Raises
         ------
@@ -117,7 +120,7 @@ class TrainingData:
         n_steps = start.n_steps
         if not _is_given(x) and n_steps is None:
             n_steps = self._steps_of(y)
-        inputs, n_steps = self.examples(x, n_steps, start.state, start.stateful)
+        inputs, n_steps = self.examples(x, n_steps, start.state, start.stateful, minibatch)
         targets = self.targets(y, len(next(iter(inputs.values()))), n_steps)
         if class_weight is not None:
             if sample_weight is not None:
@@ -128,7 +131,12 @@ class TrainingData:
         return Examples(inputs, targets, self._sample_weights(sample_weight, targets))
 
     def examples(
-        self, x: Any, n_steps: int | None, state: State, stateful: bool = False
+        self,
+        x: Any,
+        n_steps: int | None,
+        state: State,
+        stateful: bool = False,
+        minibatch: int = 0,
     ) -> tuple[Arrays, int]:
         """Inputs for all Nodes by name, (batch, n_steps, size), and the number of steps.
 
@@ -140,7 +148,7 @@ class TrainingData:
         batch = batch or self.minibatch_size
         start = Start(state, n_steps, stateful)
         own = [
-            self._own_rows(rows, start.first_step(i, n_steps), n_steps)
+            self._own_rows(rows, start.first_step(minibatch + i, n_steps), n_steps)
             for i in range(batch // self.minibatch_size if stateful else 1)
         ]
         repeats = batch // self.minibatch_size // len(own)
@@ -149,9 +157,13 @@ class TrainingData:
             joined = np.concatenate([minibatch[name] for minibatch in own])
             result[name] = np.tile(joined, (repeats, 1, 1))
         if not result:
-            result[N_STEPS] = np.zeros((batch, n_steps, 1))
+            result[feeds.N_STEPS] = np.zeros((batch, n_steps, 1))
         dtype = self.model.compute_dtype
         return {name: np.asarray(v, dtype=dtype) for name, v in result.items()}, n_steps
+
+    def given_nodes(self, x: Any) -> dict[Node, Any]:
+        """The values of ``x`` by Node."""
+        return feeds.by_node(x, self.inputs, self.node_names, "x")
 
     @property
     def _input_names(self) -> dict[Input, str]:
@@ -173,7 +185,7 @@ class TrainingData:
         if not _is_given(y):
             return None
         kept = self._kept()
-        for name, values in self._by_probe(y, "y").items():
+        for name, values in self.by_probe(y, "y").items():
             shape = np.shape(values)
             if kept[name] and len(shape) == 3:
                 return shape[1]
@@ -191,7 +203,7 @@ class TrainingData:
                 "loss or metric",
                 attr=argument,
             )
-        targets = {n: np.asarray(v) for n, v in self._by_probe(y, argument).items()}
+        targets = {n: np.asarray(v) for n, v in self.by_probe(y, argument).items()}
         missing = [name for name in active if name not in targets]
         if missing:
             raise ValidationError(
@@ -232,12 +244,12 @@ class TrainingData:
                 attr=argument,
             )
 
-    def _by_probe(self, y: Any, argument: str) -> dict[str, Any]:
+    def by_probe(self, y: Any, argument: str) -> dict[str, Any]:
         """From a dict by Probe or name, a list in the order of the probes with a loss, or one value."""
         if isinstance(y, Mapping):
             return {self.probe_name(key, argument): value for key, value in y.items()}
         active = self.model.active_outputs
-        values = list(y) if _is_list_of_arrays(y) else [y]
+        values = feeds.as_list(y)
         if len(values) != len(active):
             raise ValidationError(
                 f"{len(values)} arrays were given for {len(active)} probes with a loss or metric "
@@ -263,9 +275,11 @@ class TrainingData:
         """Weights by name of the probe, of shape (batch, 1) or (batch, n_steps)."""
         if weights is None:
             return None
-        if not isinstance(weights, Mapping) and not _is_list_of_arrays(weights):
+        if not isinstance(weights, Mapping) and (
+            not isinstance(weights, (list, tuple)) or np.ndim(weights[0]) == 0
+        ):
             weights = dict.fromkeys(targets, weights)
-        by_name = self._by_probe(weights, "sample_weight")
+        by_name = self.by_probe(weights, "sample_weight")
         batch = len(next(iter(targets.values())))
         result = {name: np.ones((batch, 1), dtype=np.float32) for name in targets}
         for name in targets:
@@ -306,11 +320,10 @@ class TrainingData:
 
     def batch(self, batch: Any, start: Start, number: int = 0) -> tuple:
         """One minibatch from a user's iterable."""
-        x, y, weights = _unpacked(batch)
-        x, n_steps = split_steps(x, start.n_steps)
-        first = start.first_step(number, 0 if n_steps is None else n_steps)
-        state = State(start.state.tensors, first - 1)
-        examples = self.prepare(x, y, Start(state, n_steps), weights)
+        x, y, weights = feeds.unpacked(batch)
+        x, n_steps = feeds.split_steps(x, start.n_steps)
+        start = Start(start.state, n_steps, start.stateful)
+        examples = self.prepare(x, y, start, weights, minibatch=number)
         if len(examples) != self.minibatch_size:
             raise ValidationError(
                 f"a batch has {len(examples)} items; expected {self.minibatch_size}, the simulator's "
@@ -387,37 +400,8 @@ def split(examples: Examples, fraction: float, minibatch_size: int) -> tuple[Exa
     return examples[:cut], examples[cut:]
 
 
-def split_steps(x: Any, n_steps: int | None) -> tuple[Any, int | None]:
-    """Take the entry ``"n_steps"``, in which the batches of a dataset may say how many steps to run, out of ``x``."""
-    if not isinstance(x, Mapping) or N_STEPS not in x:
-        return x, n_steps
-    x = dict(x)
-    return x, int(np.ravel(x.pop(N_STEPS))[0])
-
-
-def _unpacked(batch: Any) -> tuple[Any, Any, Any]:
-    if not isinstance(batch, (tuple, list)):
-        return batch, None, None
-    if len(batch) > 3:
-        raise ValidationError(
-            f"a batch is a tuple of {len(batch)}; expected x, (x, y) or (x, y, sample_weight)",
-            attr="x",
-        )
-    return (*batch, *[None] * (3 - len(batch)))
-
-
 def _is_given(data: Any) -> bool:
     return data is not None and not (isinstance(data, (Mapping, list, tuple)) and len(data) == 0)
-
-
-def _is_list_of_arrays(values: Any) -> bool:
-    """Whether it is one array for each object, and not one array written as lists of numbers."""
-    return (
-        isinstance(values, (list, tuple))
-        and len(values) > 0
-        and all(isinstance(v, (list, tuple)) or np.ndim(v) > 0 for v in values)
-        and not feeds.is_nested_numbers(values)
-    )
 
 
 def _checked_weights(weights: Any, targets: np.ndarray, name: str) -> np.ndarray:

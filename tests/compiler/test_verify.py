@@ -8,13 +8,19 @@ from compiler.networks import basal_ganglia, operators_of, sliced_feedback
 from compiler.stepping import compile_and_verify, make_model
 from nengo.builder.operator import Copy, ElementwiseInc, Reset
 from nengo.builder.signal import Signal
+from nengo.exceptions import BuildError
 
 from nengo_dl.compiler import verify
 from nengo_dl.compiler.compile import Options, compile_model
 from nengo_dl.compiler.frontend import build_model
 from nengo_dl.compiler.layout import Run
 from nengo_dl.compiler.operand import Slice, Zeros
-from nengo_dl.compiler.plan import greedy_planner, noop_planner
+from nengo_dl.compiler.plan import (
+    greedy_planner,
+    noop_planner,
+    transitive_planner,
+    tree_planner,
+)
 from nengo_dl.compiler.verify import VerificationError, verify_layout, verify_plan
 
 OPERATORS = operators_of("sliced feedback")
@@ -67,6 +73,9 @@ def test_operators_in_a_circle():
     circle = [Copy(a, b), Copy(b, a)]
     with pytest.raises(VerificationError, match="in a circle"):
         verify_plan(circle, [(circle[0],), (circle[1],)])
+    for planner in (greedy_planner, tree_planner, transitive_planner, noop_planner):
+        with pytest.raises(BuildError, match="2 operators depend on each other in a circle"):
+            compile_model(make_model(circle), Options(planner=planner))
 
 
 @pytest.fixture(scope="module")

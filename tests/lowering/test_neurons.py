@@ -43,12 +43,13 @@ def name(neuron_type):
 def ensemble(neuron_type, n_neurons=12, **kwargs):
     """An ensemble with currents on either side of the threshold."""
     rng = np.random.RandomState(n_neurons)
-    if isinstance(neuron_type, nengo.Sigmoid | nengo.Tanh | nengo.RegularSpiking):
+    base = getattr(neuron_type, "base_type", neuron_type)
+    if isinstance(base, nengo.Sigmoid | nengo.Tanh):
         gain, bias = rng.uniform(0.5, 2, n_neurons), rng.uniform(-1, 1, n_neurons)
-    elif isinstance(neuron_type, nengo.RectifiedLinear):
+    elif isinstance(base, nengo.RectifiedLinear):
         gain, bias = rng.uniform(50, 200, n_neurons), rng.uniform(-50, 100, n_neurons)
     else:
-        gain, bias = rng.uniform(1, 10, n_neurons), rng.uniform(-1, 5, n_neurons)
+        gain, bias = rng.uniform(2, 10, n_neurons), rng.uniform(0, 5, n_neurons)
     return nengo.Ensemble(n_neurons, 1, neuron_type=neuron_type, gain=gain, bias=bias, **kwargs)
 
 
@@ -195,6 +196,9 @@ class Leaky(nengo.neurons.NeuronType):
 
     def gain_bias(self, max_rates, intercepts):
         return np.ones_like(max_rates), np.zeros_like(max_rates)
+
+    def rates(self, x, gain, bias):
+        return 100 * np.abs(self.current(x, gain, bias))
 
     def step(self, dt, J, output, level):
         level += self.leak * (np.abs(J) - level)

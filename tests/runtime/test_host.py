@@ -144,10 +144,21 @@ def test_what_nengo_does_not_take(has_input, value):
 
 def test_numpy_errors_as_in_nengo():
     with nengo.Network() as net:
-        nengo.Node(lambda t: np.log(np.float64(-1)))
+        nengo.Node(lambda t: np.log(np.float64(-t)), size_out=1)
     with nengo_dl.Simulator(net) as sim, pytest.raises(FloatingPointError):
         sim.run_steps(2)
     assert np.geterr()["invalid"] == "warn"
+
+
+def test_values_too_large_for_float32():
+    with nengo.Network() as net:
+        source = nengo.Node(lambda t: t)
+        node = nengo.Node(lambda t, x: 1e50 * x, size_in=1)
+        nengo.Connection(source, node, synapse=None)
+        probe = nengo.Probe(node)
+    with nengo_dl.Simulator(net) as sim:
+        sim.run_steps(2)
+    assert np.all(np.isinf(sim.data[probe]))
 
 
 @pytest.mark.core
@@ -163,7 +174,7 @@ def test_state_in_python_is_shared_in_order():
 
         def act(t, x):
             state["log"].append("act")
-            state["x"] += 1 + x
+            state["x"] += 1 - x
 
         with nengo.Network(seed=0) as net:
             sensor = nengo.Node(sense, size_out=1)
@@ -192,14 +203,21 @@ def test_functions_are_called_once_a_step_and_item():
         return x
 
     with nengo.Network() as net:
-        node = nengo.Node(function, size_in=1)
+        source, node = nengo.Node([0]), nengo.Node(function, size_in=1)
+        nengo.Connection(source, node, synapse=None)
         probe = nengo.Probe(node)
+    data = np.random.RandomState(0).uniform(size=(2, 5, 1))
     with nengo_dl.Simulator(net, minibatch_size=2, dt=0.01) as sim:
         times.clear()
+        sim.run_steps(3, data={source: data[:, :3]})
+        sim.run_steps(2, data={source: data[:, 3:]})
+        np.testing.assert_allclose(
+            times, np.repeat([0.01, 0.02, 0.03, 0.04, 0.05], 2), rtol=1e-6
+        )
+        np.testing.assert_allclose(sim.data[probe], data, rtol=1e-6)
+        # what is the same for all items is computed once
         sim.run_steps(3)
-        sim.run_steps(2)
-    np.testing.assert_allclose(times, np.repeat([0.01, 0.02, 0.03, 0.04, 0.05], 2), rtol=1e-6)
-    assert sim.data[probe].shape == (2, 5, 1)
+        assert len(times) == 13
 
 
 def test_function_without_output():
@@ -239,14 +257,14 @@ def test_data_for_a_node_whose_function_runs_in_the_loop():
         )
         assert calls == []
         sim.run_steps(3)
-        assert len(calls) == 6
+        assert len(calls) == 3
         np.testing.assert_array_equal(sim.data[probe][:, 6:], 5)
 
 
 def test_network_without_anything_but_a_function():
     times = []
     with nengo.Network() as net:
-        nengo.Node(times.append)
+        nengo.Node(lambda t: times.append(t))
     with nengo_dl.Simulator(net) as sim:
         times.clear()
         sim.run_steps(3)

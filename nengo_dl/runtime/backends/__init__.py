@@ -19,6 +19,10 @@
     Shapes of a function's results, from those of its arguments.
 ``gradients(loss, variables)``
     Gradients of a function without arguments.
+``variable_values(model)``, ``restore_variables(model, values)``
+    The values of a Keras model's variables, where a compiled function that fails may take them with it.
+``finish_batch(model)``
+    Lets the variables of a Keras model in training have the values after the last batch.
 ``product_form(n, rows, columns, batch)``
     The fastest way to multiply small matrices.
 """

@@ -177,3 +177,27 @@ def gradients(loss, variables) -> list:
             return loss()
 
     return jax.grad(of_values)([v.value for v in variables])
+
+
+def variable_values(model) -> list:
+    """Copies on the host: training takes the memory of the variables and gives it back when an epoch ends."""
+    optimizer = getattr(model, "optimizer", None)
+    variables = [*model.variables, *(() if optimizer is None else optimizer.variables)]
+    return [(v, np.array(v.value)) for v in variables if not _is_lost(v)]
+
+
+def restore_variables(model, values: list) -> None:
+    """Give the variables those of `variable_values` if one was lost, all of them so that they fit together."""
+    if any(_is_lost(variable) for variable, _ in values):
+        for variable, value in values:
+            variable.assign(value)
+    model.reset_metrics()
+
+
+def _is_lost(variable) -> bool:
+    return variable._value is None or variable._value.is_deleted()
+
+
+def finish_batch(model) -> None:
+    """Keras keeps the values that a batch gave aside until the epoch ends."""
+    model.jax_state_sync()

@@ -181,3 +181,15 @@ def gradients(loss, variables) -> list:
     with tf.GradientTape() as tape:
         value = loss()
     return tape.gradient(value, [v.value for v in variables])
+
+
+def variable_values(model) -> None:
+    """TensorFlow changes variables in place, so that they always have a value."""
+
+
+def restore_variables(model, values: None) -> None:
+    """There is nothing to restore."""
+
+
+def finish_batch(model) -> None:
+    """Variables have the values after the last batch."""

@@ -1,0 +1,63 @@
+"""Checks of what a simulator is made with: one clear sentence for what makes no sense."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from nengo import Network
+from nengo.builder import Model
+from nengo.exceptions import ValidationError
+
+
+def check_network(network: Any, model: Model | None) -> None:
+    """There has to be a network, or a model that holds a built one."""
+    if network is None and model is None:
+        raise ValidationError(
+            "there is nothing to simulate: neither a network nor a built model was given",
+            attr="network",
+        )
+    if network is not None and not isinstance(network, Network):
+        raise ValidationError(
+            f"expected a nengo.Network, got {network!r} of type {type(network).__name__}",
+            attr="network",
+        )
+
+
+def check_dt(dt: Any, model: Model | None, default: float = 0.001) -> None:
+    """A time step is positive; a model that is given has its own."""
+    if not isinstance(dt, Real) or not 0 < dt < np.inf:
+        raise ValidationError(
+            f"the time step has to be a positive number of seconds, got {dt!r}", attr="dt"
+        )
+    if model is not None and dt not in (default, model.dt):
+        raise ValidationError(
+            f"dt is {dt:g} but the given model was made with dt={model.dt:g}; "
+            f"pass dt={model.dt:g} or make the model anew",
+            attr="dt",
+        )
+
+
+def check_seed(seed: Any) -> None:
+    """A seed is an integer."""
+    if seed is not None and not isinstance(seed, Integral):
+        raise ValidationError(f"expected an integer or None, got {seed!r}", attr="seed")
+
+
+def check_count(name: str, value: Any) -> None:
+    """``value`` of the argument ``name`` counts something."""
+    if not isinstance(value, Integral) or value < 1:
+        raise ValidationError(f"expected an integer of at least 1, got {value!r}", attr=name)
+
+
+def check_device(device: Any, backend) -> None:
+    """The backend can put a tensor on ``device``."""
+    try:
+        with backend.placement(device):
+            backend.tensor(np.zeros(1), "float32")
+    except Exception as error:
+        known = ", ".join(repr(name) for name in backend.devices())
+        raise ValidationError(
+            f"{backend.name} has no device {device!r}; those it has are {known}", attr="device"
+        ) from error

@@ -1,0 +1,126 @@
+"""What is trained for: losses, metrics and loss weights, by the name of the probe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from nengo.exceptions import ValidationError
+
+from nengo_dl.runtime.training_data import TrainingData
+
+
+@dataclass(frozen=True)
+class Objectives:
+    """Arguments of ``keras.Model.compile``, each by the name of the probe.
+
+    Attributes
+    ----------
+    active
+        Names of the probes that have a loss or a metric, in the order of the probes.
+    any_size
+        Names of those whose targets may have another size than the probe.
+    """
+
+    loss: dict[str, Any] | None
+    metrics: dict[str, Any] | None
+    weighted_metrics: dict[str, Any] | None
+    loss_weights: dict[str, float] | None
+    active: tuple[str, ...]
+    any_size: frozenset[str]
+
+    @property
+    def only_loss(self) -> str | None:
+        """The probe with a loss, where there is just one."""
+        return next(iter(self._with_loss)) if len(self._with_loss) == 1 else None
+
+    @property
+    def _with_loss(self) -> list[str]:
+        return [name for name, loss in (self.loss or {}).items() if loss is not None]
+
+    @classmethod
+    def of(
+        cls, data: TrainingData, loss: Any, metrics: Any, loss_weights: Any, weighted_metrics: Any
+    ) -> Objectives:
+        """From one value for all probes, a list in the order of the probes, or a dict by Probe or name.
+
+        One list of metrics is for all probes that have a loss, or for all probes where there is no loss.
+        """
+        losses = {
+            name: value
+            for name, value in _by_probe(data, loss, "loss").items()
+            if value is not None
+        }
+        measured = list(losses) or list(data.sizes)
+        by_name = _metrics(data, metrics, "metrics", measured)
+        weighted = _metrics(data, weighted_metrics, "weighted_metrics", measured)
+        active = tuple(
+            name for name in data.sizes if name in losses or name in by_name or name in weighted
+        )
+        weights = _by_probe(data, loss_weights, "loss_weights")
+        for name, weight in weights.items():
+            if weight is not None and not isinstance(weight, (int, float)):
+                raise ValidationError(
+                    f"the weight of Probe {name!r} is {weight!r}; expected a number",
+                    attr="loss_weights",
+                )
+        return cls(
+            loss={name: losses.get(name) for name in active} if losses else None,
+            metrics={name: by_name[name] for name in active if name in by_name} or None,
+            weighted_metrics={n: weighted[n] for n in active if n in weighted} or None,
+            loss_weights={
+                name: 1.0 if weights.get(name) is None else float(weights[name]) for name in active
+            }
+            if weights and losses
+            else None,
+            active=active,
+            any_size=frozenset(n for n in active if n not in losses or _any_size(losses[n])),
+        )
+
+
+def _by_probe(data: TrainingData, value: Any, argument: str) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if isinstance(value, Mapping):
+        return {data.probe_name(key, argument): v for key, v in value.items()}
+    names = list(data.sizes)
+    if not isinstance(value, (list, tuple)):
+        return dict.fromkeys(names, value)
+    if len(value) != len(names):
+        raise ValidationError(
+            f"{len(value)} values were given for {len(names)} probes ({', '.join(names)}); give one "
+            "for each, one for all, or a dict",
+            attr=argument,
+        )
+    return dict(zip(names, value, strict=True))
+
+
+def _metrics(
+    data: TrainingData, value: Any, argument: str, measured: Sequence[str]
+) -> dict[str, Any]:
+    nested = isinstance(value, (list, tuple)) and any(isinstance(v, (list, tuple)) for v in value)
+    if value is None or isinstance(value, Mapping) or nested:
+        by_name = _by_probe(data, value, argument)
+        return {name: metrics for name, metrics in by_name.items() if metrics not in (None, [])}
+    metrics = list(value) if isinstance(value, (list, tuple)) else [value]
+    # a metric keeps what it has seen, so each probe needs its own
+    return {
+        name: [m if i == 0 else _copied(m) for m in metrics] for i, name in enumerate(measured)
+    }
+
+
+def _copied(metric: Any) -> Any:
+    if not isinstance(metric, keras.metrics.Metric):
+        return metric
+    return type(metric).from_config(metric.get_config())
+
+
+def _any_size(loss: Any) -> bool:
+    """Whether a loss takes targets of another size than the output: class numbers, and a user's own function."""
+    if isinstance(loss, str):
+        return "sparse" in loss
+    kind = loss if hasattr(loss, "__module__") and hasattr(loss, "__name__") else type(loss)
+    known = kind.__module__.split(".")[0] in ("keras", "nengo_dl")
+    return not known or "sparse" in kind.__name__.lower()

@@ -1,6 +1,6 @@
 """Nengo networks, compiled, batched and differentiable, on TensorFlow or JAX through Keras."""
 
-from nengo_dl import dists, graph_optimizer, losses, obj
+from nengo_dl import callbacks, dists, graph_optimizer, losses, obj
 from nengo_dl.config import configure_settings
 from nengo_dl.lowering.neurons import register_neurons
 from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
@@ -16,6 +16,7 @@ __all__ = [
     "SpikingLeakyReLU",
     "TensorNode",
     "__version__",
+    "callbacks",
     "configure_settings",
     "dists",
     "graph_optimizer",

@@ -38,6 +38,11 @@ def _positive(value: Any) -> str | None:
     return None if fine else "a positive number or None"
 
 
+def _segments(value: Any) -> str | None:
+    fine = value is None or isinstance(value, bool) or (isinstance(value, int) and value > 0)
+    return None if fine else "True, False, None or a positive number of segments"
+
+
 def _anything(value: Any) -> str | None:
     return None
 
@@ -57,7 +62,7 @@ _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "learning_phase": _one_of(None, True, False),
     "jit_compile": _one_of(None, True, False),
     "surrogate": _anything,
-    "checkpoint_segments": _anything,
+    "checkpoint_segments": _segments,
 }
 
 _TRAINABLE = (nengo.Ensemble, Neurons, nengo.Connection)
@@ -94,7 +99,11 @@ def configure_settings(**settings: Any) -> None:
     jit_compile : bool or None
         Whether TensorFlow compiles with XLA; None: where it can.
     surrogate : optional
-        Derivative that stands for that of a spike in training, which then keeps the spikes.
+        Derivative that stands for that of a spike in training, which then keeps the spikes: ``"fast_sigmoid"``, ``"arctan"``,
+        ``"triangle"``, ``"softlif"``, or a function; see `nengo_dl.surrogates`.
+    checkpoint_segments : bool or int, optional
+        Cut sequences into this many segments (True: the square root of the number of steps) of which training keeps only the first
+        state; the rest is computed again in the backward pass. Takes less memory and about a third more time.
 
     Raises
     ------

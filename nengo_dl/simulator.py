@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 import os
 import warnings
@@ -267,40 +268,57 @@ class Simulator:
         self._host.check()
 
     def predict(
-        self, x: Any = None, n_steps: int | None = None, stateful: bool = False, **_: Any
+        self,
+        x: Any = None,
+        n_steps: int | None = None,
+        stateful: bool = False,
+        callbacks: Any = None,
+        steps: int | None = None,
+        verbose: int | str = 0,
+        batch_size: int | None = None,
     ) -> dict[Probe, np.ndarray]:
         """Simulate a batch of data and return what the probes see, leaving ``sim.data`` as it is.
 
         Parameters
         ----------
         x
-            Data as in `run_steps`; its batch may be any multiple of ``minibatch_size`` and is run in minibatches.
+            Data as in `run_steps`; its batch may be any multiple of ``minibatch_size`` and is run in minibatches. Or a generator,
+            PyDataset or tf.data.Dataset of minibatches as for `fit`, whose targets are not looked at.
         n_steps
             Number of steps, needed where there is no data.
         stateful
             Whether each minibatch, and the next call, goes on from where the one before ended. If not, all start from the
             present state.
+        callbacks, steps, verbose
+            As in ``keras.Model.predict``: ``steps`` is the largest number of minibatches.
+        batch_size
+            Taken because Keras does; minibatches always have the simulator's ``minibatch_size``.
 
         Returns
         -------
         dict of Probe to array of shape (batch, n_steps, probe.size_in)
+            Probes with ``sample_every`` give the samples only, those without history the last step.
         """
         self._check_open("predict")
-        rows = self._feed(x, "x")
-        n_steps = feeds.check_steps(rows, n_steps, "x")
-        batch = feeds.check_batch(list(rows.values()), self.batch_size, "x") or self.batch_size
+        if batch_size not in (None, self.batch_size):
+            warnings.warn(
+                f"batch_size={batch_size} is ignored: the simulator's minibatch_size is {self.batch_size}",
+                stacklevel=2,
+            )
         parts: dict[Probe, list[np.ndarray]] = {probe: [] for probe in self.model.probes}
-        before = self._state
-        for start in range(0, batch, self.batch_size):
-            stop = start + self.batch_size
-            minibatch = {item: values[start:stop] for item, values in rows.items()}
-            state, result = self._predict_minibatch(self._state, n_steps, minibatch)
+        stateful, before = stateful and self._built.choices.stateful, self._state
+        minibatches = self._training.data.minibatches(x, n_steps)
+        hooks = self._training.prediction_hooks(callbacks, verbose, steps)
+        hooks.on_predict_begin()
+        for i, (rows, n_steps) in enumerate(itertools.islice(minibatches, steps)):
+            hooks.on_predict_batch_begin(i)
+            state, result = self._predict_minibatch(self._state, n_steps, rows)
             for probe, values in result.items():
                 parts[probe].append(values)
-            if stateful and self._built.choices.stateful:
-                self._state = self._engine.settle(state)
-            else:
-                self._state = before
+            self._state = self._engine.settle(state) if stateful else before
+            by_name = {self._names[probe]: values for probe, values in result.items()}
+            hooks.on_predict_batch_end(i, {"outputs": by_name})
+        hooks.on_predict_end()
         return {probe: np.concatenate(values) for probe, values in parts.items()}
 
     def predict_on_batch(self, x: Any = None, n_steps: int | None = None, **kwargs: Any) -> dict:
@@ -517,6 +535,123 @@ class Simulator:
 
     def _verbosity(self) -> str | int:
         return "auto" if self.progress_bar else 0
+
+    # -- parameters --------------------------------------------------------------------------------
+
+    def get_nengo_params(
+        self, nengo_objs: Any, as_dict: bool = False, item: int | None = None
+    ) -> dict[str, Any] | list[dict[str, Any]]:
+        """Keyword arguments that make the same objects, as they are now, in another network.
+
+        Parameters
+        ----------
+        nengo_objs
+            An Ensemble, Connection or Probe, or a list of them.
+        as_dict
+            Whether to return a dict keyed by the labels of the objects.
+        item
+            The item of the minibatch whose learned weights are taken, where an online learning
+            rule gave each its own.
+
+        Returns
+        -------
+        dict, or list of dicts
+            For Ensembles "gain", "bias", "encoders", "normalize_encoders", "max_rates" and
+            "intercepts"; for Connections "transform", where they decode "solver", and where they
+            need one "function"; for Probes of decoded values "solver".
+
+        Raises
+        ------
+        nengo.exceptions.ValidationError
+            For an object that is not in the network, weights that differ between items, and
+            labels that are missing or not unique.
+
+        Examples
+        --------
+        ::
+
+            params = sim.get_nengo_params([a, b, connection])
+            with nengo.Network() as net:
+                a = nengo.Ensemble(10, 1, **params[0])
+                b = nengo.Ensemble(10, 1, **params[1])
+                nengo.Connection(a, b, **params[2])
+        """
+        self._check_open("read parameters")
+        return freezing.nengo_params(self._live_parameters(item), nengo_objs, as_dict)
+
+    def freeze_params(self, objs: Any, item: int | None = None) -> None:
+        """Write the present parameters into the Nengo objects, so that any Nengo simulator has them.
+
+        Freeze a whole network for it to give the same output: decoders that are not frozen are
+        solved for anew, from the encoders and biases that the ensembles then have.
+
+        Parameters
+        ----------
+        objs
+            A network (with those inside it), an Ensemble, a Connection, a Probe, or a list of them.
+        item
+            As in `get_nengo_params`.
+
+        Raises
+        ------
+        nengo.exceptions.ValidationError
+            As in `get_nengo_params`; nothing is written then.
+        """
+        self._check_open("freeze parameters")
+        freezing.freeze(self._live_parameters(item), objs)
+
+    def save_params(self, path: str | os.PathLike, include_state: bool = False) -> None:
+        """Save the parameters of all objects, trained or not, and the weights of Keras layers.
+
+        The file may be loaded with other settings, another planner or another backend. It replaces
+        an older one only once it is complete.
+
+        Parameters
+        ----------
+        path
+            The file; ``.npz`` is added where it does not end so.
+        include_state
+            Whether to save also what a simulation goes on from: voltages, filters, the number of
+            steps. What Python functions, and processes with an input, keep to themselves is not
+            in it.
+        """
+        self._check_open("save parameters")
+        saving.save(self._running(), path, include_state)
+
+    def load_params(self, path: str | os.PathLike, include_state: bool = False) -> None:
+        """Load what `save_params` saved.
+
+        Parameters
+        ----------
+        path
+            The file; ``.npz`` is added where it does not end so.
+        include_state
+            Whether to go on from the saved state, with the saved seed. Recorded data stays.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        nengo.exceptions.ValidationError
+            If the file is damaged or does not fit the network; it says which object differs and
+            how, and nothing is changed.
+        """
+        self._check_open("load parameters")
+        loaded = saving.load(self._running(), path, include_state)
+        self._state = loaded.state
+        if loaded.seed is not None:
+            self._seed = loaded.seed
+            self._restart_processes()
+            saving.restore_processes(self._running(), loaded)
+
+    def _live_parameters(self, item: int | None) -> freezing.LiveParameters:
+        return freezing.LiveParameters(self.model, PresentValues(self._engine, self._state), item)
+
+    def _running(self) -> saving.Running:
+        operators = self.program.program.operators
+        return saving.Running(
+            self.model, operators, self._engine, self._host, self._state, self._seed
+        )
 
     # -- state -------------------------------------------------------------------------------------
 

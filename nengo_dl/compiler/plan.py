@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Hashable, Sequence
+from textwrap import shorten
 
 from nengo.builder.operator import Operator
 from nengo.exceptions import BuildError
@@ -74,7 +75,8 @@ def _finish(operators: Sequence[Operator], groups: list[list[int]]) -> Plan:
 
 
 def _cycle_error(operators: Sequence[Operator]) -> BuildError:
-    names = ", ".join(str(op) for op in operators[:5]) + (", ..." if operators[5:] else "")
+    names = ", ".join(shorten(str(op), 80) for op in operators[:2])
+    names += f" and {len(operators) - 2} more" if operators[2:] else ""
     return BuildError(
         "the network holds a cycle without delay: each of these operators, or one before it, waits "
         f"for its own result: {names}. Give a connection of the cycle a synapse; one of 0 delays "

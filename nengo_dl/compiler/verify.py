@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 
 from nengo.builder.operator import Operator
-from nengo.exceptions import BuildError
 
 from nengo_dl.compiler.graph import DependencyGraph
 from nengo_dl.compiler.kernel import merge_key
@@ -22,18 +21,6 @@ class VerificationError(AssertionError):
 def enabled() -> bool:
     """Whether the environment asks for the checks."""
     return os.environ.get("NENGO_DL_VERIFY", "0") not in ("", "0")
-
-
-def check_acyclic(operators: Sequence[Operator], plan: Sequence[tuple[Operator, ...]]) -> None:
-    """Raise Nengo's error where the planner left out operators because each waits for another."""
-    if sum(len(group) for group in plan) >= len(operators):
-        return
-    planned = {op for group in plan for op in group}
-    left = [str(op) for op in operators if op not in planned]
-    raise BuildError(
-        f"{len(left)} operators depend on each other in a circle, for instance {left[0]}; this "
-        "happens where a loop of connections has no synapse: give one of them a synapse (0 will do)"
-    )
 
 
 def verify_plan(operators: Sequence[Operator], plan: Sequence[tuple[Operator, ...]]) -> None:

@@ -95,6 +95,7 @@ def build(
             backend,
             use_loop=setting("use_loop", True),
             learning_phase=setting("learning_phase", None),
+            checkpoint_segments=setting("checkpoint_segments", None),
         )
     choices = Choices(
         stateful=setting("stateful", True),

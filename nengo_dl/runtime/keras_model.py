@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -12,6 +13,7 @@ from keras import ops
 from nengo_dl.compiler.layout import Stored
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.names import unique
+from nengo_dl.runtime.scan import n_segments, segmented_scan, unrolled_scan
 from nengo_dl.runtime.step import LoweredNetwork, stored_values, tensor_name, weight_name
 
 
@@ -80,6 +82,8 @@ class NengoModel(keras.Model):
         Whether steps run in a loop, or one after the other in an unrolled graph.
     learning_phase
         Overrides Keras's ``training`` where not None.
+    checkpoint_segments
+        Segments of a sequence that are computed again in the backward pass; True: about the square root of the number of steps.
     """
 
     def __init__(
@@ -92,6 +96,7 @@ class NengoModel(keras.Model):
         backend: Any,
         use_loop: bool = True,
         learning_phase: bool | None = None,
+        checkpoint_segments: Any = None,
     ):
         dtype = lowered.settings.dtype
         super().__init__(name="nengo", dtype=dtype)
@@ -99,6 +104,7 @@ class NengoModel(keras.Model):
         self.network_inputs, self.network_outputs = dict(inputs), tuple(outputs)
         self.kept = tuple(kept)
         self.use_loop, self.learning_phase = use_loop, learning_phase
+        self.checkpoint_segments = checkpoint_segments
         self.minibatch_size = lowered.settings.minibatch_size
         #: names of the probes that a call returns, all by default
         self.active_outputs: tuple[str, ...] = self.network_outputs
@@ -158,6 +164,26 @@ class NengoModel(keras.Model):
         name = tensor_name(stored)
         return stored.tensor.kind == "constant" and name not in self._changed_constants
 
+    def _scan(self, step, invariant, state, rows, n_steps, kept, shapes):
+        """Run the steps of a sequence in the loop that was asked for."""
+        dtype = self.compute_dtype
+        segments = n_segments(self.checkpoint_segments, n_steps)
+        if segments > 1:
+            return segmented_scan(
+                self.loop_backend,
+                step,
+                invariant,
+                state,
+                rows,
+                n_steps,
+                segments,
+                kept,
+                shapes,
+                dtype,
+            )
+        scan = self.loop_backend.scan if self.use_loop and n_steps > 1 else unrolled_scan
+        return scan(partial(step, invariant), state, rows, n_steps, kept, shapes, dtype)
+
     def reset_parameters(self) -> None:
         """Give the trainable parameters their initial values."""
         for name in self._changed_constants:
@@ -194,17 +220,16 @@ class NengoModel(keras.Model):
         first = ops.convert_to_tensor(self.state.values["n_steps"]) + 1
         chosen = [self.network_outputs.index(name) for name in self.active_outputs]
 
-        def one_step(state, now, i):
+        def one_step(invariant, state, now, i):
             state, outputs = step(invariant, state, now, first + i)
             return state, [outputs[k] for k in chosen]
 
         state = [
             ops.convert_to_tensor(self.state.values[tensor_name(s)]) for s in self.lowered.states
         ] + self.carried()
-        scan = self.loop_backend.scan if self.use_loop and n_steps > 1 else unrolled_scan
         kept = tuple(self.kept[k] for k in chosen)
         shapes = [(self.minibatch_size, self.lowered.layout.outputs[k].width) for k in chosen]
-        state, outputs = scan(one_step, state, rows, n_steps, kept, shapes, self.compute_dtype)
+        state, outputs = self._scan(one_step, invariant, state, rows, n_steps, kept, shapes)
         if self.keep_state:
             self._store(state, first + (n_steps - 1))
         self.assign_carried(state[len(self.lowered.states) :])
@@ -267,15 +292,3 @@ class NengoModel(keras.Model):
             self.state.values[tensor_name(stored)].assign(value)
         self.state.values["n_steps"].assign(n_steps)
 
-
-def unrolled_scan(step, state, rows, n_steps: int, kept: Sequence[bool], shapes, dtype):
-    """As the backends' ``scan``, without a loop."""
-    history: list[list] = []
-    for i in range(n_steps):
-        state, outputs = step(state, [r[i] for r in rows], i)
-        history.append(outputs)
-    joined = [
-        ops.stack([now[k] for now in history], axis=1) if keep else history[-1][k][:, None]
-        for k, keep in enumerate(kept)
-    ]
-    return state, joined

@@ -231,14 +231,14 @@ def load(sim: Running, path: str | os.PathLike, include_state: bool) -> Loaded:
     return Loaded(state, seed, origin, random_states)
 
 
-def restore_random_states(host: HostRuntime, packed: Mapping[str, np.ndarray]) -> None:
-    """Let neurons that draw random numbers in the loop go on where they were saved."""
-    for name, rng in host.random_states().items():
-        if name in packed:
-            keys, (position, has_gauss, gauss) = packed[name][:-3], packed[name][-3:]
-            rng.set_state(
-                ("MT19937", keys.astype(np.uint32), int(position), int(has_gauss), float(gauss))
-            )
+def restore_processes(sim: Running, loaded: Loaded) -> None:
+    """Let processes, made anew, go on where they were saved; those computed ahead find their step by themselves."""
+    for source in sim.engine.sources.values():
+        source.keep_after_reset(loaded.origin)
+    for name, rng in sim.host.random_states().items():
+        packed = loaded.random_states[name]
+        keys, (position, has_gauss, gauss) = packed[:-3].astype(np.uint32), packed[-3:]
+        rng.set_state(("MT19937", keys, int(position), int(has_gauss), float(gauss)))
 
 
 def _differing_parameters(sim: Running, slots: Slots, contents: Contents) -> list[str]:

@@ -189,6 +189,20 @@ class Training:
         self._build_optimizer()
         return self._run(self.model.train_on_batch, examples.as_tuple(), start, return_dict=True)
 
+    def prediction_hooks(self, callbacks: Any, verbose: Any, steps: int | None):
+        """Keras callbacks for predictions."""
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            return callbacks
+        shown = verbose not in (0, "auto", None)
+        return keras.callbacks.CallbackList(
+            _as_list(callbacks),
+            add_progbar=shown,
+            verbose=int(shown) and verbose,
+            epochs=1,
+            steps=steps,
+            model=self.model,
+        )
+
     # -- arguments ---------------------------------------------------------------------------------
 
     def _batches(self, data: Any, y: Any, start: Start, *weights: Any) -> tuple:

@@ -333,6 +333,25 @@ class TrainingData:
         return examples.as_tuple()
 
 
+    def minibatches(self, x: Any, n_steps: int | None) -> Iterator[tuple[dict[Input, Any], int]]:
+        """Inputs by Node and the number of steps, minibatch by minibatch, for `nengo_dl.Simulator.predict`."""
+        for batch in _iterated(x) if is_batches(x) else (x,):
+            inputs = feeds.unpacked(batch)[0] if is_batches(x) else batch
+            inputs, given = feeds.split_steps(inputs, n_steps)
+            rows = feeds.by_input(inputs, self.inputs, self.node_names, "x")
+            given = feeds.check_steps(rows, given, "x")
+            size = feeds.check_batch(list(rows.values()), self.minibatch_size, "x")
+            for start in range(0, size or self.minibatch_size, self.minibatch_size):
+                stop = start + self.minibatch_size
+                yield {item: values[start:stop] for item, values in rows.items()}, given
+
+
+def _iterated(data: Any) -> Iterator:
+    if isinstance(data, keras.utils.PyDataset):
+        return (data[i] for i in range(data.num_batches))
+    return data.as_numpy_iterator() if is_tensorflow_dataset(data) else data
+
+
 class _NamedDataset(keras.utils.PyDataset):
     """A PyDataset whose batches are checked and named."""
 

@@ -74,7 +74,7 @@ def test_operators_in_a_circle():
     with pytest.raises(VerificationError, match="in a circle"):
         verify_plan(circle, [(circle[0],), (circle[1],)])
     for planner in (greedy_planner, tree_planner, transitive_planner, noop_planner):
-        with pytest.raises(BuildError, match="2 operators depend on each other in a circle"):
+        with pytest.raises(BuildError, match="holds a cycle without delay.*Copy"):
             compile_model(make_model(circle), Options(planner=planner))
 
 

@@ -84,7 +84,7 @@ def test_a_loop_without_a_synapse():
         nengo.Connection(a, b, synapse=None)
         nengo.Connection(b, a, synapse=None)
     text = message(nengo_dl.Simulator, net)
-    assert_says(text, "depend on each other in a circle", "give one of them a synapse")
+    assert_says(text, "holds a cycle without delay", "more. Give a connection of the cycle a synapse")
 
 
 def test_an_empty_network_runs_as_in_nengo():

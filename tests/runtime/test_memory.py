@@ -49,6 +49,7 @@ with nengo_dl.Simulator(net, progress_bar=False) as sim:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_million_steps():
     run = subprocess.run(

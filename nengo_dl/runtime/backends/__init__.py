@@ -17,6 +17,8 @@
     The loop of training: a fixed number of steps, differentiable.
 ``output_shapes(function, shapes, dtype)``
     Shapes of a function's results, from those of its arguments.
+``checkpoint(function)``
+    Keeps nothing of a function for its gradient but the arguments.
 ``gradients(loss, variables)``
     Gradients of a function without arguments.
 ``variable_values(model)``, ``restore_variables(model, values)``

@@ -201,3 +201,12 @@ def _is_lost(variable) -> bool:
 def finish_batch(model) -> None:
     """Keras keeps the values that a batch gave aside until the epoch ends."""
     model.jax_state_sync()
+
+
+def checkpoint(function):
+    """``function`` whose inner values are computed again for the gradient."""
+    # what surrounds a function is differentiated too, so only what changes has to be an argument
+    def call(invariant, state, rows, first):
+        return jax.checkpoint(lambda *a: function(invariant, *a))(state, rows, first)
+
+    return call

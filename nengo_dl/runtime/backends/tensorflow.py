@@ -152,7 +152,7 @@ def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
         parallel_iterations=1,
         maximum_iterations=n_steps,
     )
-    outputs = [tf.transpose(a.stack(), (1, 0, 2)) for a in arrays]
+    outputs = [_batch_first(a.stack()) for a in arrays]
     return state, merge_outputs(outputs, [value[:, None] for value in last], kept)
 
 
@@ -193,3 +193,31 @@ def restore_variables(model, values: None) -> None:
 
 def finish_batch(model) -> None:
     """Variables have the values after the last batch."""
+
+
+def _batch_first(value):
+    rest = range(2, len(value.shape))
+    return tf.transpose(value, (1, 0, *rest))
+
+
+def checkpoint(function):
+    """``function(invariant, state, rows, first)`` whose inner values are computed again for the gradient.
+
+    TensorFlow's `tf.recompute_grad` has no gradient for tensors that a function takes from around it, so all are arguments.
+    """
+
+    def call(invariant, state, rows, first):
+        values, arguments = invariant
+        keys, names = list(values), list(arguments)
+
+        @tf.recompute_grad
+        def flat(first, *tensors):
+            tensors = list(tensors)
+            inner_values = {key: tensors.pop(0) for key in keys}
+            inner_arguments = {name: tensors.pop(0) for name in names}
+            inner_state = [tensors.pop(0) for _ in state]
+            return function((inner_values, inner_arguments), inner_state, tensors, first)
+
+        return flat(first, *values.values(), *arguments.values(), *state, *rows)
+
+    return call

@@ -1,0 +1,150 @@
+"""Keras callbacks for ``Simulator.fit``, ``evaluate`` and ``predict``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+from nengo import Connection, Ensemble
+from nengo.ensemble import Neurons
+from nengo.exceptions import ValidationError
+
+from nengo_dl.runtime import backends
+
+if TYPE_CHECKING:
+    from nengo_dl.simulator import Simulator
+
+__all__ = ["IsolateState", "NengoSummaries", "TensorBoard"]
+
+
+class TensorBoard(keras.callbacks.TensorBoard):
+    """``keras.callbacks.TensorBoard``: loss and metrics by epoch, and parameters with ``histogram_freq``.
+
+    Raises
+    ------
+    ImportError
+        If TensorFlow or TensorBoard is not installed; they are needed with every backend.
+    """
+
+    def __init__(self, *args, **kwargs):
+        _summary_module()
+        super().__init__(*args, **kwargs)
+
+
+class NengoSummaries(keras.callbacks.Callback):
+    """Writes histograms of the parameters of Nengo objects for TensorBoard, before training and after each epoch.
+
+    Parameters
+    ----------
+    log_dir : str or path
+        Folder for the event file, e.g. that of `TensorBoard`.
+    sim : Simulator
+        The simulator that is trained.
+    objects : list of nengo.Ensemble, nengo.ensemble.Neurons and nengo.Connection
+        For an Ensemble its encoders and biases are written, for Neurons the biases, for a Connection the weights (or decoders).
+
+    Raises
+    ------
+    nengo.exceptions.ValidationError
+        For an object that is not in the network, or has no parameters.
+    ImportError
+        If TensorFlow or TensorBoard is not installed; they are needed with every backend.
+    """
+
+    def __init__(
+        self,
+        log_dir: str | Path,
+        sim: Simulator,
+        objects: Iterable[Ensemble | Neurons | Connection],
+    ):
+        super().__init__()
+        self._summary = _summary_module()
+        self.sim, self.objects = sim, list(objects)
+        for obj in self.objects:
+            if not isinstance(obj, (Ensemble, Neurons, Connection)):
+                raise ValidationError(
+                    f"{obj!r} has no parameters; expected Ensembles, Neurons and Connections",
+                    attr="objects",
+                )
+            if (obj.ensemble if isinstance(obj, Neurons) else obj) not in sim.model.params:
+                raise ValidationError(f"{obj} is not in the simulator's network", attr="objects")
+        self._writer = self._summary.create_file_writer(str(log_dir))
+
+    def on_train_begin(self, logs=None):
+        self._write(0)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._write(epoch + 1)
+
+    def on_train_end(self, logs=None):
+        self._writer.flush()
+
+    def _write(self, step: int) -> None:
+        with self._writer.as_default():
+            for name, values in self._values():
+                self._summary.histogram(name, values, step=step)
+
+    def _values(self) -> Iterator[tuple[str, np.ndarray]]:
+        for obj in self.objects:
+            if isinstance(obj, Connection):
+                weights = self.sim.data[obj].weights
+                if weights is not None:
+                    yield _tag(obj, "weights"), np.asarray(weights)
+                continue
+            ens = obj.ensemble if isinstance(obj, Neurons) else obj
+            if isinstance(obj, Ensemble):
+                yield _tag(obj, "encoders"), self.sim.data[ens].encoders
+            yield _tag(obj, "bias"), self.sim.data[ens].bias
+
+
+class IsolateState(keras.callbacks.Callback):
+    """Lets every minibatch start from the state in which the call started, also with ``stateful=True``.
+
+    Parameters
+    ----------
+    sim : Simulator
+        The simulator that is run.
+    """
+
+    def __init__(self, sim: Simulator):
+        super().__init__()
+        self.sim = sim
+        self._values: dict = {}
+        self._state = None
+
+    def on_train_begin(self, logs=None):
+        self._values = self.sim.keras_model.state_values()
+
+    on_test_begin = on_train_begin
+
+    def on_train_batch_end(self, batch, logs=None):
+        backends.active().finish_batch(self.sim.keras_model)
+        self.sim.keras_model.set_state_values(self._values)
+
+    on_test_batch_end = on_train_batch_end
+
+    def on_predict_begin(self, logs=None):
+        self._state = self.sim._state
+
+    def on_predict_batch_end(self, batch, logs=None):
+        self.sim._state = self._state
+
+
+def _tag(obj: Ensemble | Neurons | Connection, parameter: str) -> str:
+    """Name of a histogram; TensorBoard takes no < and >."""
+    return f"{str(obj).strip('<>').replace('>', '').replace('<', '')}/{parameter}"
+
+
+def _summary_module():
+    try:
+        import tensorboard  # noqa: F401
+        import tensorflow.summary as summary
+    except ImportError as error:
+        raise ImportError(
+            f"writing summaries for TensorBoard needs TensorFlow and TensorBoard: {error}; "
+            "install them with `pip install tensorflow tensorboard`"
+        ) from error
+    return summary

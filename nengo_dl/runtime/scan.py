@@ -1,0 +1,86 @@
+"""Loops over the steps of a sequence for training, besides the plain one of the backends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from keras import ops
+
+
+def unrolled_scan(step, state, rows, n_steps: int, kept: Sequence[bool], shapes, dtype):
+    """As the backends' ``scan``, without a loop."""
+    history: list[list] = []
+    for i in range(n_steps):
+        state, outputs = step(state, [r[i] for r in rows], i)
+        history.append(outputs)
+    joined = [
+        ops.stack([now[k] for now in history], axis=1) if keep else history[-1][k][:, None]
+        for k, keep in enumerate(kept)
+    ]
+    return state, joined
+
+
+def n_segments(setting: Any, n_steps: int) -> int:
+    """Into how many segments to cut a sequence: the number that was set, or about its square root for True."""
+    if not setting:
+        return 1
+    wanted = round(n_steps**0.5) if setting is True else int(setting)
+    return max(1, min(wanted, n_steps))
+
+
+def segmented_scan(
+    backend: Any,
+    step: Callable,
+    invariant: Sequence[Any],
+    state: Sequence[Any],
+    rows: Sequence[Any],
+    n_steps: int,
+    segments: int,
+    kept: Sequence[bool],
+    shapes: Sequence[tuple[int, int]],
+    dtype: str,
+):
+    """As the backends' ``scan``, but only the states between segments are kept for the gradient.
+
+    In the backward pass each segment is computed again (Chen et al., 2016, "Training deep nets with sublinear memory cost",
+    arXiv:1604.06174): with about sqrt(n_steps) segments memory grows with the square root of the number of steps.
+
+    Parameters
+    ----------
+    step
+        ``step(invariant, state, rows_now, i) -> (state, outputs)``; it may use no other tensors than these.
+    """
+    length = n_steps // segments
+    looped = segments * length
+
+    def segment(invariant, state, rows, first):
+        def one(state, now, i):
+            return step(invariant, state, now, first + i)
+
+        return backend.scan(one, state, rows, length, kept, shapes, dtype)
+
+    recomputed = backend.checkpoint(segment)
+
+    def outer(state, rows, i):
+        return recomputed(invariant, state, rows, i * length)
+
+    cut = [ops.reshape(r[:looped], (segments, length, *r.shape[1:])) for r in rows]
+    widths = [(b, length if keep else 1, w) for (b, w), keep in zip(shapes, kept, strict=True)]
+    state, outputs = backend.scan(outer, list(state), cut, segments, kept, widths, dtype)
+    outputs = [ops.reshape(o, (b, -1, w)) for o, (b, w) in zip(outputs, shapes, strict=True)]
+    rest = n_steps - looped
+    if not rest:
+        return state, outputs
+
+    def last(state, now, i):
+        return step(invariant, state, now, looped + i)
+
+    state, tail = backend.scan(
+        last, state, [r[looped:] for r in rows], rest, kept, shapes, dtype
+    )
+    joined = [
+        ops.concatenate([o, t], axis=1) if keep else t
+        for o, t, keep in zip(outputs, tail, kept, strict=True)
+    ]
+    return state, joined

@@ -30,8 +30,8 @@ Shape = tuple[int, ...]
 def load_params_into(network: Network, path: str | os.PathLike) -> None:
     """Write the parameters that `Simulator.save_params` saved into the objects of a network.
 
-    The network then gives in any Nengo simulator what the one gave that was saved. It needs no seed, except for the neurons
-    to start in the same state.
+    The network then gives in any Nengo simulator what the one gave that was saved. It needs no
+    seed: ensembles get the one they had, so that their neurons start in the same state.
 
     Parameters
     ----------
@@ -79,7 +79,12 @@ def expected_shapes(obj: NengoObject) -> dict[str, tuple]:
     """Attribute -> shape of the parameters that a file has of an object; None in a shape stands for any length."""
     if has_neurons(obj):
         n = obj.n_neurons
-        return {"scaled_encoders": (n, obj.dimensions), "bias": (n,), "gain": (n,)}
+        return {
+            "scaled_encoders": (n, obj.dimensions),
+            "bias": (n,),
+            "gain": (n,),
+            "seed": (),
+        }
     if isinstance(obj, Probe) and is_decoded_probe(obj):
         return {"decoders": (obj.size_in, obj.obj.n_neurons)}
     if isinstance(obj, Connection):
@@ -131,7 +136,8 @@ def _fits(shape: Shape, expected: tuple) -> bool:
 def _params(obj: NengoObject, found: Mapping[str, np.ndarray]) -> dict[str, Any]:
     found = {name: np.asarray(value, dtype=_dtype(value)) for name, value in found.items()}
     if isinstance(obj, Ensemble):
-        return ensemble_params(obj, found["scaled_encoders"], found["gain"], found["bias"])
+        params = ensemble_params(obj, found["scaled_encoders"], found["gain"], found["bias"])
+        return {**params, "seed": int(found["seed"])}
     if isinstance(obj, Probe):
         return probe_params(found["decoders"])
     if "weights positions" in found:

@@ -107,6 +107,7 @@ def find_slots(sim: Running) -> Slots:
         if has_neurons(obj):
             gain = np.asarray(sim.model.params[obj].gain)
             slots.fixed[names[obj], "gain"] = gain, obj in to_neurons
+            slots.fixed[names[obj], "seed"] = np.asarray(sim.model.seeds[obj]), False
     slots.variables.update(_layer_slots(sim, network, names))
     return slots
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from nengo_dl.benchmarks.command import benchmark
+from nengo_dl.conformance.command import conform
 from nengo_dl.version import __version__
 
 
@@ -87,3 +88,4 @@ def demo(output: Path, seconds: float, minibatch: int) -> None:
 
 
 main.add_command(benchmark)
+main.add_command(conform)

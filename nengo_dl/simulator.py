@@ -88,7 +88,7 @@ class Simulator:
         if minibatch_size is not None:
             checks.check_count("minibatch_size", minibatch_size)
         if device is not None:
-            checks.check_device(device, backends.active())
+            device = checks.device_name(device, backends.active())
         self.minibatch_size = minibatch_size
         self.batch_size = 1 if minibatch_size is None else minibatch_size
         self.unroll_simulation = unroll_simulation

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import nengo
 import numpy as np
+
 from oracle import Recording, assert_matches_nengo, draws_for_each_item
 from random_networks import describe, has_python_state, random_network, time_step
 
@@ -111,6 +112,8 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="describe the networks that differ")
     arguments = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if arguments.backend_sim == "nengo_dl":
+        import nengo_dl  # noqa: F401  (if it is missing, fail now and not for each seed)
 
     start = time.perf_counter()
     compared: list[Outcome] = []

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import nengo
 import numpy as np
-import random_parts as parts
-from draws import Draws, drawn, replayed, seeded
 from hypothesis import strategies as st
 from nengo.ensemble import Neurons
+
+import random_parts as parts
+from draws import Draws, drawn, replayed, seeded
 
 
 def random_network(seed: int) -> nengo.Network:

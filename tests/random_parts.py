@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import nengo
 import numpy as np
-from draws import Draws
 from nengo.dists import Gaussian, Uniform
 from nengo.neurons import NeuronType
 from nengo.processes import (
@@ -19,6 +18,8 @@ from nengo.processes import (
     WhiteNoise,
     WhiteSignal,
 )
+
+from draws import Draws
 
 # -- neuron types ----------------------------------------------------------------------------------
 

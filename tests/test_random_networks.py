@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings
+
 from oracle import assert_matches_nengo, draws_for_each_item, run_reference
 from random_comparison import compare
 from random_networks import networks, random_network, time_step

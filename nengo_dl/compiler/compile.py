@@ -33,7 +33,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A network ready to be lowered; ``print`` it to see its groups and how each operand is read."""
+    """A network ready to be lowered; ``print`` shows its groups and how each operand is read."""
 
     program: Program
     layout: Layout

@@ -39,9 +39,10 @@ def build_model(
 def lift_inputs(model: Model) -> Program:
     """Take what can be computed ahead out of the operators.
 
-    A Node function of time, a Process without input, an array and the random numbers of StochasticSpiking neurons become
-    inputs: their values do not depend on the simulation. Networks in which a Python Node has an input often share Python state between two Nodes (an
-    environment, say), so there all Python Nodes stay in the loop, in Nengo's order.
+    A Node function of time, a Process without input, an array and the random numbers of
+    StochasticSpiking neurons become inputs: their values do not depend on the simulation. Networks
+    in which a Python Node has an input often share Python state between two Nodes (an environment,
+    say), so there all Python Nodes stay in the loop, in Nengo's order.
     """
     nodes = {
         sig: node for node in model.sig if isinstance(node, Node) and (sig := _output(model, node))
@@ -103,7 +104,7 @@ def _lift(op, output, node, inputs: list[Input], operators: list[Operator]) -> N
 
 
 def nengo_order(model: Model) -> list[Operator]:
-    """The operators in the order in which ``nengo.Simulator(optimize=False)`` makes and runs them."""
+    """The operators in the order in which ``nengo.Simulator(optimize=False)`` runs them."""
     return toposort(operator_dependency_graph(model.operators))
 
 

@@ -1,8 +1,9 @@
 """The dependency graph of the operators of one step: set -> increment -> read -> update.
 
-Between the phases of a signal stands one barrier vertex, so that n increments and m readers cost n + m edges and
-not n * m. Views that share only part of their memory are told apart by cutting the base into classes of elements that
-the same views hold; the operators that use one view in one phase enter its classes through a pair of barriers.
+Between the phases of a signal stands one barrier vertex, so that n increments and m readers cost
+n + m edges and not n * m. Views that share only part of their memory are told apart by cutting the
+base into classes of elements that the same views hold; the operators that use one view in one phase
+enter its classes through a pair of barriers.
 """
 
 from __future__ import annotations
@@ -68,11 +69,14 @@ class DependencyGraph:
             }
         )
         for view, uses in by_view.items():
-            yield view, [
-                (phase, use)
-                for phase, vertices in uses.items()
-                for use in self._bundle(vertices, n_phases)
-            ]
+            yield (
+                view,
+                [
+                    (phase, use)
+                    for phase, vertices in uses.items()
+                    for use in self._bundle(vertices, n_phases)
+                ],
+            )
 
     def _bundle(self, vertices: list[int], n_phases: Counter) -> list[Use]:
         alike = [v for v in vertices if n_phases[v] == 1]
@@ -111,7 +115,9 @@ class DependencyGraph:
                 self.add_edge(barrier, post[0])
 
     def sorted_vertices(self) -> list[int]:
-        """All vertices, each after those it depends on; those on a cycle, and behind it, are left out."""
+        """All vertices, each after those it depends on; those on a cycle, and behind it, are left
+        out.
+        """
         waiting = list(self.n_predecessors)
         ready = [v for v, n in enumerate(waiting) if n == 0]
         for vertex in ready:
@@ -154,7 +160,9 @@ def _view_key(sig: Signal) -> tuple:
 
 
 def _classes(base: Signal, views: Iterable[tuple[Signal, list]]):
-    """Cut the elements of ``base`` into classes that the same views hold, each with the uses of these views."""
+    """Cut the elements of ``base`` into classes that the same views hold, each with the uses of
+    these views.
+    """
     label = np.zeros(signal_size(base), dtype=np.int64)
     members = [signal_size(base)]
     uses: list[list] = [[]]

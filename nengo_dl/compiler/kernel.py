@@ -31,7 +31,8 @@ class Settings:
     lif_smoothing: float | None = None
     inference_only: bool = False
     surrogate: Any = None
-    #: ``product_form(n, rows, columns, batch)``: the fastest way to multiply small matrices on the backend
+    #: ``product_form(n, rows, columns, batch)``: the fastest way to multiply small matrices on the
+    #: backend
     product_form: Callable[[int, int, int, int], str] = lambda *_: "einsum"
 
 
@@ -40,9 +41,10 @@ class Prepared:
     """A group made ready to run.
 
     ``step(context, constants, *operands)`` returns one tensor for each signal of ``writes``.
-    ``constants`` are given to the compiled function as arguments, under the same names. ``layer`` is a Keras layer whose
-    ``weights`` the step reads and whose ``carried`` variables it changes. ``arrange`` holds, by the number of an operand, a
-    function that brings it into the form that the step wants; where the operand is constant that is done once, before the loop.
+    ``constants`` are given to the compiled function as arguments, under the same names. ``layer``
+    is a Keras layer whose ``weights`` the step reads and whose ``carried`` variables it changes.
+    ``arrange`` holds, by the number of an operand, a function that brings it into the form that the
+    step wants; where the operand is constant that is done once, before the loop.
     """
 
     step: Callable[..., tuple[Any, ...]]
@@ -56,8 +58,9 @@ class Prepared:
 class Kernel(ABC):
     """How the operators of one family are merged, and what one step of a group computes.
 
-    Operands and results are tensors of shape ``(batch, width)`` (batch 1: the same for each item), where ``width``
-    is the sum of the sizes of the operators' signals, in the order of the operators in the group.
+    Operands and results are tensors of shape ``(batch, width)`` (batch 1: the same for each item),
+    where ``width`` is the sum of the sizes of the operators' signals, in the order of the operators
+    in the group.
     """
 
     #: whether a step calls Python code on the host
@@ -93,7 +96,8 @@ WIRING = (Reset, Copy, CopyUpdate, TimeUpdate, SimProbe)
 def register(operator_type: type[Operator]):
     """Decorator: ``choose(op) -> Kernel | None`` picks the kernel of operators of this type.
 
-    Subclasses use it too, unless they override ``make_step``. Where it returns None the operator runs on the host.
+    Subclasses use it too, unless they override ``make_step``. Where it returns None the operator
+    runs on the host.
     """
 
     def decorate(choose):

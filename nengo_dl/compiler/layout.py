@@ -1,7 +1,8 @@
 """Where every value lives: the planned groups, executed symbolically for one step.
 
-For each element of each signal we keep its *layers*: the addresses whose sum is the present value of the element. A
-group reads its operands from there and leaves the addresses of its results. See docs/architecture.md.
+For each element of each signal we keep its *layers*: the addresses whose sum is the present value
+of the element. A group reads its operands from there and leaves the addresses of its results. See
+docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -97,7 +98,9 @@ def read_signals(op: Operator) -> tuple[Signal, ...]:
 
 
 class _Carried:
-    """Finds the base signals whose value at the start of a step matters, and those that are written at all."""
+    """Finds the base signals whose value at the start of a step matters, and those that are written
+    at all.
+    """
 
     def __init__(self, plan: Sequence[tuple[Operator, ...]], probed: Sequence[Signal]):
         self.written: dict[Signal, tuple[int, int]] = {}  # base -> (group, operand) of last writer
@@ -149,7 +152,7 @@ def _index(shape: tuple[int, ...], item) -> np.ndarray:
 
 
 def _broadcast(positions: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """As numpy assigns an array to one of this shape: leading axes of length one may be too many."""
+    """As numpy assigns to an array of this shape: too many leading axes of length one are fine."""
     while positions.ndim > len(shape) and positions.shape[0] == 1:
         positions = positions[0]
     return np.broadcast_to(positions, shape)
@@ -179,8 +182,9 @@ class _Execution:
         return tensors
 
     def _place_stored(self, plan) -> list[Stored]:
-        """Stack the initial values: states by the group that writes them, parameters by what they are, constants
-        by their first reader."""
+        """Stack the initial values: states by the group that writes them, parameters by what they
+        are, constants by their first reader.
+        """
         carried = _Carried(plan, self.probed)
         stacks: dict[tuple, dict[Signal, None]] = {}
 
@@ -243,7 +247,9 @@ class _Execution:
         return _packed([take(layer, indices) for layer in layers])
 
     def _write(self, sig: Signal, indices: Indices, values: Indices, increment: bool) -> None:
-        """Let the elements ``indices`` of the base of ``sig`` be (or be increased by) the values at these addresses."""
+        """Let the elements ``indices`` of the base of ``sig`` be (or be increased by) the values at
+        these addresses.
+        """
         base, size = sig.base, signal_size(sig.base)
         whole = covers(indices, size)
         if increment:
@@ -297,7 +303,9 @@ class _Execution:
         return make_recipe(self._operand(signals), width, self.addresses)
 
     def _settled_recipe(self, signals: Sequence[Signal], name: str) -> Recipe:
-        """As `_recipe`, but sums become tensors, which from now on stand for the elements that were read."""
+        """As `_recipe`, but sums become tensors, which from now on stand for the elements that were
+        read.
+        """
         rows = self._operand(signals)
         width = sum(signal_size(sig) for sig in signals)
         recipe = make_recipe(rows, width, self.addresses)

@@ -1,8 +1,8 @@
 """Recipes: how an operand is put together from the tensors in which its values lie.
 
-`make_recipe` takes a matrix of addresses, one row for each value that is to be added up, one column for each element
-of the operand (-1: nothing to add), and picks the cheapest of: a whole tensor or one slice, a concatenation of
-slices, a gather by constant indices; and of these a sum.
+`make_recipe` takes a matrix of addresses, one row for each value that is to be added up, one column
+for each element of the operand (-1: nothing to add), and picks the cheapest of: a whole tensor or
+one slice, a concatenation of slices, a gather by constant indices; and of these a sum.
 """
 
 from __future__ import annotations
@@ -139,7 +139,9 @@ class RowSum:
 
 @dataclass(frozen=True)
 class SegmentSum:
-    """Columns of ``source`` added into those columns of the result that ``segments`` (sorted) names."""
+    """Columns of ``source`` added into those columns of the result that ``segments`` (sorted)
+    names.
+    """
 
     source: Slice | Concat | Gather
     segments: np.ndarray

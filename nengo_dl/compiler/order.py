@@ -1,4 +1,6 @@
-"""The order of the operators inside each group, so that operands are whole tensors or slices of them."""
+"""The order of the operators inside each group, so that operands are whole tensors or slices of
+them.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,10 @@ Plan = Sequence[tuple[Operator, ...]]
 def order_signals(plan: Plan, n_passes: int = 10) -> tuple[list[Signal], list[tuple]]:
     """Sort each group by where the values that it reads come from.
 
-    Going through the plan in its order, the operators of a group are sorted by the position of the first signal they
-    read that an earlier group computes, so that what is computed side by side is read side by side. ``n_passes``
-    bounds the number of passes; they end as soon as one changes nothing.
+    Going through the plan in its order, the operators of a group are sorted by the position of the
+    first signal they read that an earlier group computes, so that what is computed side by side is
+    read side by side. ``n_passes`` bounds the number of passes; they end as soon as one changes
+    nothing.
 
     Returns the signals in the order in which they are written, and the plan with its groups sorted.
     """

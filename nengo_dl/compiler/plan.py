@@ -1,7 +1,9 @@
-"""Planners: list of operators -> ordered list of groups, each a tuple of operators computed together.
+"""Planners: list of operators -> ordered list of groups, each a tuple of operators computed
+together.
 
-Every planner is a plain function of the operators. Operators are in one group only if their kernels can merge them
-and none depends on another; the groups are in an order that respects all dependencies.
+Every planner is a plain function of the operators. Operators are in one group only if their kernels
+can merge them and none depends on another; the groups are in an order that respects all
+dependencies.
 """
 
 from __future__ import annotations
@@ -87,8 +89,9 @@ def _cycle_error(operators: Sequence[Operator]) -> BuildError:
 def greedy_planner(operators: Sequence[Operator]) -> Plan:
     """Group what is available, the most complete kind first; linear in operators plus dependencies.
 
-    Operators that only move values cost nothing and go first. Of the others we take the kind of which the largest
-    share of all that are still to come is available (then the most operators): what waits may become a larger group.
+    Operators that only move values cost nothing and go first. Of the others we take the kind of
+    which the largest share of all that are still to come is available (then the most operators):
+    what waits may become a larger group.
     """
     frontier, free = _start(operators)
     groups = []
@@ -107,7 +110,8 @@ def noop_planner(operators: Sequence[Operator]) -> Plan:
 def tree_planner(operators: Sequence[Operator], max_depth: int = 3) -> Plan:
     """Look ``max_depth`` groups ahead and take the choice after which most operators are planned.
 
-    Slower than `greedy_planner` (the number of kinds that are available, to the power of ``max_depth``, at each group).
+    Slower than `greedy_planner` (the number of kinds that are available, to the power of
+    ``max_depth``, at each group).
     """
     graph = DependencyGraph(operators)
     keys = [merge_key(op) for op in operators]
@@ -143,10 +147,12 @@ def _copy(frontier: _Frontier) -> _Frontier:
 
 
 def transitive_planner(operators: Sequence[Operator]) -> Plan:
-    """Merge kind by kind, the most frequent first: the fewest groups of each kind that dependencies allow.
+    """Merge kind by kind, the most frequent first: the fewest groups of each kind that dependencies
+    allow.
 
-    The operators of a kind are cut into levels (the most of the same kind on any path that leads to one); those of a
-    level do not depend on one another, so each level becomes one vertex of the graph before the next kind is looked at.
+    The operators of a kind are cut into levels (the most of the same kind on any path that leads to
+    one); those of a level do not depend on one another, so each level becomes one vertex of the
+    graph before the next kind is looked at.
     """
     graph = DependencyGraph(operators)
     keys = [merge_key(op) for op in operators]

@@ -15,8 +15,9 @@ from nengo.builder.signal import Signal
 class Input:
     """Values that do not depend on the simulation: computed ahead, one row a step.
 
-    ``operator`` is Nengo's own operator that computes them (None: a Node with an array, ``signal``'s initial value).
-    ``node`` is the Node whose values they are, None for noise that is injected into an ensemble.
+    ``operator`` is Nengo's own operator that computes them (None: a Node with an array,
+    ``signal``'s initial value). ``node`` is the Node whose values they are, None for noise that is
+    injected into an ensemble.
     """
 
     name: str
@@ -37,9 +38,11 @@ class Program:
     operators: tuple[Operator, ...]
     inputs: tuple[Input, ...]
     probes: tuple[Probe, ...]
-    #: base signals that training changes -> what they are ("encoders", "weights", ...); stored together by that
+    #: base signals that training changes -> what they are ("encoders", "weights", ...); stored
+    #: together by that
     trainable: Mapping[Signal, str] = field(default_factory=dict)
-    #: Nodes whose function runs inside the loop although it has no input; data can be given for them too
+    #: Nodes whose function runs inside the loop although it has no input; data can be given for
+    #: them too
     loop_inputs: tuple[Input, ...] = ()
 
 

@@ -17,8 +17,8 @@ def signal_size(signal: Signal) -> int:
 
 
 def sparse_data(signal: Signal) -> np.ndarray:
-    """The non-zero entries of a sparse signal, in the order in which the matrix stores them."""
-    return np.asarray(signal.initial_value.data)
+    """The stored entries of a sparse signal, in the order in which the matrix holds them."""
+    return np.ravel(signal.initial_value.data)
 
 
 def initial_values(signal: Signal) -> np.ndarray:

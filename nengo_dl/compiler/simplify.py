@@ -1,7 +1,8 @@
 """Rewrites of the list of operators, one small function each.
 
-A simplification takes the operators and returns operators that compute the same. It may take a second argument,
-the signals it must treat as unknown although nothing in the simulation changes them: inputs and trainable parameters.
+A simplification takes the operators and returns operators that compute the same. It may take a
+second argument, the signals it must treat as unknown although nothing in the simulation changes
+them: inputs and trainable parameters.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class _Constants:
 
 
 def remove_unmodified_resets(operators: Operators, unknown: frozenset = NOTHING) -> Operators:
-    """Drop a Reset of a signal that nothing else writes, where it only restates the initial value."""
+    """Drop a Reset that restates the initial value of a signal that nothing else writes."""
     constants = _Constants(operators, unknown)
 
     def redundant(op: Operator) -> bool:
@@ -52,7 +53,7 @@ def remove_unmodified_resets(operators: Operators, unknown: frozenset = NOTHING)
 
 
 def remove_zero_incs(operators: Operators, unknown: frozenset = NOTHING) -> Operators:
-    """Drop increments by a product with a factor that is always zero, and copies of such a signal."""
+    """Drop increments by a product with a factor that is always zero, or by a signal that is."""
     constants = _Constants(operators, unknown)
 
     def adds_nothing(op: Operator) -> bool:
@@ -69,7 +70,9 @@ def remove_zero_incs(operators: Operators, unknown: frozenset = NOTHING) -> Oper
 
 
 def remove_reset_incs(operators: Operators, unknown: frozenset = NOTHING) -> Operators:
-    """Replace a Reset to zero and the first increment of the whole signal by one operator that sets."""
+    """Replace a Reset to zero and the first increment of the whole signal by one operator that
+    sets.
+    """
     resets = {op.dst: op for op in operators if type(op) is Reset and op.value == 0}
     replaced: dict[Operator, Operator] = {}
     dropped: set[Operator] = set()
@@ -90,7 +93,9 @@ def _fills_target(op: Operator) -> bool:
 
 
 def remove_constant_copies(operators: Operators, unknown: frozenset = NOTHING) -> Operators:
-    """Replace a Copy of a signal that is one number throughout, and constant, by a Reset to that number."""
+    """Replace a Copy of a signal that is one number throughout, and constant, by a Reset to that
+    number.
+    """
     constants = _Constants(operators, unknown)
 
     def replace(op: Operator) -> Operator:
@@ -155,7 +160,9 @@ def simplify(
 
 
 def _takes_unknown(rewrite: Simplification) -> bool:
-    """Whether a function has an argument ``unknown``, or another one besides the operators that it needs."""
+    """Whether a function has an argument ``unknown``, or another one besides the operators that it
+    needs.
+    """
     positional = [
         p
         for p in inspect.signature(rewrite).parameters.values()

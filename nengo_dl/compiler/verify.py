@@ -15,7 +15,9 @@ from nengo_dl.compiler.signals import signal_size
 
 
 class VerificationError(AssertionError):
-    """A stage of the compiler broke its contract: a bug in nengo_dl or in a planner or simplification it was given."""
+    """A stage of the compiler broke its contract: a bug in nengo_dl or in a planner or
+    simplification it was given.
+    """
 
 
 def enabled() -> bool:
@@ -60,7 +62,9 @@ def _verify_order(graph: DependencyGraph, places: list[int]) -> None:
 
 
 def verify_layout(layout: Layout) -> None:
-    """Every recipe has the width that is needed, of columns that exist, of tensors computed before it is read."""
+    """Every recipe has the width that is needed, of columns that exist, of tensors computed before
+    it is read.
+    """
     known = {s.tensor.index for s in layout.stored} | {layout.time.index}
     known |= {t.index for t in layout.inputs.values()} | {t.index for t in layout.literals}
     for number, instruction in enumerate(layout.instructions):

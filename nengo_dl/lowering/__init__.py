@@ -1,6 +1,7 @@
 """The maths of each operator family, in ``keras.ops`` only.
 
-Importing this package enters every kernel in the compiler's registry. A new operator is one kernel in one file here.
+Importing this package enters every kernel in the compiler's registry. A new operator is one kernel
+in one file here.
 """
 
 from nengo_dl.lowering import (

@@ -42,7 +42,9 @@ class Variables:
         self._carried = list(carried)
 
     def run(self, function: Callable[[], Any]) -> Any:
-        """Call ``function``, in which variables have these values, and keep what it assigns to those that are carried."""
+        """Call ``function``, in which variables have these values, and keep what it assigns to
+        those that are carried.
+        """
         mapping = [*self._fixed, *self._carried]
         with keras.StatelessScope(state_mapping=mapping) as scope:
             result = function()
@@ -72,14 +74,15 @@ class StepContext:
     step_index
         Integer scalar tensor: 1 in the first step.
     host_call
-        ``host_call(function, tensors, shapes) -> tensors`` calls numpy code from inside the compiled step.
-        ``shapes`` is a list of (shape, dtype).
+        ``host_call(function, tensors, shapes) -> tensors`` calls numpy code from inside the
+        compiled step. ``shapes`` is a list of (shape, dtype).
     host
         Runs the operators that have no lowering.
     variables
         The variables of Keras layers.
     surrogate
-        Derivative that stands for that of a spike in training, see `nengo_dl.surrogates`; None: rates stand for spikes.
+        Derivative that stands for that of a spike in training, see `nengo_dl.surrogates`; None:
+        rates stand for spikes.
     """
 
     dt: float
@@ -93,7 +96,9 @@ class StepContext:
     surrogate: Any = None
 
     def spikes(self, emitted: Any, excess: Any) -> Any:
-        """Numbers of spikes ``emitted``; in training with the surrogate's derivative at the voltage's ``excess`` over the threshold."""
+        """Numbers of spikes ``emitted``; in training with the surrogate's derivative at the
+        voltage's ``excess`` over the threshold.
+        """
         if not self.training or self.surrogate is None:
             return emitted
         slope = keras.ops.stop_gradient(self.surrogate(excess))

@@ -1,7 +1,8 @@
 """Convolutions of one, two and three dimensions, and their transposes.
 
-Nengo's arithmetic (`nengo.builder.transforms`) is followed to the padding: "same" puts the smaller half of an odd padding
-first in a convolution, and a transposed convolution is the gradient of a convolution to an input of the shape asked for.
+Nengo's arithmetic (`nengo.builder.transforms`) is followed to the padding: "same" puts the smaller
+half of an odd padding first in a convolution, and a transposed convolution is the gradient of a
+convolution to an input of the shape asked for.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class ConvolutionKernel(Kernel):
         return Prepared(step)
 
     def function(self, conv):
-        """``f(weights, x) -> y`` for images of shape (batch, \\*spatial_shape, channels)."""
+        """``f(weights, x) -> y`` for images of shape (batch, ..., channels)."""
 
         def convolve(weights, x):
             return ops.conv(
@@ -74,9 +75,7 @@ class TransposedConvolutionKernel(ConvolutionKernel):
                 padding="valid",
                 data_format="channels_last",
             )
-            missing = [
-                max(cut.stop - n, 0) for cut, n in zip(cuts, y.shape[1:-1], strict=True)
-            ]
+            missing = [max(cut.stop - n, 0) for cut, n in zip(cuts, y.shape[1:-1], strict=True)]
             if any(missing):
                 y = ops.pad(y, [(0, 0), *((0, n) for n in missing), (0, 0)])
             return y[(slice(None), *cuts)]
@@ -85,7 +84,9 @@ class TransposedConvolutionKernel(ConvolutionKernel):
 
 
 def _cut(conv, axis: int) -> slice:
-    """The part of the full transposed convolution that Nengo's padding leaves, along one spatial axis."""
+    """The part of the full transposed convolution that Nengo's padding leaves, along one spatial
+    axis.
+    """
     size_in = conv.input_shape.spatial_shape[axis]
     size_out = conv.output_shape.spatial_shape[axis]
     kernel, stride = conv.kernel_size[axis], conv.strides[axis]
@@ -98,7 +99,7 @@ def _cut(conv, axis: int) -> slice:
 
 
 def _to_image(x, shape: ChannelShape):
-    """(batch, size) -> (batch, \\*spatial_shape, channels)"""
+    """(batch, size) -> (batch, ..., channels)"""
     x = ops.reshape(x, (-1, *shape.shape))
     return x if shape.channels_last else ops.moveaxis(x, 1, -1)
 

@@ -1,7 +1,9 @@
-"""Python code in the loop: functions of Nodes and connections, and every operator without a lowering of its own.
+"""Python code in the loop: functions of Nodes and connections, and every operator without a
+lowering of its own.
 
-An operator without a lowering runs Nengo's own numpy step, once for each item of the minibatch, on copies of its signals.
-Its state travels in the carry like any other, so that it is reset, saved and batched in the same way.
+An operator without a lowering runs Nengo's own numpy step, once for each item of the minibatch, on
+copies of its signals. Its state travels in the carry like any other, so that it is reset, saved and
+batched in the same way.
 """
 
 from __future__ import annotations

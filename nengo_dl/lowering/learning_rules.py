@@ -1,7 +1,9 @@
-"""Learning rules: the change of the weights of a connection in one step, from Nengo's `nengo.builder.learning_rules`.
+"""Learning rules: the change of the weights of a connection in one step, from Nengo's
+`nengo.builder.learning_rules`.
 
-Each rule is a function of tensors that have an axis for the rules of a group: a vector of n elements is ``(batch, rules, n)``,
-a matrix ``(batch, rules, rows, columns)``. In a minibatch each item has weights of its own.
+Each rule is a function of tensors that have an axis for the rules of a group: a vector of n
+elements is ``(batch, rules, n)``, a matrix ``(batch, rules, rows, columns)``. In a minibatch each
+item has weights of its own.
 """
 
 from __future__ import annotations
@@ -43,15 +45,15 @@ class LearningRuleKernel(Kernel):
                 ops.reshape(x, (-1, *shape)) for x, shape in zip(operands, shapes, strict=True)
             ]
             results = self.change(*operands, **constants)
-            return tuple(
-                ops.reshape(r, (-1, size)) for r, size in zip(results, sizes, strict=True)
-            )
+            return tuple(ops.reshape(r, (-1, size)) for r, size in zip(results, sizes, strict=True))
 
         return Prepared(step, _stack([self.constants(op, settings.dt) for op in ops_]))
 
 
 def _stack(constants: Sequence[dict]) -> dict[str, np.ndarray]:
-    """One array of each constant, with axes for the batch and the rules, and of full rank for matrices."""
+    """One array of each constant, with axes for the batch and the rules, and of full rank for
+    matrices.
+    """
     arrays = {}
     for name in constants[0]:
         array = np.stack([np.asarray(c[name], dtype=float) for c in constants])[None]

@@ -1,7 +1,7 @@
 """Neuron types: each a function of the input current, its state and its parameters.
 
-`register_neurons` enters one. All ensembles of a type are computed together, whatever their sizes and parameters: a
-parameter is a number where all agree and one value a column where they do not.
+`register_neurons` enters one. All ensembles of a type are computed together, whatever their sizes
+and parameters: a parameter is a number where all agree and one value a column where they do not.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ from nengo_dl.surrogates import RateDerivative, fast_sigmoid
 class NeuronLowering:
     """How a neuron type is computed.
 
-    ``step(context, J, *state, **parameters)`` returns the output, followed by the new state; all of shape
-    (batch, neurons). ``rate`` has the same form and takes its place in training. ``variant(ops, settings)`` may return
-    another function for a group of operators (None: no other).
+    ``step(context, J, *state, **parameters)`` returns the output, followed by the new state; all of
+    shape (batch, neurons). ``rate`` has the same form and takes its place in training.
+    ``variant(ops, settings)`` may return another function for a group of operators (None: no
+    other).
     """
 
     neuron_type: type[NeuronType]
@@ -58,15 +59,17 @@ def register_neurons(
     neuron_type
         Ensembles of this type use it, and those of subclasses that do not override ``step``.
     parameters
-        Names of attributes of the neuron type, passed to the function as keyword arguments (a number, or an array of
-        shape (1, neurons)).
+        Names of attributes of the neuron type, passed to the function as keyword arguments (a
+        number, or an array of shape (1, neurons)).
     state
-        Names of the state variables, in the order in which the function takes and returns them; by default those of
-        ``neuron_type.state``.
+        Names of the state variables, in the order in which the function takes and returns them; by
+        default those of ``neuron_type.state``.
     rate
-        A differentiable function with the same arguments and results, which takes the place of the decorated one in training.
+        A differentiable function with the same arguments and results, which takes the place of the
+        decorated one in training.
     variant
-        ``variant(operators, settings)`` returns a function to use in place of the decorated one for a group of operators, or None.
+        ``variant(operators, settings)`` returns a function to use in place of the decorated one for
+        a group of operators, or None.
 
     Examples
     --------
@@ -196,6 +199,7 @@ def _choose_stochastic_neurons(op):
 
 @register_neurons(nengo_neurons.RectifiedLinear, ["amplitude"])
 def rectified_linear(context, J, amplitude):
+    """`nengo.RectifiedLinear`."""
     return amplitude * ops.maximum(J, 0.0)
 
 
@@ -207,6 +211,7 @@ def _rectified_linear_training(context, J, voltage, amplitude):
     nengo_neurons.SpikingRectifiedLinear, ["amplitude"], rate=_rectified_linear_training
 )
 def spiking_rectified_linear(context, J, voltage, amplitude):
+    """`nengo.SpikingRectifiedLinear`."""
     return _whole_spikes(context, ops.maximum(J, 0.0), voltage, amplitude)
 
 
@@ -232,6 +237,7 @@ def _floor(x):
 
 @register_neurons(LeakyReLU, ["negative_slope", "amplitude"])
 def leaky_relu(context, J, negative_slope, amplitude):
+    """`nengo_dl.LeakyReLU`."""
     return amplitude * ops.where(J < 0, negative_slope * J, J)
 
 
@@ -241,6 +247,7 @@ def _leaky_relu_training(context, J, voltage, negative_slope, amplitude):
 
 @register_neurons(SpikingLeakyReLU, ["negative_slope", "amplitude"], rate=_leaky_relu_training)
 def spiking_leaky_relu(context, J, voltage, negative_slope, amplitude):
+    """`nengo_dl.SpikingLeakyReLU`."""
     voltage = voltage + ops.where(J < 0, negative_slope * J, J) * context.dt
     n_spikes = _with_surrogate(context, ops.trunc(voltage), voltage)
     return (amplitude / context.dt) * n_spikes, voltage - ops.stop_gradient(n_spikes)
@@ -248,11 +255,13 @@ def spiking_leaky_relu(context, J, voltage, negative_slope, amplitude):
 
 @register_neurons(nengo_neurons.Sigmoid, ["tau_ref"])
 def sigmoid(context, J, tau_ref):
+    """`nengo.Sigmoid`."""
     return (1.0 / tau_ref) * ops.sigmoid(J)
 
 
 @register_neurons(nengo_neurons.Tanh, ["tau_ref"])
 def tanh(context, J, tau_ref):
+    """`nengo.Tanh`."""
     return (1.0 / tau_ref) * (ops.tanh(J) if context.dtype == "float32" else _tanh(J))
 
 
@@ -264,6 +273,7 @@ def _tanh(x):
 
 @register_neurons(nengo_neurons.LIFRate, ["tau_rc", "tau_ref", "amplitude"])
 def lif_rate(context, J, tau_rc, tau_ref, amplitude):
+    """`nengo.LIFRate`."""
     j = J - 1.0
     active = j > 0
     # log1p(1 / j) where nothing fires would be evaluated (and differentiated) out of its domain
@@ -277,7 +287,8 @@ SMALL_SOFTPLUS = -30.0
 
 @register_neurons(SoftLIFRate, ["sigma", "tau_rc", "tau_ref", "amplitude"])
 def soft_lif_rate(context, J, sigma, tau_rc, tau_ref, amplitude):
-    """LIFRate with a smooth threshold: the current above it is ``sigma * softplus((J - 1) / sigma)``.
+    """LIFRate with a smooth threshold: the current above it is ``sigma * softplus((J - 1) /
+    sigma)``.
 
     Hunsberger and Eliasmith, "Spiking deep networks with LIF neurons", 2015, equation 4.
     """
@@ -314,6 +325,7 @@ def _fast_lif_fits(operators, settings):
     variant=_fast_lif_fits,
 )
 def lif(context, J, voltage, refractory_time, tau_rc, tau_ref, min_voltage, amplitude):
+    """`nengo.LIF`."""
     dt = context.dt
     refractory_time = refractory_time - dt
     delta_t = ops.clip(dt - refractory_time, 0.0, dt)
@@ -329,9 +341,9 @@ def lif(context, J, voltage, refractory_time, tau_rc, tau_ref, min_voltage, ampl
 def fast_lif(context, J, voltage, refractory_time, tau_rc, tau_ref, min_voltage, amplitude):
     """`lif` in float32 without transcendental functions, for ``dt <= 0.1 * tau_rc``.
 
-    1 - exp(-x) is x / (1 + x/2 + C x^2), to 2.3e-8 on [0, 0.1]. With s = z / (2 - z), -log1p(-z) is 2 atanh(s), an odd
-    polynomial, to 7e-11 for the overshoots z that such a step can make. The division comes last: XLA would repeat it for
-    each of its readers.
+    1 - exp(-x) is x / (1 + x/2 + C x^2), to 2.3e-8 on [0, 0.1]. With s = z / (2 - z), -log1p(-z) is
+    2 atanh(s), an odd polynomial, to 7e-11 for the overshoots z that such a step can make. The
+    division comes last: XLA would repeat it for each of its readers.
     """
     dt = context.dt
     refractory_time = refractory_time - dt
@@ -353,6 +365,7 @@ def fast_lif(context, J, voltage, refractory_time, tau_rc, tau_ref, min_voltage,
     nengo_neurons.AdaptiveLIFRate, ["tau_n", "inc_n", "tau_rc", "tau_ref", "amplitude"]
 )
 def adaptive_lif_rate(context, J, adaptation, tau_n, inc_n, **lif_parameters):
+    """`nengo.AdaptiveLIFRate`."""
     rate = lif_rate(context, J - adaptation, **lif_parameters)
     return rate, _adapted(context, adaptation, rate, tau_n, inc_n)
 
@@ -387,6 +400,7 @@ register_neurons(
 def izhikevich(
     context, J, voltage, recovery, tau_recovery, coupling, reset_voltage, reset_recovery
 ):
+    """`nengo.Izhikevich`."""
     dt = context.dt
     J = ops.maximum(J, -30.0)
     change = (0.04 * ops.square(voltage) + 5.0 * voltage + 140.0 - recovery + J) * 1000.0
@@ -407,6 +421,7 @@ def _regular_training(context, rate, voltage, amplitude):
 
 @register_neurons(nengo_neurons.RegularSpiking, ["amplitude"], rate=_regular_training)
 def regular_spiking(context, rate, voltage, amplitude):
+    """`nengo.RegularSpiking`, whose input is the rate of its base type."""
     return _whole_spikes(context, rate, voltage, amplitude)
 
 
@@ -418,7 +433,10 @@ def _stochastic_training(context, rate, uniform, amplitude, negative):
     nengo_neurons.StochasticSpiking, ["amplitude", "negative"], rate=_stochastic_training
 )
 def stochastic_spiking(context, rate, uniform, amplitude, negative):
-    """``uniform`` has random numbers between 0 and 1, drawn ahead in Nengo's order."""
+    """`nengo.StochasticSpiking`.
+
+    ``uniform`` has random numbers between 0 and 1, drawn ahead in Nengo's order.
+    """
     # negative is 1 where the sign is kept apart, so that -0.3 is rounded as 0.3 is
     expected = context.dt * (negative * ops.abs(rate) + (1.0 - negative) * rate)
     sign = negative * ops.sign(rate) + (1.0 - negative)

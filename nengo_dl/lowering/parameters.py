@@ -8,7 +8,9 @@ import numpy as np
 
 
 def columns(values: Sequence[float], sizes: Sequence[int]) -> float | np.ndarray:
-    """One value for each object: a number if all are equal, else an array of shape (1, sum of sizes)."""
+    """One value for each object: a number if all are equal, else an array of shape (1, sum of
+    sizes).
+    """
     if all(v == values[0] for v in values):
         return float(values[0])
     return np.repeat(np.asarray(values, dtype=float), sizes)[None]

@@ -55,9 +55,11 @@ def _matrix_shape(op: DotInc) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Form:
-    """A way to multiply n matrices (n, rows, columns) with vectors (batch, n, columns) to (batch, n, rows).
+    """A way to multiply n matrices (n, rows, columns) with vectors (batch, n, columns) to (batch,
+    n, rows).
 
-    ``arrange`` brings the matrices into the form that ``multiply`` wants; for constant matrices it is done once.
+    ``arrange`` brings the matrices into the form that ``multiply`` wants; for constant matrices it
+    is done once.
     """
 
     arrange: Callable
@@ -163,7 +165,9 @@ def _coordinates(matrix) -> tuple[np.ndarray, np.ndarray]:
 
 
 class BlockSparseDotKernel(Kernel):
-    """``Y += A.X`` where A holds the blocks of a block sparse row matrix; Nengo's optimizer makes them."""
+    """``Y += A.X`` where A holds the blocks of a block sparse row matrix; Nengo's optimizer makes
+    them.
+    """
 
     def merge_key(self, op):
         return (id(op),)

@@ -1,7 +1,7 @@
 """Linear filters (synapses, and filters as the output of a Node), from Nengo's own discretization.
 
-Nengo makes a step object that holds the discrete state space (A, B, C, D) of `nengo.synapses.LinearFilter`; its type
-says which of four forms of the recursion applies.
+Nengo makes a step object that holds the discrete state space (A, B, C, D) of
+`nengo.synapses.LinearFilter`; its type says which of four forms of the recursion applies.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ class SimTensorNode(Operator):
     Parameters
     ----------
     call
-        ``call(t, x, state, training) -> (outputs, state)`` where ``x`` has shape (minibatch, size_in) and the state is a list of
-        tensors.
+        ``call(t, x, state, training) -> (outputs, state)`` where ``x`` has shape (minibatch,
+        size_in) and the state is a list of tensors.
     time, input, output
         Signals; ``input`` may be None.
     layer

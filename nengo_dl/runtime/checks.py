@@ -51,13 +51,16 @@ def check_count(name: str, value: Any) -> None:
         raise ValidationError(f"expected an integer of at least 1, got {value!r}", attr=name)
 
 
-def check_device(device: Any, backend) -> None:
-    """The backend can put a tensor on ``device``."""
-    try:
-        with backend.placement(device):
-            backend.tensor(np.zeros(1), "float32")
-    except Exception as error:
-        known = ", ".join(repr(name) for name in backend.devices())
+def device_name(device: Any, backend) -> str:
+    """One of the names of the backend's devices for a device given as "/gpu:0", "GPU:0",
+    "/device:GPU:0" or "/gpu".
+    """
+    known = backend.devices()
+    name = "/" + str(device).lower().split("/")[-1].removeprefix("device:")
+    name = name if ":" in name else f"{name}:0"
+    if name not in known:
+        names = ", ".join(repr(name) for name in known)
         raise ValidationError(
-            f"{backend.name} has no device {device!r}; those it has are {known}", attr="device"
-        ) from error
+            f"{backend.name} has no device {device!r}; those it has are {names}", attr="device"
+        )
+    return name

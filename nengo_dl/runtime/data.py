@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from nengo import Connection, Ensemble, Probe
 from nengo.builder.signal import Signal
-from nengo.transforms import SparseMatrix
 
+from nengo_dl.runtime.freezing import with_data
 from nengo_dl.runtime.signals import as_built
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class SimulationData(Mapping):
             return initial
         value = as_built(sim.present_value(signal), signal)
         if signal.sparse:
-            return initial if len(value) > 1 else _with_entries(initial, value[0])
+            return initial if len(value) > 1 else with_data(initial, value[0])
         return value[0] if sim.minibatch_size is None or len(value) == 1 else value
 
     def _ensemble(self, ens: Ensemble, built: Any) -> Any:
@@ -85,18 +86,10 @@ class SimulationData(Mapping):
         return f"<SimulationData of {len(self)} objects>"
 
 
-def _with_entries(matrix: Any, entries: np.ndarray) -> Any:
-    """A sparse matrix with other entries in the same places."""
-    if isinstance(matrix, SparseMatrix):
-        return SparseMatrix(matrix.indices, entries, matrix.shape)
-    matrix = matrix.copy()
-    matrix.data = entries
-    return matrix
-
-
 def _with_bias(ens: Ensemble, built: Any, bias: np.ndarray) -> Any:
     if np.array_equal(bias, built.bias):
         return built
-    with np.errstate(all="ignore"):  # a neuron that never fires has no maximum rate
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a neuron that never fires has no maximum rate
         max_rates, intercepts = ens.neuron_type.max_rates_intercepts(built.gain, bias)
     return built._replace(bias=bias, max_rates=max_rates, intercepts=intercepts)

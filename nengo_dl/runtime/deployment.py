@@ -1,4 +1,6 @@
-"""Puts a file of parameters into a network, for any Nengo backend to build. Needs Nengo and NumPy only."""
+"""Puts a file of parameters into a network, for any Nengo backend to build. Needs Nengo and NumPy
+only.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,9 @@ def load_params_into(network: Network, path: str | os.PathLike) -> None:
 
 
 def expected_shapes(obj: NengoObject) -> dict[str, tuple]:
-    """Attribute -> shape of the parameters that a file has of an object; None in a shape stands for any length."""
+    """Attribute -> shape of the parameters that a file has of an object; None in a shape stands
+    for any length.
+    """
     if has_neurons(obj):
         n = obj.n_neurons
         return {

@@ -1,7 +1,7 @@
 """Parameters of Nengo objects as keyword arguments, from which any simulator builds the same ones.
 
-What depends on what, and how a value enters: nengo/builder/ensemble.py, connection.py and transforms.py.
-Needs Nengo and NumPy only.
+What depends on what, and how a value enters: nengo/builder/ensemble.py, connection.py and
+transforms.py. Needs Nengo and NumPy only.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from nengo.transforms import (
 class FixedWeights(NoSolver):
     """A solver that gives a matrix between neurons as it is.
 
-    `nengo.solvers.NoSolver` gives decoders, which Nengo multiplies with the encoders of the ensemble behind the connection;
-    not every matrix between neurons can be had like that.
+    `nengo.solvers.NoSolver` gives decoders, which Nengo multiplies with the encoders of the
+    ensemble behind the connection; not every matrix between neurons can be had like that.
 
     Parameters
     ----------
@@ -47,7 +47,8 @@ class FixedWeights(NoSolver):
 
 
 class AnyFunction:
-    """Stands for the function of a connection whose decoders are given, and which is never called but for its size.
+    """Stands for the function of a connection whose decoders are given, and which is never called
+    but for its size.
 
     Parameters
     ----------
@@ -86,7 +87,9 @@ def is_decoded_probe(probe: Probe) -> bool:
 
 
 class ParameterSignals:
-    """Finds the signals of a built network that training or an online rule may change, or that a probe decodes with."""
+    """Finds the signals of a built network that training or an online rule may change, or that a
+    probe decodes with.
+    """
 
     def __init__(self, model: Model):
         self.model = model
@@ -97,7 +100,9 @@ class ParameterSignals:
         }
 
     def __call__(self, obj: NengoObject) -> dict[str, Signal]:
-        """Attribute -> signal: "scaled_encoders" and "bias" of an Ensemble, "weights" of a Connection, "decoders" of a Probe."""
+        """Attribute -> signal: "scaled_encoders" and "bias" of an Ensemble, "weights" of a
+        Connection, "decoders" of a Probe.
+        """
         sig = self.model.sig
         if has_neurons(obj):
             return {"scaled_encoders": sig[obj]["encoders"], "bias": sig[obj.neurons]["bias"]}
@@ -133,7 +138,8 @@ def ensemble_params(
     silent = scale[:, 0] == 0
     if np.any(scaled_encoders[silent]):
         raise ValidationError(
-            f"{ens} has neurons with gain 0 whose scaled encoders are not 0; Nengo scales encoders with the gain, so "
+            f"{ens} has neurons with gain 0 whose scaled encoders are not 0; Nengo scales "
+            "encoders with the gain, so "
             "it cannot be given these. Give the neurons other gains before training",
             attr="encoders",
         )
@@ -154,7 +160,8 @@ def ensemble_params(
 def connection_params(conn: Connection, weights: Any) -> dict[str, Any]:
     """Keyword arguments of a Connection.
 
-    ``weights`` is as in Nengo's BuiltConnection, decoders included; None for a connection without weights.
+    ``weights`` is as in Nengo's BuiltConnection, decoders included; None for a connection without
+    weights.
     """
     if has_full_weights(conn):
         function = conn.function if callable(conn.function) else None
@@ -198,7 +205,8 @@ def with_weights(conn: Connection, weights: Any) -> Any:
             input_shape=transform.input_shape, init=np.array(weights), **arguments
         )
     raise ValidationError(
-        f"{conn} has a transform of type {type(transform).__name__}, which cannot be given other weights here; "
+        f"{conn} has a transform of type {type(transform).__name__}, which cannot be given other "
+        "weights here; "
         "only Dense, Sparse, Convolution and ConvolutionTranspose can",
         attr="transform",
     )
@@ -226,7 +234,7 @@ class LiveParameters:
     model
         What Nengo's builder made.
     present
-        Signal -> its present value, (minibatch_size or 1, \\*shape).
+        Signal -> its present value, (minibatch_size or 1, *shape).
     item
         The item of the minibatch whose learned weights are taken; None where all are the same.
     """
@@ -242,7 +250,8 @@ class LiveParameters:
             return values[0]
         if self.item is None:
             raise ValidationError(
-                f"the {attribute} of {obj} were learned by each of the {len(values)} items of the minibatch, and "
+                f"the {attribute} of {obj} were learned by each of the {len(values)} items of the "
+                "minibatch, and "
                 f"differ; choose one of them with item=0 to item={len(values) - 1}",
                 attr="item",
             )
@@ -253,7 +262,9 @@ class LiveParameters:
         return values[self.item]
 
     def params(self, obj: NengoObject) -> dict[str, Any]:
-        """Keyword arguments for an Ensemble, Connection or Probe; none for what has no parameters."""
+        """Keyword arguments for an Ensemble, Connection or Probe; none for what has no
+        parameters.
+        """
         if isinstance(obj, (Ensemble, Connection, Probe)) and obj not in self.model.params:
             raise ValidationError(f"{obj} is not in the network that is simulated", attr="objs")
         if isinstance(obj, Ensemble):
@@ -265,7 +276,8 @@ class LiveParameters:
         if isinstance(obj, Node):
             return {}
         raise ValidationError(
-            f"expected an Ensemble, a Connection or a Probe, got {obj!r} of type {type(obj).__name__}",
+            f"expected an Ensemble, a Connection or a Probe, got {obj!r} of type "
+            f"{type(obj).__name__}",
             attr="objs",
         )
 
@@ -307,7 +319,8 @@ def positions(matrix: Any) -> np.ndarray:
 def freeze(live: LiveParameters, objs: Any) -> None:
     """Write the live parameters of a network, an object or a list of them into the objects.
 
-    Where nothing fixes the seed of an ensemble it is set to the present one, so that its neurons start in the same state.
+    Where nothing fixes the seed of an ensemble it is set to the present one, so that its neurons
+    start in the same state.
     """
     found = {obj: live.params(obj) for obj in _flat(objs)}
     for obj, params in found.items():
@@ -342,12 +355,14 @@ def _label(obj: NengoObject, taken: Mapping[str, Any]) -> str:
     label = getattr(obj, "label", None)
     if label is None:
         raise ValidationError(
-            f"{obj} has no label by which a dict could hold it; label the objects, or use as_dict=False",
+            f"{obj} has no label by which a dict could hold it; label the objects, or use "
+            "as_dict=False",
             attr="nengo_objs",
         )
     if label in taken:
         raise ValidationError(
-            f"more than one object has the label {label!r}; label them differently, or use as_dict=False",
+            f"more than one object has the label {label!r}; label them differently, or use "
+            "as_dict=False",
             attr="nengo_objs",
         )
     return label

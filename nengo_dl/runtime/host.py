@@ -1,6 +1,7 @@
 """Operators that run in Python: those in the loop and those whose values are computed ahead.
 
-They are made in the order in which nengo.Simulator makes them, so that a process without a seed draws the same one.
+They are made in the order in which nengo.Simulator makes them, so that a process without a seed
+draws the same one.
 """
 
 from __future__ import annotations
@@ -39,10 +40,12 @@ def differs_by_item(op: Operator) -> bool:
 
 
 class HostRuntime:
-    """Holds one `HostOperator` for each operator and item, and the first error that one raised, with its step.
+    """Holds one `HostOperator` for each operator and item, and the first error that one raised,
+    with its step.
 
-    An error must not unwind through the compiled loop: it is kept, the operators give zeros from that step on, and
-    the caller keeps the steps before it and raises it as soon as the loop returns.
+    An error must not unwind through the compiled loop: it is kept, the operators give zeros from
+    that step on, and the caller keeps the steps before it and raises it as soon as the loop
+    returns.
     """
 
     def __init__(
@@ -63,7 +66,9 @@ class HostRuntime:
         self.failure: tuple[BaseException, int] | None = None
 
     def _making_order(self) -> list[Operator]:
-        """The operators that draw from the simulator's random numbers, or that run here, in Nengo's order."""
+        """The operators that draw from the simulator's random numbers, or that run here, in Nengo's
+        order.
+        """
         needed = self._in_loop | self._ahead
         drawing = [op for op in self.model.operators if op in needed or _draws(op)]
         added = sorted(needed.difference(drawing), key=str)  # the compiler's own draw nothing
@@ -101,7 +106,9 @@ class HostRuntime:
         return self._operators[op, item].op.state_extra["rng"]
 
     def random_states(self) -> dict[str, np.random.RandomState]:
-        """The random states of neurons that draw in the loop, by a name that is the same each time a network is built."""
+        """The random states of neurons that draw in the loop, by a name that is the same each time
+        a network is built.
+        """
         places = {op: i for i, op in enumerate(self.model.operators)}
         return {
             f"{places[op]:05d} {name} of item {item}": rng
@@ -126,7 +133,9 @@ class HostRuntime:
         given: dict[Signal, np.ndarray],
         wanted: tuple[Signal, ...],
     ) -> list[np.ndarray]:
-        """One step of ``op`` for one item; zeros from the first step on in which an operator raised an error."""
+        """One step of ``op`` for one item; zeros from the first step on in which an operator raised
+        an error.
+        """
         if self.failure is None or step < self.failure[1]:
             operator = self._operators[op, item]
             for sig, value in ((self.model.time, step * self.model.dt), (self.model.step, step)):
@@ -144,7 +153,9 @@ class HostRuntime:
         return [np.zeros(sig.shape) for sig in wanted]
 
     def _origin(self, op: Operator, step: int) -> str:
-        what = f"the function of {self.labels.get(op, op)}" if isinstance(op, SimPyFunc) else str(op)
+        what = (
+            f"the function of {self.labels.get(op, op)}" if isinstance(op, SimPyFunc) else str(op)
+        )
         return f"raised by {what} in step {step}, at {step * self.model.dt:g} s"
 
     def check(self) -> None:

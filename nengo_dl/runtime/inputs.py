@@ -1,4 +1,6 @@
-"""Rows of the inputs, a chunk of steps at a time: from user data, or from Nengo's own functions and processes."""
+"""Rows of the inputs, a chunk of steps at a time: from user data, or from Nengo's own functions and
+processes.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +92,10 @@ class UniformSource(SteppedSource):
     def _run(self, first_step: int, n_steps: int) -> np.ndarray:
         shape = (n_steps, self.size)
         return np.stack(
-            [self.host.random_state(self.op, item).random_sample(shape) for item in range(self.items)]
+            [
+                self.host.random_state(self.op, item).random_sample(shape)
+                for item in range(self.items)
+            ]
         )
 
 

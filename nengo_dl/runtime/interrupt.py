@@ -9,7 +9,8 @@ import threading
 class DeferredInterrupt:
     """Context manager in which Ctrl-C waits for the next `check`; a second Ctrl-C does not wait.
 
-    So a run ends with what was recorded, and the state of the network and of Python functions in it fit together.
+    So a run ends with what was recorded, and the state of the network and of Python functions in it
+    fit together.
     """
 
     def __init__(self):

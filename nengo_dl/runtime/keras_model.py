@@ -126,7 +126,8 @@ class NengoModel(keras.Model):
         ]
         self.inner_layers = list(lowered.layers)
         self._first_values = {
-            id(v): ops.convert_to_numpy(v) for v in (*lowered.weights, *lowered.carried)
+            id(v): backend.array(ops.convert_to_tensor(v))
+            for v in (*lowered.weights, *lowered.carried)
         }
         self._changed_constants: set[str] = set()
         self.fixed = StoredValues(lowered.arguments, "fixed_values", dtype, trainable=False)

@@ -1,4 +1,6 @@
-"""Names for the variables of a Keras layer, the same each time that the same code makes the layer."""
+"""Names for the variables of a Keras layer, the same each time that the same code makes the
+layer.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from typing import Any
 def layer_variables(layer: Any) -> dict[str, Any]:
     """Name -> variable, of those that training or a step changes.
 
-    A name is the variable's place in the layer and what Keras calls it, without the counter that makes it unique in a
+    A name is the variable's place in the layer and what Keras calls it, without the counter that
+    makes it unique in a
     process: ``"00 kernel"``.
     """
     changing = {id(v): v for v in (*layer.trainable_variables, *layer.non_trainable_variables)}

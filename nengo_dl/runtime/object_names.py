@@ -1,4 +1,6 @@
-"""Readable unique names of a network's objects, the same each time that the same code makes the network."""
+"""Readable unique names of a network's objects, the same each time that the same code makes the
+network.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,10 @@ from nengo_dl.runtime.names import unique
 def object_names(network: Network) -> dict[NengoObject, str]:
     """Name of each object in ``network`` and in the networks inside it.
 
-    A name is the object's label, or its type, or for a connection without a label what it connects; ``_1``, ``_2``, ...
-    is added where a name was given before. Objects of an inner network have its name in front: ``"vision/layer 1"``.
+    A name is the object's label, or its type, or for a connection without a label what it
+    connects; ``_1``, ``_2``, ...
+    is added where a name was given before. Objects of an inner network have its name in front:
+    ``"vision/layer 1"``.
     """
     names: dict[NengoObject, str] = {}
     prefixes = {network: ""}
@@ -32,7 +36,9 @@ def object_names(network: Network) -> dict[NengoObject, str]:
 
 
 def _name_places(network: Network, prefixes: dict, names: dict, taken: set[str]) -> None:
-    """Names of ensembles and Nodes, and for each inner network what stands in front of its objects' names."""
+    """Names of ensembles and Nodes, and for each inner network what stands in front of its
+    objects' names.
+    """
     prefix = prefixes[network]
     for obj in (*network.ensembles, *network.nodes):
         names[obj] = unique(prefix + _clean(obj.label or type(obj).__name__.lower()), taken)
@@ -42,7 +48,9 @@ def _name_places(network: Network, prefixes: dict, names: dict, taken: set[str])
 
 
 def _end(obj: Any, names: dict, prefix: str) -> str:
-    """What stands for one end of a connection, seen from the network whose objects have ``prefix``."""
+    """What stands for one end of a connection, seen from the network whose objects have
+    ``prefix``.
+    """
     obj = obj.obj if isinstance(obj, ObjView) else obj
     if isinstance(obj, Neurons):
         return _end(obj.ensemble, names, prefix) + ".neurons"
@@ -53,4 +61,3 @@ def _end(obj: Any, names: dict, prefix: str) -> str:
 
 def _clean(label: str) -> str:
     return label.replace("/", "|")
-

@@ -1,6 +1,7 @@
 """The file that holds the parameters of a network: ``.npz`` without pickled objects.
 
-``parameters/<object>/<attribute>`` holds a parameter, ``state/<name>`` a part of the state, and ``nengo_dl/format`` and
+``parameters/<object>/<attribute>`` holds a parameter, ``state/<name>`` a part of the state, and
+``nengo_dl/format`` and
 ``nengo_dl/dtype`` say how to read them. Needs NumPy only.
 """
 
@@ -51,7 +52,9 @@ def write(path: str | os.PathLike, contents: Contents) -> None:
     path = with_suffix(path)
     arrays = {f"parameters/{obj}/{name}": v for (obj, name), v in contents.parameters.items()}
     arrays.update({f"state/{name}": value for name, value in contents.state.items()})
-    arrays.update({"nengo_dl/format": np.asarray(FORMAT), "nengo_dl/dtype": np.array(contents.dtype)})
+    arrays.update(
+        {"nengo_dl/format": np.asarray(FORMAT), "nengo_dl/dtype": np.array(contents.dtype)}
+    )
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
@@ -75,8 +78,9 @@ def read(path: str | os.PathLike) -> Contents:
     """
     path = with_suffix(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        with open(path, "rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            arrays = {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
@@ -91,7 +95,8 @@ def read(path: str | os.PathLike) -> Contents:
     version = int(arrays["nengo_dl/format"])
     if version > FORMAT:
         raise ValidationError(
-            f"{path} has format {version}, which a later version of nengo_dl writes; this one reads formats up "
+            f"{path} has format {version}, which a later version of nengo_dl writes; this one "
+            "reads formats up "
             f"to {FORMAT}. Upgrade nengo_dl. Nothing was changed",
             attr="path",
         )
@@ -108,7 +113,8 @@ def read(path: str | os.PathLike) -> Contents:
 
 def _foreign(path: Path) -> str:
     return (
-        f"{path} was not written by Simulator.save_params: it lacks the entries that say how to read it. "
+        f"{path} was not written by Simulator.save_params: it lacks the entries that say how to "
+        "read it. "
         "Nothing was changed"
     )
 
@@ -117,7 +123,9 @@ def check_names(
     expected: Mapping[tuple[str, str], object], found: Mapping[tuple[str, str], object]
 ) -> list[str]:
     """What one side has and the other lacks, in words."""
-    missing = [f"the file has no {name} of {obj!r}" for obj, name in expected if (obj, name) not in found]
+    missing = [
+        f"the file has no {name} of {obj!r}" for obj, name in expected if (obj, name) not in found
+    ]
     extra = [
         f"the file has {name} of {obj!r}, which the network has not"
         for obj, name in found
@@ -134,7 +142,8 @@ def raise_differences(path: str | os.PathLike, differences: Sequence[str]) -> No
     if len(differences) > len(listed):
         listed.append(f"and {len(differences) - len(listed)} more")
     raise ValidationError(
-        f"{with_suffix(path)} does not fit this network: {'; '.join(listed)}. It has to be a network made by the "
+        f"{with_suffix(path)} does not fit this network: {'; '.join(listed)}. It has to be a "
+        "network made by the "
         "same code as the one that was saved. Nothing was changed",
         attr="path",
     )

@@ -9,8 +9,8 @@ from nengo import Probe
 class ProbeRecord:
     """The samples of one probe, in one buffer that grows.
 
-    Memory of the buffer beyond the samples is not touched, so it costs nothing; what `values` returns is a view of
-    the buffer.
+    Memory of the buffer beyond the samples is not touched, so it costs nothing; what `values`
+    returns is a view of the buffer.
 
     Parameters
     ----------
@@ -33,7 +33,9 @@ class ProbeRecord:
         self.clear()
 
     def sampled(self, values: np.ndarray, first_step: int, n_steps: int) -> np.ndarray:
-        """The samples among ``values`` of shape (batch, n_steps, size), whose first is that of ``first_step``."""
+        """The samples among ``values`` of shape (batch, n_steps, size), whose first is that of
+        ``first_step``.
+        """
         if not self.keep_history or self.period == 1:
             return values
         steps = np.arange(first_step, first_step + n_steps)

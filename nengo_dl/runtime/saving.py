@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from nengo import Connection, Network
+from nengo import Network
 from nengo.base import NengoObject
 from nengo.builder import Model
 from nengo.builder.operator import Operator
@@ -53,7 +53,8 @@ class Running:
         """The network that was built."""
         if self.model.toplevel is None:
             raise ValidationError(
-                "the model was built without a network, whose objects could give the parameters their names",
+                "the model was built without a network, whose objects could give the parameters "
+                "their names",
                 attr="model",
             )
         return self.model.toplevel
@@ -142,7 +143,7 @@ def save(sim: Running, path: str | os.PathLike, include_state: bool) -> None:
     for key, signal in slots.signals.items():
         parameters[key] = _compact(values.get(signal, initial_values(signal)[None]), signal)
     for key, variable in slots.variables.items():
-        parameters[key] = keras.ops.convert_to_numpy(variable)
+        parameters[key] = engine.backend.array(keras.ops.convert_to_tensor(variable))
     saved_state = _state_arrays(sim) if include_state else {}
     param_file.write(path, Contents(parameters, saved_state, engine.settings.dtype))
 
@@ -168,7 +169,8 @@ def _state_arrays(sim: Running) -> dict[str, np.ndarray]:
     drawing = [str(op) for op in sim.host.drawing_unseen()]
     if drawing:
         warnings.warn(
-            f"{', '.join(drawing)} may draw random numbers in Python, where they cannot be saved: a simulator that "
+            f"{', '.join(drawing)} may draw random numbers in Python, where they cannot be saved: "
+            "a simulator that "
             "loads this state draws other ones",
             stacklevel=4,
         )
@@ -178,17 +180,19 @@ def _state_arrays(sim: Running) -> dict[str, np.ndarray]:
 
 
 def _state_names(sim: Running) -> dict[Signal, str]:
-    """State signals -> names by their place among the operators that Nengo built, which no planner changes."""
+    """State signals -> names by their place among the operators that Nengo built, which no planner
+    changes.
+    """
     places: dict[Signal, int] = {}
     for op in sim.model.operators:
         for sig in op.all_signals:
             places.setdefault(sig.base, len(places))
     states = [sig for stored in sim.engine.lowered.states for sig in stored.signals]
-    return {sig: f"{places[sig]:05d} {_without_addresses(sig.name)}" for sig in states}
+    return {sig: f"{places[sig]:05d} {_without_addresses(sig.name)}".strip() for sig in states}
 
 
 def _without_addresses(name: str) -> str:
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", name).replace("/", "|")
+    return re.sub(r"( at )?0x[0-9a-fA-F]+", "", name).replace("/", "|")
 
 
 def _packed(rng: np.random.RandomState) -> np.ndarray:
@@ -200,7 +204,9 @@ def _packed(rng: np.random.RandomState) -> np.ndarray:
 
 
 def load(sim: Running, path: str | os.PathLike, include_state: bool) -> Loaded:
-    """See `nengo_dl.Simulator.load_params`. Parameters are assigned once the whole file was checked."""
+    """See `nengo_dl.Simulator.load_params`. Parameters are assigned once the whole file was
+    checked.
+    """
     contents = param_file.read(path)
     slots = find_slots(sim)
     differences = param_file.check_names(slots.names(), contents.parameters)
@@ -233,7 +239,9 @@ def load(sim: Running, path: str | os.PathLike, include_state: bool) -> Loaded:
 
 
 def restore_processes(sim: Running, loaded: Loaded) -> None:
-    """Let processes, made anew, go on where they were saved; those computed ahead find their step by themselves."""
+    """Let processes, made anew, go on where they were saved; those computed ahead find their step
+    by themselves.
+    """
     for source in sim.engine.sources.values():
         source.keep_after_reset(loaded.origin)
     for name, rng in sim.host.random_states().items():
@@ -255,8 +263,10 @@ def _differing_parameters(sim: Running, slots: Slots, contents: Contents) -> lis
         if signal in locked and value.shape == shape:
             if not np.allclose(value.ravel(), initial_values(signal), rtol=1e-6, atol=0):
                 differences.append(
-                    f"{key[1]} of {key[0]!r} differs, and was simplified away in this simulator because nothing "
-                    "trains it (nengo_dl.load_params_into puts the file into the network before it is simulated)"
+                    f"{key[1]} of {key[0]!r} differs, and was simplified away in this simulator "
+                    "because nothing "
+                    "trains it (nengo_dl.load_params_into puts the file into the network before "
+                    "it is simulated)"
                 )
     for key, variable in slots.variables.items():
         if key in found:
@@ -267,7 +277,8 @@ def _differing_parameters(sim: Running, slots: Slots, contents: Contents) -> lis
         wrong = _differing_array(key, found[key], [value.shape])
         if not wrong and not np.allclose(found[key], value, rtol=1e-6, atol=0):
             wrong = [
-                f"{key[1]} of {key[0]!r} differs; give the network a seed, so that it is built the same each time, "
+                f"{key[1]} of {key[0]!r} differs; give the network a seed, so that it is built "
+                "the same each time, "
                 "or use nengo_dl.load_params_into before it is simulated"
             ]
         differences += wrong
@@ -307,7 +318,10 @@ def _differing_state(sim: Running, contents: Contents) -> list[str]:
             differences.append(f"the file has no state {name!r}")
         elif contents.state[name].shape != shape:
             differences.append(
-                f"state {name!r} has shape {contents.state[name].shape} in the file, expected {shape}"
+                f"state {name!r} has shape {contents.state[name].shape} in the file, expected "
+                f"{shape}"
             )
     extra = [name for name in contents.state if name not in expected]
-    return differences + [f"the file has the state {name!r}, which the network has not" for name in extra]
+    return differences + [
+        f"the file has the state {name!r}, which the network has not" for name in extra
+    ]

@@ -66,7 +66,9 @@ class PresentSignals(Mapping):
 
 
 def _view(values: np.ndarray, signal: Signal) -> np.ndarray:
-    """The elements of ``signal`` among those of its base, of which ``values`` has one array an item."""
+    """The elements of ``signal`` among those of its base, of which ``values`` has one array an
+    item.
+    """
     if not signal.is_view:
         return values
     flat = values.reshape(len(values), -1)
@@ -74,7 +76,9 @@ def _view(values: np.ndarray, signal: Signal) -> np.ndarray:
 
 
 def as_built(value: np.ndarray, signal: Signal) -> np.ndarray:
-    """``value``, (items, ...), in the precision of Nengo's builder; what did not change is exactly what that made."""
+    """``value``, (items, ...), in the precision of Nengo's builder; what did not change is exactly
+    what that made.
+    """
     initial = initial_values(signal.base)[None]
     flat = value.reshape(len(value), -1)
     unchanged = flat == initial.astype(value.dtype)

@@ -43,7 +43,9 @@ def take(simulator: Simulator, engine: Engine) -> dict[str, Any]:
         "closed": simulator.closed,
         "n_steps": simulator.n_steps,
         "values": {sig: value.reshape(len(value), -1) for sig, value in values.items()},
-        "variables": [keras.ops.convert_to_numpy(v) for v in _variables(engine)],
+        "variables": [
+            engine.backend.array(keras.ops.convert_to_tensor(v)) for v in _variables(engine)
+        ],
         "records": {probe: record.values() for probe, record in simulator.records.items()},
     }
 

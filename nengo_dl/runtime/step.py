@@ -1,8 +1,7 @@
 """The pure step function of a compiled network.
 
-`LoweredNetwork` turns a `Layout` into functions of tensors. Numbers that a step needs (constants, parameters, indices) are
-arguments of the compiled function, gathered in one dictionary.
-"""
+`LoweredNetwork` turns a `Layout` into functions of tensors. Numbers that a step needs (constants,
+parameters, indices) are arguments of the compiled function, gathered in one dictionary. """
 
 from __future__ import annotations
 
@@ -46,7 +45,8 @@ class LoweredNetwork:
     states : tuple of `Stored`
         What is in the carry, followed by the values of the variables in ``carried``.
     layers, weights, carried : list
-        Keras layers inside the network, their variables that training changes, and those that a step changes.
+        Keras layers inside the network, their variables that training changes, and those that a
+        step changes.
     """
 
     def __init__(self, compiled: Compiled, settings: Settings, host: Host, host_call: Callable):
@@ -172,9 +172,9 @@ class LoweredNetwork:
         Parameters
         ----------
         changing
-            The inputs whose values change from step to step, in the order of ``rows``; those of all others are
-            ``fixed``, given to ``prepare`` in the order of the program. Among them may be Nodes whose function
-            would else run in the loop: their rows take its place.
+            The inputs whose values change from step to step, in the order of ``rows``; those of all
+            others are ``fixed``, given to ``prepare`` in the order of the program. Among them may
+            be Nodes whose function would else run in the loop: their rows take its place.
         training
             Whether neurons act as their differentiable counterparts.
         """
@@ -264,7 +264,8 @@ class LoweredNetwork:
         return fixed | {self.layout.inputs[item].index for item in fixed_inputs}
 
     def _fixed_operands(self, inside, before, fixed_inputs) -> dict[tuple, Recipe]:
-        """Operands of the loop that are the same in each step: by (instruction, operand), terms of sums by (id,)."""
+        """Operands of the loop that are the same in each step: by (instruction, operand), terms of
+        sums by (id,)."""
         fixed = self._fixed_tensors(fixed_inputs)
         for number in before:
             step = self.layout.instructions[number]

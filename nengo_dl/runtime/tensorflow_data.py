@@ -29,7 +29,7 @@ def named(dataset: Any, data: TrainingData, start: Start) -> Any:
     first = next(iter(dataset.take(1).as_numpy_iterator()), None)
     if first is None:
         raise ValidationError("the tf.data.Dataset has no batches", attr="x")
-    expected = data.batch(first, start).as_tuple()
+    expected = data.batch(first, start)
     given, _ = split_steps(unpacked(first)[0], None)
     given = {data.node_names[node] for node in data.given_nodes(given)}
     own = expected[0].keys() - given

@@ -132,7 +132,7 @@ class Training:
             data = examples.as_tuple()
             n_batches = len(examples) // self.minibatch_size
             self._choose_batch_sizes(kwargs, "batch_size", "validation_batch_size")
-        if start.stateful:
+        if start.stateful or (is_batches(x) and not isinstance(x, keras.utils.PyDataset)):
             kwargs.setdefault("shuffle", False)
         callbacks = _as_list(callbacks)
         self._prepare_functions(start, callbacks, kwargs.get("steps_per_epoch") or n_batches)
@@ -375,7 +375,7 @@ class Training:
         tensors = tuple(
             keras.ops.copy(values[tensor_name(s)]) for s in self.model.lowered.states
         )
-        return State(tensors, int(keras.ops.convert_to_numpy(values["n_steps"])))
+        return State(tensors, int(keras.ops.convert_to_tensor(values["n_steps"])))
 
 
 class _Session(keras.callbacks.Callback):

@@ -15,7 +15,9 @@ from nengo_dl.runtime.signals import as_built
 def read_values(
     engine: Engine, state: State, wanted: Container[Signal] | None = None
 ) -> dict[Signal, np.ndarray]:
-    """Base signal -> its present values, (minibatch_size or 1, size); those ``wanted``, or all that are stored."""
+    """Base signal -> its present values, (minibatch_size or 1, size); those ``wanted``, or all
+    that are stored.
+    """
     values = {}
     for stored in engine.lowered.layout.stored:
         if wanted is None or any(sig in wanted for sig in stored.signals):
@@ -27,9 +29,11 @@ def read_values(
 
 
 def write_values(engine: Engine, state: State, values: Mapping[Signal, np.ndarray]) -> State:
-    """Give base signals other values, (minibatch_size or 1, size); returns the state in which they have them.
+    """Give base signals other values, (minibatch_size or 1, size); returns the state in which they
+    have them.
 
-    Parameters and constants are assigned at once, and keep the values until the parameters are reset.
+    Parameters and constants are assigned at once, and keep the values until the parameters are
+    reset.
     """
     arrays: dict[int, np.ndarray] = {}
     for stored in engine.lowered.layout.stored:
@@ -52,7 +56,7 @@ def write_values(engine: Engine, state: State, values: Mapping[Signal, np.ndarra
 
 
 class PresentValues:
-    """Signal -> its present value, (minibatch_size or 1, \\*shape); of a sparse one its entries.
+    """Signal -> its present value, (minibatch_size or 1, *shape); of a sparse one its entries.
 
     What did not change since the network was built is exactly what Nengo's builder made.
     """

@@ -37,7 +37,9 @@ def sliced_feedback():
         array = nengo.networks.EnsembleArray(10, 6)
         nengo.Connection(array.output[:3], array.input[3:], synapse=0.05)
         nengo.Connection(array.output[::-1], array.input, transform=0.1)
-        nengo.Connection(array.output[::2], array.input[1::2], transform=[[0, 1, 0], [0, 0, 2], [1, 0, 0]])
+        nengo.Connection(
+            array.output[::2], array.input[1::2], transform=[[0, 1, 0], [0, 0, 2], [1, 0, 0]]
+        )
         nengo.Connection(array.output[[1, 1, 4]], array.input[[5, 0, 2]], synapse=0.1)
         nengo.Probe(array.output, synapse=0.01)
         nengo.Probe(array.output[[0, 5]])
@@ -76,7 +78,9 @@ def operators_of(name: str) -> list:
 
 
 def chain_of_ensembles(n_ensembles: int) -> list:
-    """Operators as Nengo would build them for a chain of ensembles, made without solving for decoders."""
+    """Operators as Nengo would build them for a chain of ensembles, made without solving for
+    decoders.
+    """
     with nengo.Network(seed=0) as net:
         net.config[nengo.Connection].solver = nengo.solvers.NoSolver(np.zeros((2, 1)))
         net.config[nengo.Ensemble].update(

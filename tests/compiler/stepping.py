@@ -1,12 +1,14 @@
-"""Runs hand-made lists of operators, here step by step without compiling them, and in nengo.Simulator."""
+"""Runs hand-made lists of operators, here step by step without compiling them, and in
+nengo.Simulator.
+"""
 
 import nengo
 import numpy as np
-from compiler.recipes import evaluate
 from nengo.builder import Model
 from nengo.builder.operator import ElementwiseInc
 
 import nengo_dl.lowering  # noqa: F401  (enters the kernels)
+from compiler.recipes import evaluate
 from nengo_dl.compiler import verify
 from nengo_dl.compiler.compile import Options, compile_model
 from nengo_dl.compiler.kernel import Settings
@@ -81,7 +83,9 @@ def compiled_values(model, signals, n_steps, minibatch_size=1, **options):
 
 
 def numpy_values(model, signals, n_steps, **options):
-    """As `compiled_values`, without a backend: for operators that only copy, add up and multiply elements."""
+    """As `compiled_values`, without a backend: for operators that only copy, add up and multiply
+    elements.
+    """
     layout = compile_and_verify(model, signals, **options).layout
     tensors = {s.tensor.index: stored_values(s, "float64") for s in layout.stored}
     tensors |= {t.index: np.full((1, 1), value) for t, value in layout.literals.items()}
@@ -103,9 +107,7 @@ def numpy_values(model, signals, n_steps, **options):
     return {sig: np.stack(v) for sig, v in values.items()}
 
 
-def assert_computes_the_same(
-    operators, n_steps=3, signals=None, values=compiled_values, **options
-):
+def assert_computes_the_same(operators, n_steps=3, signals=None, values=compiled_values, **options):
     """Every base signal (or those of ``signals``) has the value of nengo.Simulator after each step."""
     signals = base_signals(operators) if signals is None else signals
     signals = [sig for sig in signals if not sig.sparse]

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from compiler.networks import NETWORKS, operators_of
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from nengo.builder.operator import Operator
@@ -10,6 +9,7 @@ from nengo.builder.signal import Signal
 from nengo.exceptions import BuildError
 from nengo.utils.simulator import operator_dependency_graph
 
+from compiler.networks import NETWORKS, operators_of
 from nengo_dl.compiler.graph import PHASES, DependencyGraph
 
 

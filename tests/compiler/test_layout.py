@@ -3,6 +3,12 @@
 import nengo
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nengo.builder import Model
+from nengo.builder.operator import Copy, DotInc, ElementwiseInc, Reset
+from nengo.builder.signal import Signal
+
 from compiler.stepping import (
     assert_computes_the_same,
     compile_and_verify,
@@ -11,12 +17,6 @@ from compiler.stepping import (
     nengo_values,
     numpy_values,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from nengo.builder import Model
-from nengo.builder.operator import Copy, DotInc, ElementwiseInc, Reset
-from nengo.builder.signal import Signal
-
 from nengo_dl.compiler.frontend import build_model
 from nengo_dl.compiler.layout import Assemble, Run
 from nengo_dl.compiler.operators import CopyUpdate
@@ -359,7 +359,7 @@ def programs(draw):
     return operators
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(programs(), st.sampled_from([greedy_planner, noop_planner, transitive_planner]))
 def test_any_wiring(operators, planner):
     assert_computes_the_same(operators, values=numpy_values, planner=planner)
@@ -379,4 +379,6 @@ def test_large_networks_have_cheap_operands():
     layout = compile_and_verify(build_model(net, 0.001, None)).layout
     operands = [str(r) for i in layout.instructions if isinstance(i, Run) for r in i.operands]
     assert operands.count("whole") == len(operands) - 1
-    assert "concat of 2" in operands  # the two synapses filter what comes from the array and the input
+    assert (
+        "concat of 2" in operands
+    )  # the two synapses filter what comes from the array and the input

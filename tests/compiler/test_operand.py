@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from compiler.recipes import evaluate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compiler.recipes import evaluate
 from nengo_dl.compiler.operand import (
     MAX_SLICES,
     MAX_TERMS,

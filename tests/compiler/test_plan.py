@@ -5,6 +5,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 import pytest
+
 from compiler.networks import (
     NETWORKS,
     built,
@@ -12,7 +13,6 @@ from compiler.networks import (
     circular_convolution,
     operators_of,
 )
-
 from nengo_dl import graph_optimizer
 from nengo_dl.compiler import plan as planners
 from nengo_dl.compiler.compile import call_planner, compile_model, describe

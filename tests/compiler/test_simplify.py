@@ -3,7 +3,11 @@
 import nengo
 import numpy as np
 import pytest
-from compiler.networks import NETWORKS, basal_ganglia, operators_of
+from nengo.builder.operator import Copy, DotInc, ElementwiseInc, Reset
+from nengo.builder.signal import Signal
+
+import nengo_dl
+from compiler.networks import NETWORKS, operators_of, sliced_feedback
 from compiler.stepping import (
     assert_computes_the_same,
     base_signals,
@@ -11,10 +15,6 @@ from compiler.stepping import (
     make_model,
     nengo_values,
 )
-from nengo.builder.operator import Copy, DotInc, ElementwiseInc, Reset
-from nengo.builder.signal import Signal
-
-import nengo_dl
 from nengo_dl import graph_optimizer
 from nengo_dl.compiler.operators import DotSet, ElementwiseSet
 from nengo_dl.compiler.simplify import (
@@ -274,7 +274,7 @@ def test_operators_are_not_changed():
     assert before == after
 
 
-# -- functions of users ------------------------------------------------------------------------------
+# -- functions of users --------------------------------------------------------------------------
 
 
 def test_one_argument():
@@ -305,7 +305,7 @@ def test_unknown_signals_go_to_those_who_ask():
 
 @pytest.fixture(scope="module")
 def reference():
-    net = basal_ganglia()
+    net = sliced_feedback()
     with nengo.Simulator(net, seed=1, progress_bar=False) as sim:
         sim.run_steps(60)
     return net, sim.data[net.probes[0]]
@@ -330,7 +330,7 @@ SETTINGS = [
 @pytest.mark.core
 def test_settings_do_not_change_the_numbers(reference, settings, monkeypatch):
     monkeypatch.setenv("NENGO_DL_VERIFY", "1")
-    net, expected = basal_ganglia(), reference[1]
+    net, expected = sliced_feedback(), reference[1]
     with net:
         nengo_dl.configure_settings(dtype="float64", **settings)
     with nengo_dl.Simulator(net, seed=1, progress_bar=False) as sim:

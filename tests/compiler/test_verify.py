@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from compiler.networks import basal_ganglia, operators_of, sliced_feedback
-from compiler.stepping import compile_and_verify, make_model
 from nengo.builder.operator import Copy, ElementwiseInc, Reset
 from nengo.builder.signal import Signal
 from nengo.exceptions import BuildError
 
+from compiler.networks import basal_ganglia, operators_of, sliced_feedback
+from compiler.stepping import compile_and_verify, make_model
 from nengo_dl.compiler import verify
 from nengo_dl.compiler.compile import Options, compile_model
 from nengo_dl.compiler.frontend import build_model

@@ -1,12 +1,12 @@
-"""Python code in the loop: Nodes, connections, processes and operators that nengo_dl does not know."""
+"""Python code in the loop: Nodes, connections, processes and operators unknown to nengo_dl."""
 
 import nengo
 import numpy as np
 import pytest
 from nengo.processes import Process
-from oracle import assert_matches_nengo
 
 import nengo_dl
+from oracle import assert_matches_nengo
 
 
 class Accumulator(Process):

@@ -7,9 +7,9 @@ from nengo.builder import Builder
 from nengo.builder.operator import Operator
 from nengo.builder.signal import Signal
 from nengo.learning_rules import LearningRuleType
-from oracle import assert_matches_nengo
 
 import nengo_dl
+from oracle import assert_matches_nengo
 
 
 def stimulus(size=2):

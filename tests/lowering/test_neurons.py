@@ -1,13 +1,13 @@
-"""Neuron types: the same numbers as Nengo's, whatever is merged; and what stands for them in training."""
+"""Neuron types: Nengo's numbers, whatever is merged; and what stands for them in training."""
 
 import nengo
 import numpy as np
 import pytest
 from nengo.dists import Choice, Uniform
-from oracle import assert_matches_nengo
 
 import nengo_dl
 from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
+from oracle import assert_matches_nengo
 
 RATE_TYPES = [
     nengo.RectifiedLinear(amplitude=0.5),
@@ -254,3 +254,67 @@ def test_registered_lowering():
     assert_matches_nengo(network_of(Registered(), Registered(leak=0.3), sizes=(5, 4)))
     assert calls == [(1, 18)] * len(calls)  # all ensembles of the type at once
     assert calls
+
+
+# -- training --------------------------------------------------------------------------------------
+
+COUNTERPARTS = [
+    (nengo.LIF(tau_rc=0.03, amplitude=0.3), nengo.LIFRate(tau_rc=0.03, amplitude=0.3)),
+    (nengo.AdaptiveLIF(tau_n=0.1), nengo.AdaptiveLIFRate(tau_n=0.1)),
+    (nengo.SpikingRectifiedLinear(amplitude=0.5), nengo.RectifiedLinear(amplitude=0.5)),
+    (nengo.RegularSpiking(nengo.Tanh()), nengo.Tanh()),
+    (nengo.StochasticSpiking(nengo.LIFRate()), nengo.LIFRate()),
+    (nengo.PoissonSpiking(nengo.Sigmoid()), nengo.Sigmoid()),
+    (SpikingLeakyReLU(negative_slope=0.2), LeakyReLU(negative_slope=0.2)),
+]
+
+
+def training_loss(neuron_type, target, **settings):
+    """The loss that training starts with; none of the gradients may be infinite or NaN."""
+    with nengo.Network(seed=0) as net:
+        nengo_dl.configure_settings(**settings)
+        node = nengo.Node([0])
+        ens = ensemble(neuron_type)
+        nengo.Connection(node, ens, synapse=None)
+        probe = nengo.Probe(ens.neurons)
+    x = np.linspace(-1, 1, 5)[None, :, None]
+    with nengo_dl.Simulator(net, minibatch_size=1) as sim:
+        sim.compile("sgd", loss="mse")
+        history = sim.fit({node: x}, {probe: target(x)}, verbose=0)
+        assert np.all(np.isfinite(sim.data[ens].bias))
+        assert np.all(np.isfinite(sim.data[ens].scaled_encoders))
+    return history.history["loss"][0]
+
+
+def rates_of(neuron_type):
+    """What the ensemble of `training_loss` gives in nengo.Simulator, as a function of its input."""
+
+    def rates(x):
+        with nengo.Network(seed=0) as net:
+            node = nengo.Node(nengo.processes.PresentInput(x[0], 0.001))
+            ens = ensemble(neuron_type)
+            nengo.Connection(node, ens, synapse=None)
+            probe = nengo.Probe(ens.neurons)
+        with nengo.Simulator(net) as sim:
+            sim.run_steps(x.shape[1])
+            return sim.data[probe][None]
+
+    return rates
+
+
+@pytest.mark.core
+@pytest.mark.parametrize(("spiking", "rate"), COUNTERPARTS, ids=lambda t: type(t).__name__)
+def test_rates_stand_for_spikes_in_training(spiking, rate):
+    scale = np.mean(np.square(rates_of(rate)(np.ones((1, 5, 1)))))
+    assert training_loss(spiking, rates_of(rate)) < 1e-8 * scale
+
+
+def test_smooth_rates_stand_for_spikes():
+    smooth = SoftLIFRate(sigma=0.3)
+    assert training_loss(nengo.LIF(), rates_of(smooth), lif_smoothing=0.3) < 1e-3
+    assert training_loss(nengo.LIF(), rates_of(smooth)) > 1
+
+
+@pytest.mark.parametrize("neuron_type", ALL_TYPES, ids=name)
+def test_gradients_are_finite(neuron_type):
+    training_loss(neuron_type, lambda x: np.zeros((1, 5, 12)))

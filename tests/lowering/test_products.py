@@ -6,9 +6,9 @@ import pytest
 from nengo.builder import Model
 from nengo.builder.operator import BsrDotInc, DotInc, Reset
 from nengo.builder.signal import Signal
-from oracle import assert_matches_nengo
 
 import nengo_dl
+from oracle import assert_matches_nengo
 
 scipy_sparse = pytest.importorskip("scipy.sparse")
 
@@ -40,7 +40,6 @@ def test_dense(minibatch_size):
         nengo.Dense((4, 4), init=0.5),
         nengo.Dense((4, 4), init=np.arange(4.0)),
         nengo.transforms.NoTransform(4),
-        nengo.Dense((5, 4)),
     )
     assert_matches_nengo(net, n_steps=5, minibatch_size=minibatch_size)
 
@@ -68,7 +67,7 @@ def test_sparse_weights_in_data(kind):
     indices = [[0, 1], [2, 0], [1, 1]]
     transform = nengo.Sparse((3, 2), indices=indices, init=[1.0, 0.3, -3.0])
     if kind == "scipy":
-        transform = nengo.Sparse((3, 2), init=transform.sample().toscipy())
+        transform = nengo.Sparse((3, 2), init=scipy_sparse.csr_matrix(transform.sample().toarray()))
     net = connected(transform, size_in=2)
     with nengo_dl.Simulator(net) as sim:
         weights = sim.data[net.connections[0]].weights
@@ -95,7 +94,7 @@ def test_block_sparse():
     y = Signal(np.zeros(6), name="y")
     model.operators += [
         Reset(y),
-        BsrDotInc(Signal(blocks), Signal(x), y, indices=indices, indptr=indptr),
+        BsrDotInc(Signal(blocks), Signal(x), y, indices=indices, indptr=indptr, reshape=True),
     ]
     # what is set anew in each step has no value between steps, so we add it up
     total = Signal(np.zeros(6), name="total")

@@ -23,7 +23,15 @@ def mixed(seed=0, neuron_type=None, dtype="float64", **settings):
             a = nengo.Ensemble(20, 2, label="a", radius=1.5)
             b = nengo.Ensemble(12, 1, label="b")
         c = nengo.Ensemble(15, 2)
-        d = nengo.Ensemble(16, 1, label="d", gain=uniform(0.5, 2), bias=uniform(0, 1))
+        d = nengo.Ensemble(
+            16,
+            1,
+            label="d",
+            gain=uniform(0.5, 2),
+            bias=uniform(0, 1),
+            max_rates=nengo.Ensemble.max_rates.default,
+            intercepts=nengo.Ensemble.intercepts.default,
+        )
         direct = nengo.Ensemble(1, 2, neuron_type=nengo.Direct())
         nengo.Connection(stimulus, a)
         nengo.Connection(stimulus[0], b, transform=[[0.5]], function=lambda x: x**2)

@@ -1,10 +1,10 @@
 """Runs of any length use one compiled function."""
 
 import pytest
-from runtime.networks import small, tutorial
 
 import nengo_dl
 from nengo_dl.runtime import backends
+from runtime.networks import small, tutorial
 
 
 @pytest.fixture

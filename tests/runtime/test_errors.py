@@ -4,9 +4,9 @@ import nengo
 import numpy as np
 import pytest
 from nengo.exceptions import NengoException, ValidationError
-from runtime.networks import small, tutorial
 
 import nengo_dl
+from runtime.networks import small, tutorial
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,9 @@ def test_a_loop_without_a_synapse():
         nengo.Connection(a, b, synapse=None)
         nengo.Connection(b, a, synapse=None)
     text = message(nengo_dl.Simulator, net)
-    assert_says(text, "holds a cycle without delay", "more. Give a connection of the cycle a synapse")
+    assert_says(
+        text, "holds a cycle without delay", "more. Give a connection of the cycle a synapse"
+    )
 
 
 def test_an_empty_network_runs_as_in_nengo():
@@ -219,7 +221,9 @@ def test_nothing_is_recorded_after_a_wrong_call(sim, model):
 
 def test_names(sim, model):
     for obj in (model.square, "stimulus", None):
-        assert_says(message(sim.get_name, obj), str(obj), "neither a Node without input nor a Probe")
+        assert_says(
+            message(sim.get_name, obj), str(obj), "neither a Node without input nor a Probe"
+        )
 
 
 def test_unknown_objects_in_data(sim):

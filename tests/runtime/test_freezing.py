@@ -6,6 +6,8 @@ import nengo
 import numpy as np
 import pytest
 from nengo.exceptions import SimulatorClosed, ValidationError
+
+import nengo_dl
 from runtime.parameter_networks import (
     N_STEPS,
     assert_equal,
@@ -13,8 +15,6 @@ from runtime.parameter_networks import (
     mixed,
     recorded,
 )
-
-import nengo_dl
 
 
 def frozen_output(net, change=change_parameters):
@@ -167,10 +167,13 @@ def test_errors():
         sim.freeze_params(net)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # Nengo divides by the gain
 def test_encoders_of_neurons_with_gain_zero_cannot_be_frozen():
     with nengo.Network(seed=0) as net:
         ens = nengo.Ensemble(4, 1, gain=[1, 0, 1, 1], bias=np.ones(4), label="flat")
-        nengo.Connection(ens, nengo.Node(size_in=1))
+        ens.neuron_type = nengo.RectifiedLinear()
+        nengo.Connection(nengo.Node([1]), ens)
+        nengo.Probe(ens)
     with nengo_dl.Simulator(net, progress_bar=False) as sim:
         sim.freeze_params(net)  # as they are, they can
         with sim._engine.scope():

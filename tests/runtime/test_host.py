@@ -6,10 +6,10 @@ import nengo
 import numpy as np
 import pytest
 from nengo.exceptions import SimulationError
-from runtime.networks import reference
 
 import nengo_dl
 from nengo_dl.runtime import host
+from runtime.networks import reference
 
 
 class MyError(Exception):
@@ -211,9 +211,7 @@ def test_functions_are_called_once_a_step_and_item():
         times.clear()
         sim.run_steps(3, data={source: data[:, :3]})
         sim.run_steps(2, data={source: data[:, 3:]})
-        np.testing.assert_allclose(
-            times, np.repeat([0.01, 0.02, 0.03, 0.04, 0.05], 2), rtol=1e-6
-        )
+        np.testing.assert_allclose(times, np.repeat([0.01, 0.02, 0.03, 0.04, 0.05], 2), rtol=1e-6)
         np.testing.assert_allclose(sim.data[probe], data, rtol=1e-6)
         # what is the same for all items is computed once
         sim.run_steps(3)
@@ -252,9 +250,7 @@ def test_data_for_a_node_whose_function_runs_in_the_loop():
         data = np.random.RandomState(0).uniform(size=(2, 6, 1))
         sim.run_steps(6, data={"given": data})
         np.testing.assert_allclose(sim.data[probe], data, atol=1e-6)
-        np.testing.assert_allclose(
-            sim.data[probes[1]], 2 * (data + sim.data[probes[0]]), atol=1e-5
-        )
+        np.testing.assert_allclose(sim.data[probes[1]], 2 * (data + sim.data[probes[0]]), atol=1e-5)
         assert calls == []
         sim.run_steps(3)
         assert len(calls) == 3

@@ -11,9 +11,9 @@ from nengo.processes import (
     WhiteNoise,
     WhiteSignal,
 )
-from runtime.networks import reference
 
 import nengo_dl
+from runtime.networks import reference
 
 N_STEPS = 45
 

@@ -7,10 +7,10 @@ import threading
 import nengo
 import numpy as np
 import pytest
-from runtime.networks import tutorial
 
 import nengo_dl
 from nengo_dl.runtime.interrupt import DeferredInterrupt
+from runtime.networks import tutorial
 
 ENDLESS = 10**8
 
@@ -59,7 +59,9 @@ def test_what_was_recorded_is_kept_and_the_run_goes_on():
 
 @pytest.mark.parametrize("has_input", [True, False], ids=["in the loop", "ahead"])
 def test_python_functions_stay_in_step(has_input):
-    """A chunk of steps is completed before the run ends, so state in Python fits that of the network."""
+    """A chunk of steps is completed before the run ends, so state in Python fits that of the
+    network.
+    """
     calls = []
 
     def function(t, *x):

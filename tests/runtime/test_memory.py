@@ -6,12 +6,13 @@ import sys
 import nengo
 import numpy as np
 import pytest
-from runtime.networks import tutorial
 
 import nengo_dl
 from nengo_dl.runtime.recording import ProbeRecord
+from runtime.networks import tutorial
 
-#: runs the tutorial network in a process of its own, and prints how much its memory grew in megabytes
+#: runs the tutorial network in a process of its own, and prints how much its memory grew in
+#: megabytes
 SCRIPT = """
 import gc, os
 import nengo, numpy as np

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from nengo.exceptions import ReadonlyError, SimulatorClosed, ValidationError
 from nengo.utils.progress import ProgressBar
-from runtime.networks import reference, small, tutorial
 
 import nengo_dl
+from nengo_dl.runtime import backends
+from nengo_dl.runtime.checks import device_name
+from runtime.networks import reference, small, tutorial
 
 N_STEPS = 60
 
@@ -486,6 +488,11 @@ def test_device():
         sim.run_steps(10)
         assert "cpu" in str(sim._state.tensors[0].device).lower()
     np.testing.assert_allclose(sim.data[probes[1]], expected[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["/CPU:0", "cpu", "/device:CPU:0", "/job:localhost/device:CPU:0"])
+def test_names_of_a_device(name):
+    assert device_name(name, backends.active()) == "/cpu:0"
 
 
 @pytest.mark.parametrize("jit_compile", [True, False])

@@ -62,4 +62,4 @@ def arrays():
 
 
 def parameters(sim):
-    return [keras.ops.convert_to_numpy(v) for v in sim.keras_model.trainable_variables]
+    return [np.asarray(keras.ops.convert_to_tensor(v)) for v in sim.keras_model.trainable_variables]

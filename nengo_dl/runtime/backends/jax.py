@@ -30,7 +30,8 @@ def placement(device: str | None):
 
 def devices() -> list[str]:
     """Names of the devices, as in "/cpu:0"."""
-    return [f"/{d.platform}:{d.id}" for d in jax.devices()]
+    found = dict.fromkeys([*jax.devices(), *jax.devices("cpu")])
+    return [f"/{d.platform}:{d.id}" for d in found]
 
 
 def tensor(array: np.ndarray, dtype: str):

@@ -65,6 +65,8 @@ class Kernel(ABC):
 
     #: whether a step calls Python code on the host
     on_host = False
+    #: whether in training a gradient passes from the results to the operands
+    differentiable = True
     #: whether a step convolves
     convolves = False
 

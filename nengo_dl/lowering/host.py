@@ -73,6 +73,7 @@ class PythonFunctionKernel(Kernel):
     """A Python function of (t), (t, x) or (x): a Node's or a connection's."""
 
     on_host = True
+    differentiable = False
 
     def merge_key(self, op):
         return (id(op),)
@@ -91,6 +92,7 @@ class HostKernel(Kernel):
     """Any operator, by its numpy step."""
 
     on_host = True
+    differentiable = False
 
     def merge_key(self, op):
         return (id(op),)
@@ -130,6 +132,8 @@ def _host_step(kernel: Kernel, op: Operator, settings) -> Prepared:
                     for i in range(len(writes))
                 ]
 
+        # JAX would fail where TensorFlow gives no gradient
+        operands = [ops.stop_gradient(x) for x in operands]
         results = context.host_call(
             on_host, (context.step_index, *operands), [((batch, size), dtype) for size in sizes]
         )

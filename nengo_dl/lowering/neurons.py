@@ -167,6 +167,8 @@ class StochasticKernel(NeuronKernel):
 class HostSpikesKernel(HostKernel):
     """Spikes made of rates by Nengo's own code; in training they are the rates."""
 
+    differentiable = True
+
     def prepare(self, ops_, settings):
         spikes = super().prepare(ops_, settings)
         (op,) = ops_

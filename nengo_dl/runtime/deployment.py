@@ -24,6 +24,7 @@ from nengo_dl.runtime.freezing import (
     probe_params,
     write_params,
 )
+from nengo_dl.runtime.layer_variables import layer_variables
 from nengo_dl.runtime.object_names import object_names
 
 Shape = tuple[int, ...]
@@ -113,12 +114,9 @@ def _weight_shapes(conn: Connection) -> dict[str, tuple]:
 
 
 def _variables(node: Node) -> Mapping[str, Any]:
-    """The variables of the Keras layer of a TensorNode."""
-    from nengo_dl.runtime.layer_variables import layer_variables
-    from nengo_dl.tensor_node import TensorNode  # a network that has one has loaded Keras already
-
-    is_layer = isinstance(node, TensorNode) and node.output.layer is not None
-    return layer_variables(node.output.layer) if is_layer else {}
+    """The variables of a TensorNode's Keras layer, found without loading Keras."""
+    layer = getattr(node.output, "layer", None)
+    return {} if layer is None else layer_variables(layer)
 
 
 def _pairs(shapes: Mapping[str, Mapping[str, tuple]]) -> dict[tuple[str, str], tuple]:

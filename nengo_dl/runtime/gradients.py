@@ -35,7 +35,7 @@ class GradientPaths:
         for step in self.layout.instructions:
             if isinstance(step, Assemble):
                 edges.append((step.recipe.tensors(), {step.tensor.index}))
-            elif through_host or not step.kernel.on_host:
+            elif through_host or step.kernel.differentiable:
                 read = set().union(*(r.tensors() for r in step.operands), set())
                 edges.append((read, {t.index for t in step.results}))
         for stored, recipe in zip(
@@ -65,7 +65,7 @@ class GradientPaths:
         to_outputs = self._reach(self.wanted, backwards)
         found = []
         for step in self.layout.instructions:
-            if isinstance(step, Assemble) or not step.kernel.on_host:
+            if isinstance(step, Assemble) or step.kernel.differentiable:
                 continue
             read = set().union(*(r.tensors() for r in step.operands), set())
             written = {t.index for t in step.results}

@@ -108,8 +108,8 @@ class NengoModel(keras.Model):
         self.minibatch_size = lowered.settings.minibatch_size
         #: names of the probes that a call returns, all by default
         self.active_outputs: tuple[str, ...] = self.network_outputs
-        #: name of the probe that the loss is about, where it is only one
-        self.loss_output: str | None = None
+        #: name of the probe that the loss is about, where it is only one, and the weight of the loss
+        self.only_loss: tuple[str, float] | None = None
         #: whether a call leaves its last state in `state`
         self.keep_state = False
         taken: set[str] = set()
@@ -247,8 +247,9 @@ class NengoModel(keras.Model):
     def get_metrics_result(self) -> dict[str, Any]:
         """As Keras; also by the name of the probe where Keras leaves it out because there is only one."""
         results = super().get_metrics_result()
-        if self.loss_output is not None:
-            results[f"{self.loss_output}_loss"] = results["loss"]
+        if self.only_loss is not None:
+            name, weight = self.only_loss
+            results[f"{name}_loss"] = results["loss"] if weight == 1 else results["loss"] / weight
         if len(self.active_outputs) == 1:
             (name,) = self.active_outputs
             for key in [k for k in results if k != "loss" and not k.startswith(f"{name}_")]:

@@ -32,13 +32,12 @@ class Objectives:
     any_size: frozenset[str]
 
     @property
-    def only_loss(self) -> str | None:
-        """The probe with a loss, where there is just one."""
-        return next(iter(self._with_loss)) if len(self._with_loss) == 1 else None
-
-    @property
-    def _with_loss(self) -> list[str]:
-        return [name for name, loss in (self.loss or {}).items() if loss is not None]
+    def only_loss(self) -> tuple[str, float] | None:
+        """The probe with a loss and the weight of that, where there is just one."""
+        names = [name for name, loss in (self.loss or {}).items() if loss is not None]
+        if len(names) != 1:
+            return None
+        return names[0], (self.loss_weights or {}).get(names[0], 1.0)
 
     @classmethod
     def of(

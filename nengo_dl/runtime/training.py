@@ -71,7 +71,7 @@ class Training:
         model = self.model
         model.active_outputs = objectives.active
         model.output_names = sorted(objectives.active)
-        model.loss_output = objectives.only_loss
+        model.only_loss = objectives.only_loss
         self.data.any_size = objectives.any_size
         # Keras keeps what is not given from the last time
         model.loss = model._compile_loss = model._compile_metrics = None

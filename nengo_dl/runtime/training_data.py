@@ -213,7 +213,11 @@ class TrainingData:
             )
         for name in active:
             self._check_target(name, targets[name].shape, batch, n_steps, argument)
-        return {name: targets[name] for name in active}
+        return {name: self._as_computed(targets[name]) for name in active}
+
+    def _as_computed(self, values: np.ndarray) -> np.ndarray:
+        """Floating point numbers in the precision of the network; class numbers stay integers."""
+        return values.astype(self.model.compute_dtype) if values.dtype.kind == "f" else values
 
     def _check_target(self, name: str, shape, batch: int, n_steps: int, argument: str) -> None:
         what = f"the targets of Probe {name!r}"

@@ -30,7 +30,8 @@ def regression(seed=0, keep_history=None, **settings):
             nengo_dl.configure_settings(keep_history=keep_history)
         left = nengo.Node(np.zeros(2), label="left")
         right = nengo.Node(lambda t: np.sin(100 * t), label="right")
-        ens = nengo.Ensemble(10, 3, neuron_type=nengo.RectifiedLinear())
+        rates = nengo.dists.Uniform(0.5, 1)
+        ens = nengo.Ensemble(10, 3, neuron_type=nengo.RectifiedLinear(), max_rates=rates)
         nengo.Connection(left, ens[:2], synapse=None)
         nengo.Connection(right, ens[2], synapse=None)
         out = [nengo.Node(size_in=size) for size in (2, 3)]

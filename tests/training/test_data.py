@@ -49,9 +49,9 @@ class Minibatches(keras.utils.PyDataset):
         return {k: v[items] for k, v in self.x.items()}, {k: v[items] for k, v in self.y.items()}
 
 
-def tf_dataset(*data):
+def tf_dataset(*data, minibatch_size=MINIBATCH):
     tf = pytest.importorskip("tensorflow")
-    return tf.data.Dataset.from_tensor_slices(data).batch(MINIBATCH)
+    return tf.data.Dataset.from_tensor_slices(data).batch(minibatch_size)
 
 
 @pytest.mark.core
@@ -260,8 +260,7 @@ def test_steps_only():
                 continue
             batches = (({"n_steps": np.full((2, 1), 3)}, y) for _ in range(4))
             sim.fit(batches, steps_per_epoch=2, epochs=2)
-            data = tf_dataset({"n_steps": np.full((4, 1), 3)}, target).unbatch().batch(2)
-            sim.fit(data)
+            sim.fit(tf_dataset({"n_steps": np.full((4, 1), 3)}, target, minibatch_size=2))
 
 
 @pytest.mark.core

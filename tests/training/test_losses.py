@@ -1,0 +1,58 @@
+"""Loss functions."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import nengo_dl
+from nengo_dl.runtime import backends
+
+
+def number(tensor):
+    return float(ops.convert_to_tensor(tensor))
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_nan_mse_ignores_unknown_targets(dtype):
+    rng = np.random.RandomState(0)
+    outputs = rng.normal(size=(3, 4, 2)).astype(np.float32)
+    targets = np.round(3 * rng.normal(size=(3, 4, 2)))
+    known = np.ones(targets.shape, bool)
+    if dtype != "int64":
+        known = rng.uniform(size=targets.shape) < 0.5
+        targets[~known] = np.nan
+    targets = targets.astype(dtype)
+    expected = np.mean((targets - outputs)[known] ** 2)
+    assert number(nengo_dl.losses.nan_mse(targets, outputs)) == pytest.approx(expected, rel=1e-5)
+    assert number(nengo_dl.obj.mse(outputs, targets)) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.core
+def test_gradient_of_nan_mse_is_finite():
+    targets = np.array([[[1.0, np.nan]], [[np.nan, np.nan]]], dtype=np.float32)
+    outputs = keras.Variable(np.ones((2, 1, 2), dtype=np.float32) * 3)
+    (gradient,) = backends.active().gradients(
+        lambda: nengo_dl.losses.nan_mse(targets, ops.convert_to_tensor(outputs)), [outputs]
+    )
+    np.testing.assert_allclose(gradient, [[[4, 0]], [[0, 0]]])
+    (gradient,) = backends.active().gradients(
+        lambda: nengo_dl.losses.nan_mse(targets * np.nan, ops.convert_to_tensor(outputs)), [outputs]
+    )
+    np.testing.assert_array_equal(gradient, np.zeros((2, 1, 2)))
+    assert number(nengo_dl.losses.nan_mse(targets * np.nan, np.ones((2, 1, 2), np.float32))) == 0
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("order", [1, 2, 3, "inf"])
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_regularize(order, axis):
+    outputs = np.random.RandomState(0).normal(size=(3, 4, 2)).astype(np.float32)
+    loss = nengo_dl.losses.Regularize(order=order, axis=axis)
+    numpy_order = np.inf if order == "inf" else order
+    flat, numpy_axis = (outputs.reshape(3, -1), 1) if axis is None else (outputs, axis + 1)
+    expected = np.mean(np.linalg.norm(flat, ord=numpy_order, axis=numpy_axis))
+    assert number(loss(np.zeros_like(outputs), outputs)) == pytest.approx(expected, rel=1e-5)
+    again = nengo_dl.losses.Regularize.from_config(loss.get_config())
+    assert (again.order, again.axis) == (order, axis)

@@ -12,7 +12,6 @@ from nengo.builder.operator import Copy, Operator
 from nengo.builder.processes import SimProcess
 from nengo.builder.signal import Signal
 from nengo.cache import get_default_decoder_cache
-from nengo.exceptions import ValidationError
 from nengo.neurons import StochasticSpiking
 from nengo.utils.graphs import toposort
 from nengo.utils.simulator import operator_dependency_graph
@@ -106,13 +105,3 @@ def _lift(op, output, node, inputs: list[Input], operators: list[Operator]) -> N
 def nengo_order(model: Model) -> list[Operator]:
     """The operators in the order in which ``nengo.Simulator(optimize=False)`` runs them."""
     return toposort(operator_dependency_graph(model.operators))
-
-
-def check_dt(dt: float | None, model: Model | None) -> None:
-    """A pre-built model keeps its own time step; one that disagrees with ``dt`` is an error."""
-    if model is not None and dt is not None and dt != model.dt:
-        raise ValidationError(
-            f"dt is {dt:g} but the given model was built with {model.dt:g}; "
-            f"pass dt={model.dt:g} or build the model anew",
-            attr="dt",
-        )

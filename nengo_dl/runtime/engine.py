@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +15,16 @@ from nengo_dl.compiler.layout import Stored
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.chunk import Chunk
 from nengo_dl.runtime.keras_model import NengoModel
-from nengo_dl.runtime.step import stored_values, tensor_name
+from nengo_dl.runtime.step import stored_values
 
 #: most steps in one call of the compiled function ...
 MAX_CHUNK = 1000
 #: ... and bytes of inputs and outputs that it may take
 CHUNK_BYTES = 16 * 2**20
+#: ... and about the seconds that it may take, once it is known how fast the network is ...
+CHUNK_SECONDS = 0.5
+#: ... before which it runs this many steps
+FIRST_CHUNK = 50
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class Engine:
         self.widths = tuple(recipe.width for recipe in self.lowered.layout.outputs)
         #: how often a step was traced, for tests
         self.n_traces = 0
+        self._comfortable = FIRST_CHUNK
         self._functions: dict[tuple[Input, ...], Any] = {}
 
     def scope(self):
@@ -116,11 +122,18 @@ class Engine:
         capacity, done = self.capacity(), 0
         changing = self._changing(data)
         while done < n_steps:
-            n = min(capacity, n_steps - done)
+            n = min(capacity, n_steps - done, self._comfortable)
             chunk_data = {item: rows[:, done : done + n] for item, rows in data.items()}
+            n_traces, start = self.n_traces, time.perf_counter()
             state, outputs = self._run_chunk(state, n, changing, chunk_data)
+            if self.n_traces == n_traces:
+                self._learn_speed(n, time.perf_counter() - start)
             yield state, outputs
             done += n
+
+    def _learn_speed(self, n_steps: int, seconds: float) -> None:
+        """Choose how many steps to run at once, so that progress and Ctrl-C are not kept waiting."""
+        self._comfortable = max(1, int(n_steps * CHUNK_SECONDS / max(seconds, 1e-6)))
 
     def _changing(self, data: Mapping[Input, np.ndarray]) -> tuple[Input, ...]:
         program_inputs = self.lowered.layout.inputs

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import logging
-import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-import keras
 import numpy as np
 from nengo import Network, Node, Probe
 from nengo.builder import Model
@@ -19,24 +16,22 @@ from nengo.exceptions import ReadonlyError, SimulationError, SimulatorClosed, Va
 from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress, ProgressTracker
 
-from nengo_dl import obj
 from nengo_dl.compiler.compile import Compiled
 from nengo_dl.compiler.program import Input
-from nengo_dl.runtime import backends, build, checks, feeds, freezing, saving, snapshot
+from nengo_dl.runtime import backends, build, checks, feeds, snapshot
 from nengo_dl.runtime.data import SimulationData
 from nengo_dl.runtime.engine import State
 from nengo_dl.runtime.interrupt import DeferredInterrupt
-from nengo_dl.runtime.gradients import check_gradients
 from nengo_dl.runtime.recording import ProbeRecord
 from nengo_dl.runtime.signals import PresentSignals
 from nengo_dl.runtime.training import Training
-from nengo_dl.runtime.training_data import Start
-from nengo_dl.runtime.values import PresentValues
+from nengo_dl.simulator.parameters import ParameterInterface
+from nengo_dl.simulator.training import TrainingInterface
 
 logger = logging.getLogger(__name__)
 
 
-class Simulator:
+class Simulator(TrainingInterface, ParameterInterface):
     """Simulates (and trains) a Nengo network, compiled for the backend of Keras.
 
     Parameters
@@ -335,324 +330,6 @@ class Simulator:
             self._raise_failure()
         return state, {probe: record.values() for probe, record in parts.items()}
 
-    # -- training ----------------------------------------------------------------------------------
-
-    def compile(
-        self,
-        optimizer: Any = "rmsprop",
-        loss: Any = None,
-        metrics: Any = None,
-        loss_weights: Any = None,
-        jit_compile: bool | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Choose how to train and evaluate; see ``keras.Model.compile``.
-
-        Parameters
-        ----------
-        optimizer
-            A Keras optimizer or its name.
-        loss, metrics, loss_weights
-            One value for all probes, a list in the order of the probes, or a dict keyed by Probe or name. Functions are called with
-            (targets, outputs), both of shape (minibatch_size, n_steps, probe.size_in).
-        jit_compile
-            Whether Keras compiles with XLA; by default wherever XLA can.
-        kwargs
-            Passed on to ``keras.Model.compile``.
-        """
-        self._check_open("compile")
-        jit = self._built.choices.jit_compile if jit_compile is None else jit_compile
-        self._training.compile(optimizer, loss, metrics, loss_weights, jit, **kwargs)
-
-    def fit(
-        self,
-        x: Any = None,
-        y: Any = None,
-        n_steps: int | None = None,
-        stateful: bool = False,
-        **kwargs: Any,
-    ) -> keras.callbacks.History:
-        """Train the parameters; see ``keras.Model.fit``.
-
-        Parameters
-        ----------
-        x
-            Values for Nodes: a dict {Node or name: array}, a list in the order of the Nodes, or one array, each of shape (batch,
-            n_steps, node.size_out), where batch is a multiple of ``minibatch_size``; or a generator, ``keras.utils.PyDataset`` or
-            ``tf.data.Dataset`` of batches of dicts keyed by name. Nodes without data use their own output.
-        y
-            Targets of the probes that have a loss or metric, in the same forms, (batch, n_steps, probe.size_in).
-        n_steps
-            Number of steps, needed where ``x`` is None.
-        stateful
-            Whether each minibatch, and the next call, goes on from where the one before ended; then data is not shuffled unless
-            asked for. Validation starts where ``fit`` started.
-        kwargs
-            Passed on to ``keras.Model.fit``. ``validation_data`` is ``(x, y)``, ``(x, y, sample_weight)`` or batches, as above;
-            ``validation_split`` is rounded to whole minibatches; ``sample_weight`` has shape (batch,) or (batch, n_steps), as one
-            array, a list or a dict by Probe; ``class_weight`` is for a single probe.
-
-        Returns
-        -------
-        keras.callbacks.History
-            In ``history``: ``"loss"``, ``"<name>_loss"`` and ``"<name>_<metric>"``, and the same with ``"val_"``.
-
-        Raises
-        ------
-        nengo.exceptions.ValidationError
-            If the data does not fit the network.
-        nengo.exceptions.SimulationError
-            If there is nothing to train, or `compile` was not called.
-
-        Notes
-        -----
-        Probes are compared with their targets at every step, also those with ``sample_every``; those that keep no history
-        (see `configure_settings`) at the last step only, for which the targets have one step.
-        """
-        self._check_open("fit")
-        history, self._state = self._training.fit(
-            x, y, self._start(n_steps, stateful), **{"verbose": self._verbosity(), **kwargs}
-        )
-        return history
-
-    def evaluate(
-        self,
-        x: Any = None,
-        y: Any = None,
-        n_steps: int | None = None,
-        stateful: bool = False,
-        **kwargs: Any,
-    ) -> dict[str, float]:
-        """Loss and metrics on data; the arguments are those of `fit`.
-
-        Returns
-        -------
-        dict
-            ``"loss"`` and for each probe ``"<name>_loss"`` and ``"<name>_<metric>"``.
-        """
-        self._check_open("evaluate")
-        logs, self._state = self._training.evaluate(
-            x, y, self._start(n_steps, stateful), **{"verbose": self._verbosity(), **kwargs}
-        )
-        return logs
-
-    def train_on_batch(
-        self,
-        x: Any = None,
-        y: Any = None,
-        n_steps: int | None = None,
-        stateful: bool = False,
-        **kwargs: Any,
-    ) -> dict[str, float]:
-        """One update with one minibatch; returns the loss and metrics."""
-        self._check_open("train_on_batch")
-        start = self._start(n_steps, stateful)
-        logs, self._state = self._training.train_on_batch(x, y, start, **kwargs)
-        return logs
-
-    def _start(self, n_steps: int | None, stateful: bool) -> Start:
-        return Start(self._state, n_steps, stateful and self._built.choices.stateful)
-
-    def check_gradients(
-        self,
-        outputs: Probe | Sequence[Probe] | None = None,
-        atol: float = 1e-5,
-        rtol: float = 1e-3,
-        n_steps: int = 5,
-    ) -> None:
-        """Compare the gradients of probes' outputs with numeric ones, along random directions of each parameter tensor.
-
-        Parameters
-        ----------
-        outputs
-            Probes to look at; all by default.
-        atol, rtol
-            Allowed absolute and relative difference. Numeric gradients need ``configure_settings(dtype="float64")`` for tight ones.
-        n_steps
-            Number of steps through which to go back.
-
-        Raises
-        ------
-        nengo.exceptions.SimulationError
-            If the gradients differ.
-        """
-        self._check_open("check_gradients")
-        probes = self.model.probes if outputs is None else outputs
-        probes = [probes] if isinstance(probes, Probe) else probes
-        examples, _ = self._training.data.examples(None, n_steps, self._state)
-        with self._engine.scope(), self._training.loaded(self._state):
-            check_gradients(
-                self.keras_model,
-                {name: x[: self.batch_size] for name, x in examples.items()},
-                [self.get_name(probe) for probe in probes],
-                self._engine.backend,
-                atol,
-                rtol,
-            )
-
-    def train(
-        self,
-        data: dict,
-        optimizer: Any,
-        n_epochs: int = 1,
-        objective: Any = None,
-        shuffle: bool = True,
-        **kwargs: Any,
-    ) -> None:
-        """Deprecated: the training call of version 2. Use `compile` and `fit`.
-
-        ``data`` holds inputs by Node and targets by Probe; ``objective`` is a function of (outputs, targets), or a dict of them by Probe.
-        """
-        warnings.warn(
-            "Simulator.train is deprecated, use Simulator.compile and Simulator.fit",
-            DeprecationWarning,
-            stacklevel=2,
-        )
-        x, y = self._split_data(data)
-        self.compile(optimizer=optimizer, loss=self._objective_losses(objective, y))
-        self.fit(x, y, epochs=n_epochs, shuffle=shuffle, **kwargs)
-
-    def loss(self, data: dict, objective: Any = None, **kwargs: Any) -> float:
-        """Deprecated: the evaluation call of version 2. Use `compile` and `evaluate`."""
-        warnings.warn(
-            "Simulator.loss is deprecated, use Simulator.compile and Simulator.evaluate",
-            DeprecationWarning,
-            stacklevel=2,
-        )
-        x, y = self._split_data(data)
-        self.compile(loss=self._objective_losses(objective, y))
-        return self.evaluate(x, y, **kwargs)["loss"]
-
-    def _split_data(self, data: dict) -> tuple[dict, dict]:
-        y = {key: value for key, value in data.items() if isinstance(key, Probe)}
-        return {key: value for key, value in data.items() if key not in y}, y
-
-    def _objective_losses(self, objective: Any, y: dict) -> dict:
-        objective = obj.mse if objective is None else objective
-        if not isinstance(objective, dict):
-            objective = dict.fromkeys(y, objective)
-        return {probe: _swapped(function) for probe, function in objective.items()}
-
-    def _verbosity(self) -> str | int:
-        return "auto" if self.progress_bar else 0
-
-    # -- parameters --------------------------------------------------------------------------------
-
-    def get_nengo_params(
-        self, nengo_objs: Any, as_dict: bool = False, item: int | None = None
-    ) -> dict[str, Any] | list[dict[str, Any]]:
-        """Keyword arguments that make the same objects, as they are now, in another network.
-
-        Parameters
-        ----------
-        nengo_objs
-            An Ensemble, Connection or Probe, or a list of them.
-        as_dict
-            Whether to return a dict keyed by the labels of the objects.
-        item
-            The item of the minibatch whose learned weights are taken, where an online learning
-            rule gave each its own.
-
-        Returns
-        -------
-        dict, or list of dicts
-            For Ensembles "gain", "bias", "encoders", "normalize_encoders", "max_rates" and
-            "intercepts"; for Connections "transform", where they decode "solver", and where they
-            need one "function"; for Probes of decoded values "solver".
-
-        Raises
-        ------
-        nengo.exceptions.ValidationError
-            For an object that is not in the network, weights that differ between items, and
-            labels that are missing or not unique.
-
-        Examples
-        --------
-        ::
-
-            params = sim.get_nengo_params([a, b, connection])
-            with nengo.Network() as net:
-                a = nengo.Ensemble(10, 1, **params[0])
-                b = nengo.Ensemble(10, 1, **params[1])
-                nengo.Connection(a, b, **params[2])
-        """
-        self._check_open("read parameters")
-        return freezing.nengo_params(self._live_parameters(item), nengo_objs, as_dict)
-
-    def freeze_params(self, objs: Any, item: int | None = None) -> None:
-        """Write the present parameters into the Nengo objects, so that any Nengo simulator has them.
-
-        Freeze a whole network for it to give the same output: decoders that are not frozen are
-        solved for anew, from the encoders and biases that the ensembles then have.
-
-        Parameters
-        ----------
-        objs
-            A network (with those inside it), an Ensemble, a Connection, a Probe, or a list of them.
-        item
-            As in `get_nengo_params`.
-
-        Raises
-        ------
-        nengo.exceptions.ValidationError
-            As in `get_nengo_params`; nothing is written then.
-        """
-        self._check_open("freeze parameters")
-        freezing.freeze(self._live_parameters(item), objs)
-
-    def save_params(self, path: str | os.PathLike, include_state: bool = False) -> None:
-        """Save the parameters of all objects, trained or not, and the weights of Keras layers.
-
-        The file may be loaded with other settings, another planner or another backend. It replaces
-        an older one only once it is complete.
-
-        Parameters
-        ----------
-        path
-            The file; ``.npz`` is added where it does not end so.
-        include_state
-            Whether to save also what a simulation goes on from: voltages, filters, the number of
-            steps. What Python functions, and processes with an input, keep to themselves is not
-            in it.
-        """
-        self._check_open("save parameters")
-        saving.save(self._running(), path, include_state)
-
-    def load_params(self, path: str | os.PathLike, include_state: bool = False) -> None:
-        """Load what `save_params` saved.
-
-        Parameters
-        ----------
-        path
-            The file; ``.npz`` is added where it does not end so.
-        include_state
-            Whether to go on from the saved state, with the saved seed. Recorded data stays.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is no such file.
-        nengo.exceptions.ValidationError
-            If the file is damaged or does not fit the network; it says which object differs and
-            how, and nothing is changed.
-        """
-        self._check_open("load parameters")
-        loaded = saving.load(self._running(), path, include_state)
-        self._state = loaded.state
-        if loaded.seed is not None:
-            self._seed = loaded.seed
-            self._restart_processes()
-            saving.restore_processes(self._running(), loaded)
-
-    def _live_parameters(self, item: int | None) -> freezing.LiveParameters:
-        return freezing.LiveParameters(self.model, PresentValues(self._engine, self._state), item)
-
-    def _running(self) -> saving.Running:
-        operators = self.program.program.operators
-        return saving.Running(
-            self.model, operators, self._engine, self._host, self._state, self._seed
-        )
-
     # -- state -------------------------------------------------------------------------------------
 
     def reset(
@@ -779,18 +456,6 @@ class Simulator:
                 "an error was raised inside the simulation, whose state is undefined since; "
                 "call sim.reset() before going on"
             )
-
-
-def _swapped(objective: Any) -> Any:
-    """An objective of (outputs, targets) as a loss of (targets, outputs)."""
-    if isinstance(objective, str):
-        return objective
-
-    @functools.wraps(objective)
-    def loss(targets, outputs):
-        return objective(outputs, targets)
-
-    return loss
 
 
 def _choose_seed(network: Network | None, seed: int | None) -> int:

@@ -1,0 +1,128 @@
+"""The part of the simulator that hands out, saves and loads parameters."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from nengo_dl.runtime import freezing, saving
+from nengo_dl.runtime.values import PresentValues
+
+
+class ParameterInterface:
+    """Methods of `nengo_dl.Simulator` that deal with the parameters of Nengo objects."""
+
+    def get_nengo_params(
+        self, nengo_objs: Any, as_dict: bool = False, item: int | None = None
+    ) -> dict[str, Any] | list[dict[str, Any]]:
+        """Keyword arguments that make the same objects, as they are now, in another network.
+
+        Parameters
+        ----------
+        nengo_objs
+            An Ensemble, Connection or Probe, or a list of them.
+        as_dict
+            Whether to return a dict keyed by the labels of the objects.
+        item
+            The item of the minibatch whose learned weights are taken, where an online learning
+            rule gave each its own.
+
+        Returns
+        -------
+        dict, or list of dicts
+            For Ensembles "gain", "bias", "encoders", "normalize_encoders", "max_rates" and
+            "intercepts"; for Connections "transform", where they decode "solver", and where they
+            need one "function"; for Probes of decoded values "solver".
+
+        Raises
+        ------
+        nengo.exceptions.ValidationError
+            For an object that is not in the network, weights that differ between items, and
+            labels that are missing or not unique.
+
+        Examples
+        --------
+        ::
+
+            params = sim.get_nengo_params([a, b, connection])
+            with nengo.Network() as net:
+                a = nengo.Ensemble(10, 1, **params[0])
+                b = nengo.Ensemble(10, 1, **params[1])
+                nengo.Connection(a, b, **params[2])
+        """
+        self._check_open("read parameters")
+        return freezing.nengo_params(self._live_parameters(item), nengo_objs, as_dict)
+
+    def freeze_params(self, objs: Any, item: int | None = None) -> None:
+        """Write the present parameters into the Nengo objects, so that any Nengo simulator has them.
+
+        Freeze a whole network for it to give the same output: decoders that are not frozen are
+        solved for anew, from the encoders and biases that the ensembles then have.
+
+        Parameters
+        ----------
+        objs
+            A network (with those inside it), an Ensemble, a Connection, a Probe, or a list of them.
+        item
+            As in `get_nengo_params`.
+
+        Raises
+        ------
+        nengo.exceptions.ValidationError
+            As in `get_nengo_params`; nothing is written then.
+        """
+        self._check_open("freeze parameters")
+        freezing.freeze(self._live_parameters(item), objs)
+
+    def save_params(self, path: str | os.PathLike, include_state: bool = False) -> None:
+        """Save the parameters of all objects, trained or not, and the weights of Keras layers.
+
+        The file may be loaded with other settings, another planner or another backend. It replaces
+        an older one only once it is complete.
+
+        Parameters
+        ----------
+        path
+            The file; ``.npz`` is added where it does not end so.
+        include_state
+            Whether to save also what a simulation goes on from: voltages, filters, the number of
+            steps. What Python functions, and processes with an input, keep to themselves is not
+            in it.
+        """
+        self._check_open("save parameters")
+        saving.save(self._running(), path, include_state)
+
+    def load_params(self, path: str | os.PathLike, include_state: bool = False) -> None:
+        """Load what `save_params` saved.
+
+        Parameters
+        ----------
+        path
+            The file; ``.npz`` is added where it does not end so.
+        include_state
+            Whether to go on from the saved state, with the saved seed. Recorded data stays.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        nengo.exceptions.ValidationError
+            If the file is damaged or does not fit the network; it says which object differs and
+            how, and nothing is changed.
+        """
+        self._check_open("load parameters")
+        loaded = saving.load(self._running(), path, include_state)
+        self._state = loaded.state
+        if loaded.seed is not None:
+            self._seed = loaded.seed
+            self._restart_processes()
+            saving.restore_processes(self._running(), loaded)
+
+    def _live_parameters(self, item: int | None) -> freezing.LiveParameters:
+        return freezing.LiveParameters(self.model, PresentValues(self._engine, self._state), item)
+
+    def _running(self) -> saving.Running:
+        operators = self.program.program.operators
+        return saving.Running(
+            self.model, operators, self._engine, self._host, self._state, self._seed
+        )

@@ -1,0 +1,230 @@
+"""The part of the simulator that trains and evaluates."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from nengo import Probe
+
+from nengo_dl import obj
+from nengo_dl.runtime.gradients import check_gradients
+from nengo_dl.runtime.training_data import Start
+
+
+class TrainingInterface:
+    """Methods of `nengo_dl.Simulator` that train and evaluate its Keras model."""
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        metrics: Any = None,
+        loss_weights: Any = None,
+        jit_compile: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Choose how to train and evaluate; see ``keras.Model.compile``.
+
+        Parameters
+        ----------
+        optimizer
+            A Keras optimizer or its name.
+        loss, metrics, loss_weights
+            One value for all probes, a list in the order of the probes, or a dict keyed by Probe or name. Functions are called with
+            (targets, outputs), both of shape (minibatch_size, n_steps, probe.size_in).
+        jit_compile
+            Whether Keras compiles with XLA; by default wherever XLA can.
+        kwargs
+            Passed on to ``keras.Model.compile``.
+        """
+        self._check_open("compile")
+        jit = self._built.choices.jit_compile if jit_compile is None else jit_compile
+        self._training.compile(optimizer, loss, metrics, loss_weights, jit, **kwargs)
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        n_steps: int | None = None,
+        stateful: bool = False,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        """Train the parameters; see ``keras.Model.fit``.
+
+        Parameters
+        ----------
+        x
+            Values for Nodes: a dict {Node or name: array}, a list in the order of the Nodes, or one array, each of shape (batch,
+            n_steps, node.size_out), where batch is a multiple of ``minibatch_size``; or a generator, ``keras.utils.PyDataset`` or
+            ``tf.data.Dataset`` of batches of dicts keyed by name. Nodes without data use their own output.
+        y
+            Targets of the probes that have a loss or metric, in the same forms, (batch, n_steps, probe.size_in).
+        n_steps
+            Number of steps, needed where ``x`` is None.
+        stateful
+            Whether each minibatch, and the next call, goes on from where the one before ended; then data is not shuffled unless
+            asked for. Validation starts where ``fit`` started.
+        kwargs
+            Passed on to ``keras.Model.fit``. ``validation_data`` is ``(x, y)``, ``(x, y, sample_weight)`` or batches, as above;
+            ``validation_split`` is rounded to whole minibatches; ``sample_weight`` has shape (batch,) or (batch, n_steps), as one
+            array, a list or a dict by Probe; ``class_weight`` is for a single probe.
+
+        Returns
+        -------
+        keras.callbacks.History
+            In ``history``: ``"loss"``, ``"<name>_loss"`` and ``"<name>_<metric>"``, and the same with ``"val_"``.
+
+        Raises
+        ------
+        nengo.exceptions.ValidationError
+            If the data does not fit the network.
+        nengo.exceptions.SimulationError
+            If there is nothing to train, or `compile` was not called.
+
+        Notes
+        -----
+        Probes are compared with their targets at every step, also those with ``sample_every``; those that keep no history
+        (see `configure_settings`) at the last step only, for which the targets have one step.
+        """
+        self._check_open("fit")
+        history, self._state = self._training.fit(
+            x, y, self._start(n_steps, stateful), **{"verbose": self._verbosity(), **kwargs}
+        )
+        return history
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        n_steps: int | None = None,
+        stateful: bool = False,
+        **kwargs: Any,
+    ) -> dict[str, float]:
+        """Loss and metrics on data; the arguments are those of `fit`.
+
+        Returns
+        -------
+        dict
+            ``"loss"`` and for each probe ``"<name>_loss"`` and ``"<name>_<metric>"``.
+        """
+        self._check_open("evaluate")
+        logs, self._state = self._training.evaluate(
+            x, y, self._start(n_steps, stateful), **{"verbose": self._verbosity(), **kwargs}
+        )
+        return logs
+
+    def train_on_batch(
+        self,
+        x: Any = None,
+        y: Any = None,
+        n_steps: int | None = None,
+        stateful: bool = False,
+        **kwargs: Any,
+    ) -> dict[str, float]:
+        """One update with one minibatch; returns the loss and metrics."""
+        self._check_open("train_on_batch")
+        start = self._start(n_steps, stateful)
+        logs, self._state = self._training.train_on_batch(x, y, start, **kwargs)
+        return logs
+
+    def _start(self, n_steps: int | None, stateful: bool) -> Start:
+        return Start(self._state, n_steps, stateful and self._built.choices.stateful)
+
+    def check_gradients(
+        self,
+        outputs: Probe | Sequence[Probe] | None = None,
+        atol: float = 1e-5,
+        rtol: float = 1e-3,
+        n_steps: int = 5,
+    ) -> None:
+        """Compare the gradients of probes' outputs with numeric ones, along random directions of each parameter tensor.
+
+        Parameters
+        ----------
+        outputs
+            Probes to look at; all by default.
+        atol, rtol
+            Allowed absolute and relative difference. Numeric gradients need ``configure_settings(dtype="float64")`` for tight ones.
+        n_steps
+            Number of steps through which to go back.
+
+        Raises
+        ------
+        nengo.exceptions.SimulationError
+            If the gradients differ.
+        """
+        self._check_open("check_gradients")
+        probes = self.model.probes if outputs is None else outputs
+        probes = [probes] if isinstance(probes, Probe) else probes
+        examples, _ = self._training.data.examples(None, n_steps, self._state)
+        with self._engine.scope(), self._training.loaded(self._state):
+            check_gradients(
+                self.keras_model,
+                {name: x[: self.batch_size] for name, x in examples.items()},
+                [self.get_name(probe) for probe in probes],
+                self._engine.backend,
+                atol,
+                rtol,
+            )
+
+    def train(
+        self,
+        data: dict,
+        optimizer: Any,
+        n_epochs: int = 1,
+        objective: Any = None,
+        shuffle: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        """Deprecated: the training call of version 2. Use `compile` and `fit`.
+
+        ``data`` holds inputs by Node and targets by Probe; ``objective`` is a function of (outputs, targets), or a dict of them by Probe.
+        """
+        warnings.warn(
+            "Simulator.train is deprecated, use Simulator.compile and Simulator.fit",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        x, y = self._split_data(data)
+        self.compile(optimizer=optimizer, loss=self._objective_losses(objective, y))
+        self.fit(x, y, epochs=n_epochs, shuffle=shuffle, **kwargs)
+
+    def loss(self, data: dict, objective: Any = None, **kwargs: Any) -> float:
+        """Deprecated: the evaluation call of version 2. Use `compile` and `evaluate`."""
+        warnings.warn(
+            "Simulator.loss is deprecated, use Simulator.compile and Simulator.evaluate",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        x, y = self._split_data(data)
+        self.compile(loss=self._objective_losses(objective, y))
+        return self.evaluate(x, y, **kwargs)["loss"]
+
+    def _split_data(self, data: dict) -> tuple[dict, dict]:
+        y = {key: value for key, value in data.items() if isinstance(key, Probe)}
+        return {key: value for key, value in data.items() if key not in y}, y
+
+    def _objective_losses(self, objective: Any, y: dict) -> dict:
+        objective = obj.mse if objective is None else objective
+        if not isinstance(objective, dict):
+            objective = dict.fromkeys(y, objective)
+        return {probe: _swapped(function) for probe, function in objective.items()}
+
+    def _verbosity(self) -> str | int:
+        return "auto" if self.progress_bar else 0
+
+
+def _swapped(objective: Any) -> Any:
+    """An objective of (outputs, targets) as a loss of (targets, outputs)."""
+    if isinstance(objective, str):
+        return objective
+
+    @functools.wraps(objective)
+    def loss(targets, outputs):
+        return objective(outputs, targets)
+
+    return loss

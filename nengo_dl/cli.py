@@ -68,17 +68,32 @@ def info() -> None:
     type=click.IntRange(min=1),
     help="How many oscillators to simulate side by side, each at another speed.",
 )
-def demo(output: Path, seconds: float, minibatch: int) -> None:
-    """Simulate spiking oscillators and check them against nengo.Simulator.
+@click.option(
+    "--epochs",
+    default=30,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="How long to train the classifier; 0 leaves it out.",
+)
+def demo(output: Path, seconds: float, minibatch: int, epochs: int) -> None:
+    """Simulate spiking oscillators, check them against nengo.Simulator, and train a spiking classifier.
 
-    The exit status is 1 where the two disagree.
+    The exit status is 1 where the simulations disagree. The picture of the classifier goes beside the other one, with
+    "-training" in its name.
     """
-    from nengo_dl.demo import draw, run, summary
+    from nengo_dl.demo import draw, draw_training, run, summary, train, training_summary
 
     report = run(seconds, minibatch)
     click.echo(summary(report))
     draw(report, output)
     click.echo(f"{'picture':<12}{output}")
+    if epochs:
+        click.echo()
+        training = train(epochs)
+        click.echo(training_summary(training))
+        path = output.with_stem(f"{output.stem}-training")
+        draw_training(training, path)
+        click.echo(f"{'picture':<12}{path}")
     if not report.agrees:
         raise click.ClickException(
             "the simulation in float64 differs from nengo.Simulator's by "

@@ -39,7 +39,10 @@ def test_settings(name):
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"trainble": True}, "'trainble' is not a setting of nengo_dl; the settings are .*trainable"),
+        (
+            {"trainble": True},
+            "'trainble' is not a setting of nengo_dl; the settings are .*trainable",
+        ),
         ({"dtype": "float16"}, "'dtype' was given 'float16'; expected one of 'float32', 'float64'"),
         ({"trainable": 1}, "expected one of None, True, False"),
         ({"planner": 3}, "a function or None"),

@@ -68,7 +68,9 @@ def test_as_transforms():
 
 
 @pytest.mark.parametrize(
-    "dist", [TruncatedNormal(1, 2, 3), VarianceScaling(2, "fan_in", "normal"), Glorot(3), He(2)], ids=repr
+    "dist",
+    [TruncatedNormal(1, 2, 3), VarianceScaling(2, "fan_in", "normal"), Glorot(3), He(2)],
+    ids=repr,
 )
 def test_values(dist):
     """They are frozen and compare by value, as Nengo's own."""

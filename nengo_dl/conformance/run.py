@@ -25,6 +25,7 @@ FAST = {
         "nengo.tests.test_simulator",
         "nengo.tests.test_synapses",
         "nengo.tests.test_transforms",
+        "nengo.tests.test_transforms_conv",
     ),
     "nengo_spa": ("nengo_spa.modules", "nengo_spa.networks"),
 }

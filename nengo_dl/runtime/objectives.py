@@ -32,6 +32,11 @@ class Objectives:
     any_size: frozenset[str]
 
     @property
+    def loss_to_compute(self) -> dict[str, Any]:
+        """The losses, or where there are only metrics one that is 0, because Keras needs one."""
+        return dict.fromkeys(self.active[:1], _zero) if self.loss is None else self.loss
+
+    @property
     def only_loss(self) -> tuple[str, float] | None:
         """The probe with a loss and the weight of that, where there is just one."""
         names = [name for name, loss in (self.loss or {}).items() if loss is not None]
@@ -79,6 +84,10 @@ class Objectives:
         )
 
 
+def _zero(targets: Any, outputs: Any) -> Any:
+    return keras.ops.zeros((), outputs.dtype)
+
+
 def _by_probe(data: TrainingData, value: Any, argument: str) -> dict[str, Any]:
     if value is None:
         return {}
@@ -105,9 +114,7 @@ def _metrics(
         return {name: metrics for name, metrics in by_name.items() if metrics not in (None, [])}
     metrics = list(value) if isinstance(value, (list, tuple)) else [value]
     # a metric keeps what it has seen, so each probe needs its own
-    return {
-        name: [m if i == 0 else _copied(m) for m in metrics] for i, name in enumerate(measured)
-    }
+    return {name: [m if i == 0 else _copied(m) for m in metrics] for i, name in enumerate(measured)}
 
 
 def _copied(metric: Any) -> Any:

@@ -78,7 +78,7 @@ class Training:
         with self._scope():
             model.compile(
                 optimizer=self._scaled(optimizer, kwargs.get("auto_scale_loss", True)),
-                loss=objectives.loss,
+                loss=objectives.loss_to_compute,
                 metrics=objectives.metrics,
                 loss_weights=objectives.loss_weights,
                 weighted_metrics=objectives.weighted_metrics,
@@ -271,7 +271,11 @@ class Training:
             raise SimulationError(
                 "no gradient reaches any trainable parameter from the probes with a loss "
                 f"({', '.join(self.model.active_outputs)})"
-                + (f", because Python code is in the way: {'; '.join(blocking)}" if blocking else "")
+                + (
+                    f", because Python code is in the way: {'; '.join(blocking)}"
+                    if blocking
+                    else ""
+                )
             )
         if blocking:
             warnings.warn(
@@ -294,11 +298,13 @@ class Training:
             finally:
                 keras.config.set_floatx(before)
 
-    def _run(
-        self, method: Callable, data: tuple, start: Start, **kwargs: Any
-    ) -> tuple[Any, State]:
+    def _run(self, method: Callable, data: tuple, start: Start, **kwargs: Any) -> tuple[Any, State]:
         """Call a method of the Keras model from a state; returns what it returns, and the last state."""
-        with self._scope(), self.loaded(start.state, start.stateful), DeferredInterrupt() as interrupt:
+        with (
+            self._scope(),
+            self.loaded(start.state, start.stateful),
+            DeferredInterrupt() as interrupt,
+        ):
             session = _Session(self.model, self.engine.backend, interrupt, start.stateful)
             if "callbacks" in kwargs:
                 kwargs["callbacks"] = [session, *kwargs["callbacks"]]
@@ -372,9 +378,7 @@ class Training:
 
     def _saved_state(self) -> State:
         values = self.model.state.values
-        tensors = tuple(
-            keras.ops.copy(values[tensor_name(s)]) for s in self.model.lowered.states
-        )
+        tensors = tuple(keras.ops.copy(values[tensor_name(s)]) for s in self.model.lowered.states)
         return State(tensors, int(keras.ops.convert_to_tensor(values["n_steps"])))
 
 

@@ -336,7 +336,6 @@ class TrainingData:
             )
         return examples.as_tuple()
 
-
     def minibatches(self, x: Any, n_steps: int | None) -> Iterator[tuple[dict[Input, Any], int]]:
         """Inputs by Node and the number of steps, minibatch by minibatch, for `nengo_dl.Simulator.predict`."""
         for batch in _iterated(x) if is_batches(x) else (x,):
@@ -383,9 +382,7 @@ class _NamedDataset(keras.utils.PyDataset):
 
 def is_batches(data: Any) -> bool:
     """Whether data comes in batches of its own: a generator, a PyDataset or a tf.data.Dataset."""
-    return (
-        isinstance(data, (keras.utils.PyDataset, Iterator)) or is_tensorflow_dataset(data)
-    )
+    return isinstance(data, (keras.utils.PyDataset, Iterator)) or is_tensorflow_dataset(data)
 
 
 def is_tensorflow_dataset(data: Any) -> bool:

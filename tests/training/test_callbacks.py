@@ -67,7 +67,9 @@ def test_callbacks_of_keras(fit, tmp_path):
     sim.keras_model.load_weights(tmp_path / "3.weights.h5")
     for a, b in zip(parameters(sim), after, strict=True):
         np.testing.assert_array_equal(a, b)
-    stop = K.EarlyStopping(monitor="val_second_loss", min_delta=10, restore_best_weights=True)
+    stop = K.EarlyStopping(
+        monitor="val_second_loss", mode="min", min_delta=10, restore_best_weights=True
+    )
     _, history = fit([stop], epochs=5)
     assert len(history["loss"]) == 2
     _, history = fit([Steep(), K.TerminateOnNaN()], epochs=100)
@@ -81,14 +83,11 @@ def test_optimizers(fit):
         optimizers.Adam(schedule),
         optimizers.SGD(0.01, momentum=0.9, nesterov=True, clipnorm=1.0),
         optimizers.AdamW(1e-3, use_ema=True),
-        "rmsprop",
-        optimizers.Adagrad(0.01),
-        optimizers.Nadam(1e-3),
         optimizers.Lion(1e-3),
     ):
-        sim, history = fit(optimizer=optimizer, epochs=2)
+        sim, history = fit(optimizer=optimizer, epochs=2, validation_split=0)
         assert history["loss"][-1] < history["loss"][0]
-        assert int(keras.ops.convert_to_tensor(sim.keras_model.optimizer.iterations)) == 6
+        assert int(keras.ops.convert_to_tensor(sim.keras_model.optimizer.iterations)) == 8
         sim.close()
 
 
@@ -148,7 +147,11 @@ def test_batches_per_call_changes_nothing(model, arrays):
     y = [rng.uniform(-1, 1, size=(29, 1, n)) for n in (2, 3)]
     results, seen = [], []
     every = K.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(batch))
-    for callbacks, kwargs, expected in (([], {}, 25), ([every], {}, 1), ([], dict(steps_per_execution=3), 3)):
+    for callbacks, kwargs, expected in (
+        ([], {}, 25),
+        ([every], {}, 1),
+        ([], dict(steps_per_execution=3), 3),
+    ):
         with simulator(model, minibatch_size=1) as sim:
             sim.compile(keras.optimizers.SGD(0.01), loss="mse", **kwargs)
             history = sim.fit(x, y, epochs=2, shuffle=False, callbacks=callbacks).history
@@ -186,7 +189,9 @@ def test_summaries_can_be_read_back(model, arrays, tmp_path):
         after = sim.data[conn].weights
         with pytest.raises(nengo.exceptions.ValidationError, match="has no parameters"):
             nengo_dl.callbacks.NengoSummaries(tmp_path, sim, [model.first])
-        with pytest.raises(nengo.exceptions.ValidationError, match="not in the simulator's network"):
+        with pytest.raises(
+            nengo.exceptions.ValidationError, match="not in the simulator's network"
+        ):
             with nengo.Network(add_to_container=False):
                 nengo_dl.callbacks.NengoSummaries(tmp_path, sim, [nengo.Ensemble(1, 1)])
     read = events(tmp_path / "own")
@@ -248,8 +253,10 @@ def test_killed_training_goes_on(tmp_path):
         command = [sys.executable, str(script), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=600)
         lines = [line.split() for line in done.stdout.splitlines()]
-        found = {word: [line[1] for line in lines if line and line[0] == word] for word in
-                 ("epoch", "loss", "again")}
+        found = {
+            word: [line[1] for line in lines if line and line[0] == word]
+            for word in ("epoch", "loss", "again")
+        }
         return done.returncode, found, done.stderr
 
     code, found, error = run(str(tmp_path / "backup"), "kill")

@@ -46,7 +46,9 @@ def test_losses_and_weights_by_probe(sim, model, arrays):
     check(evaluate(loss="mse"), loss=a + b, first_loss=a, second_loss=b)
     different = {"loss": a + absolute, "first_loss": a, "second_loss": absolute}
     check(evaluate(loss=["mse", "mae"]), **different)
-    check(evaluate(loss={model.first: "mse", "second": keras.losses.MeanAbsoluteError()}), **different)
+    check(
+        evaluate(loss={model.first: "mse", "second": keras.losses.MeanAbsoluteError()}), **different
+    )
     for weights in ([2, 0.5], {model.first: 2, "second": 0.5}):
         result = evaluate(loss="mse", loss_weights=weights)
         check(result, loss=2 * a + b / 2, first_loss=a, second_loss=b)
@@ -91,6 +93,7 @@ def test_metrics(sim, model, arrays):
     assert result["loss"] == pytest.approx(a, rel=1e-5)
     assert result["second_error"] == pytest.approx(b, rel=1e-5)
     result = evaluate(second, metrics={"second": "mse"})
+    assert result["loss"] == 0
     assert result["second_mse"] == pytest.approx(b, rel=1e-5)
     sim.compile(loss="mse", weighted_metrics=["mae"])
     weights = np.zeros(16)
@@ -201,7 +204,10 @@ ERRORS = {
     "size of x": (lambda d: {"x": {"left": d["right"]}}, "'left' has 1 values a step"),
     "steps of x": (lambda d: {"x": {"left": d["left"][:, :2]}}, "different numbers of steps"),
     "batch of x": (lambda d: {"x": {"left": d["left"][:8]}}, "different batch sizes"),
-    "minibatch": (lambda d: {k: {n: a[:6] for n, a in d[k].items()} for k in "xy"}, "not a multiple"),
+    "minibatch": (
+        lambda d: {k: {n: a[:6] for n, a in d[k].items()} for k in "xy"},
+        "not a multiple",
+    ),
     "unknown Node": (lambda d: {"x": {"middle": d["left"]}}, "'middle' is not a Node"),
     "Node with input": (lambda d: {"x": {d["out"]: d["left"]}}, "takes its input from connections"),
     "too many": (lambda d: {"x": [d["left"]] * 3}, "3 arrays were given but the network has 2"),

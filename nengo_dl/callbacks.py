@@ -21,7 +21,8 @@ __all__ = ["IsolateState", "NengoSummaries", "TensorBoard"]
 
 
 class TensorBoard(keras.callbacks.TensorBoard):
-    """``keras.callbacks.TensorBoard``: loss and metrics by epoch, and parameters with ``histogram_freq``.
+    """``keras.callbacks.TensorBoard``: loss and metrics by epoch, and parameters with
+    ``histogram_freq``.
 
     Raises
     ------
@@ -35,7 +36,8 @@ class TensorBoard(keras.callbacks.TensorBoard):
 
 
 class NengoSummaries(keras.callbacks.Callback):
-    """Writes histograms of the parameters of Nengo objects for TensorBoard, before training and after each epoch.
+    """Writes histograms of the parameters of Nengo objects for TensorBoard, before training and
+    after each epoch.
 
     Parameters
     ----------
@@ -44,7 +46,8 @@ class NengoSummaries(keras.callbacks.Callback):
     sim : Simulator
         The simulator that is trained.
     objects : list of nengo.Ensemble, nengo.ensemble.Neurons and nengo.Connection
-        For an Ensemble its encoders and biases are written, for Neurons the biases, for a Connection the weights (or decoders).
+        For an Ensemble its encoders and biases are written, for Neurons the biases, for a
+        Connection the weights (or decoders).
 
     Raises
     ------
@@ -101,7 +104,8 @@ class NengoSummaries(keras.callbacks.Callback):
 
 
 class IsolateState(keras.callbacks.Callback):
-    """Lets every minibatch start from the state in which the call started, also with ``stateful=True``.
+    """Lets every minibatch start from the state in which the call started, also with
+    ``stateful=True``.
 
     Parameters
     ----------

@@ -12,12 +12,14 @@ from nengo.dists import Distribution
 from nengo.exceptions import ValidationError
 from nengo.params import EnumParam, NumberParam
 
-#: standard deviation of a standard normal distribution truncated at +-2 (as in keras.initializers.VarianceScaling)
+#: standard deviation of a standard normal distribution truncated at +-2 (as in
+#: keras.initializers.VarianceScaling)
 _TRUNCATED_STDDEV = 0.87962566103423978
 
 
 class TruncatedNormal(Distribution):
-    """A normal distribution without its tails: samples beyond ``limit`` from the mean are drawn again.
+    """A normal distribution without its tails: samples beyond ``limit`` from the mean are drawn
+    again.
 
     Parameters
     ----------
@@ -56,7 +58,8 @@ class VarianceScaling(Distribution):
     scale : float
         Scaling factor.
     mode : "fan_in", "fan_out" or "fan_avg"
-        What ``n`` is: the number of inputs of an output, of outputs of an input, or the average of the two.
+        What ``n`` is: the number of inputs of an output, of outputs of an input, or the average of
+        the two.
     distribution : "uniform" or "normal"
         Uniform, or a normal distribution truncated at two standard deviations.
     """
@@ -72,8 +75,8 @@ class VarianceScaling(Distribution):
     def sample(self, n: int, d: Any = None, rng: Any = np.random) -> np.ndarray:
         """Samples of shape (n,) or (n, d), where n is the number of outputs and d that of inputs.
 
-        A ``d`` of several numbers makes (n, \\*d) a convolution kernel as Nengo stores it: (\\*kernel_size, channels in,
-        channels out).
+        A ``d`` of several numbers makes (n, \\*d) a convolution kernel as Nengo stores it:
+        (\\*kernel_size, channels in, channels out).
         """
         shape = _sample_shape(n, d)
         variance = self.scale / max(1.0, self._fan(shape))
@@ -93,14 +96,18 @@ class VarianceScaling(Distribution):
 
 
 class Glorot(VarianceScaling):
-    """Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward neural networks"."""
+    """Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward neural
+    networks".
+    """
 
     def __init__(self, scale: float = 1, distribution: str = "uniform"):
         super().__init__(scale=scale, mode="fan_avg", distribution=distribution)
 
 
 class He(VarianceScaling):
-    """He et al. (2015), "Delving deep into rectifiers" (a ``scale`` of 2 is theirs for rectified linear neurons)."""
+    """He et al. (2015), "Delving deep into rectifiers" (a ``scale`` of 2 is theirs for rectified
+    linear neurons).
+    """
 
     def __init__(self, scale: float = 1, distribution: str = "normal"):
         super().__init__(scale=scale, mode="fan_in", distribution=distribution)

@@ -33,7 +33,8 @@ class Regularize(keras.losses.Loss):
     order : int or str
         Order of the norm, as in `numpy.linalg.norm`: 1, 2, ... or ``"inf"``.
     axis : int, optional
-        Axis along which the norm is taken, not counting that of the batch (0: time, 1: the probe's dimensions). By default over all.
+        Axis along which the norm is taken, not counting that of the batch (0: time, 1: the probe's
+        dimensions). By default over all.
     """
 
     def __init__(self, order: int | str = 2, axis: int | None = None, name: str = "regularize"):

@@ -1,4 +1,6 @@
-"""How many batches one call of a compiled function may run: one where a callback looks at each batch."""
+"""How many batches one call of a compiled function may run: one where a callback looks at each
+batch.
+"""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from nengo.builder.signal import Signal
 from nengo_dl.compiler.layout import Stored
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.chunk import Chunk
+from nengo_dl.runtime.inputs import interleaved_rows
 from nengo_dl.runtime.keras_model import NengoModel
 from nengo_dl.runtime.step import stored_values
 
@@ -144,9 +145,8 @@ class Engine:
 
     def _run_chunk(self, state: State, n: int, changing, data) -> tuple[State, list[np.ndarray]]:
         first = state.n_steps + 1
-        rows = [
-            data[item] if item in data else self.sources[item].rows(first, n) for item in changing
-        ]
+        own = self._own_rows([item for item in changing if item not in data], first, n)
+        rows = [data[item] if item in data else own[item] for item in changing]
         fixed = [
             self.sources[item].rows(first, n)
             for item in self.lowered.layout.inputs
@@ -169,6 +169,15 @@ class Engine:
         n_states = len(state.tensors)
         after = State(tuple(tensors[:n_states]), state.n_steps + n, tuple(tensors[n_states:]))
         return after, outputs
+
+    def _own_rows(self, items: list[Input], first: int, n: int) -> dict[Input, np.ndarray]:
+        """Rows of inputs for which there is no data."""
+        functions = [item for item in items if self.sources[item].is_function]
+        rows = {}
+        if len(functions) > 1:
+            sources = [self.sources[item] for item in functions]
+            rows = dict(zip(functions, interleaved_rows(sources, first, n), strict=True))
+        return {i: rows[i] if i in rows else self.sources[i].rows(first, n) for i in items}
 
     def settle(self, state: State) -> State:
         """Let the Keras variables have their values in ``state``, from which a later run goes on."""

@@ -20,12 +20,14 @@ N_STEPS = "n_steps"
 def by_input(
     data: Any, inputs: Mapping[Node, Input], names: Mapping[Node, str], argument: str = "data"
 ) -> dict[Input, np.ndarray]:
-    """Data by input, from a dict keyed by Node or name, a list in the order of the Nodes, or one array.
+    """Data by input, from a dict keyed by Node or name, a list in the order of the Nodes, or one
+    array.
 
     Raises
     ------
     ValidationError
-        For an unknown Node or name, or an array that does not have the shape (batch, n_steps, node.size_out).
+        For an unknown Node or name, or an array that does not have the shape (batch, n_steps,
+        node.size_out).
     """
     keyed = by_node(data, inputs, names, argument)
     return {
@@ -53,7 +55,9 @@ def by_node(
 
 
 def as_list(values: Any) -> list:
-    """One array for each object; one array that is written as nested lists of numbers counts as one."""
+    """One array for each object; one array that is written as nested lists of numbers counts as
+    one.
+    """
     if not isinstance(values, (list, tuple)):
         return [values]
     nested = all(isinstance(value, (list, tuple)) for value in values)
@@ -64,13 +68,15 @@ def _from_list(data: Any, nodes: list[Node], argument: str) -> dict[Node, Any]:
     arrays = as_list(data)
     if len(arrays) > len(nodes):
         raise ValidationError(
-            f"{len(arrays)} arrays were given but the network has {len(nodes)} Nodes that take data; "
+            f"{len(arrays)} arrays were given but the network has {len(nodes)} Nodes that take "
+            "data; "
             "give at most one for each",
             attr=argument,
         )
     if len(arrays) < len(nodes):
         warnings.warn(
-            f"{len(arrays)} arrays were given for {len(nodes)} Nodes; the others use their own output",
+            f"{len(arrays)} arrays were given for {len(nodes)} Nodes; the others use their own "
+            "output",
             stacklevel=4,
         )
     return dict(zip(nodes, arrays, strict=False))
@@ -166,7 +172,9 @@ def check_batch(
 
 
 def split_steps(x: Any, n_steps: int | None) -> tuple[Any, int | None]:
-    """Take the entry `N_STEPS` out of ``x``; also returns the number of steps, which is ``n_steps`` where there is none."""
+    """Take the entry `N_STEPS` out of ``x``; also returns the number of steps, which is
+    ``n_steps`` where there is none.
+    """
     if not isinstance(x, Mapping) or N_STEPS not in x:
         return x, n_steps
     x = dict(x)

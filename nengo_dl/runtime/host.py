@@ -77,6 +77,10 @@ class HostRuntime:
             return [op for op in nengo_order(self.model) if op in relevant] + added
         return (drawing if needed else []) + added
 
+    def place(self, op: Operator) -> int:
+        """Where an operator stands in Nengo's order."""
+        return self._order.index(op)
+
     def reset(self, seed: int) -> None:
         """Make every operator anew."""
         self.failure = None

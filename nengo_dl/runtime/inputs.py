@@ -17,6 +17,7 @@ class ConstantSource:
     """A Node with an array as output."""
 
     constant = True
+    is_function = False
 
     def __init__(self, item: Input):
         self.value = np.ravel(item.signal.initial_value)[None]
@@ -47,7 +48,7 @@ class SteppedSource:
     def rows(self, first_step: int, n_steps: int) -> np.ndarray:
         """Array of shape (items or 1, n_steps, size) for steps first_step, first_step + 1, ..."""
         before = self.origin + first_step - 1
-        if self.position != before and not isinstance(self.op, SimPyFunc):
+        if self.position != before and not self.is_function:
             self.host.remake(self.op, self.seed)
             for done in range(0, before, 1000):
                 self._run(done + 1, min(1000, before - done))
@@ -55,6 +56,11 @@ class SteppedSource:
         result = self._run(first_step, n_steps)
         self.position = before + n_steps
         return result
+
+    @property
+    def is_function(self) -> bool:
+        """Whether a user's function of time gives the values."""
+        return isinstance(self.op, SimPyFunc)
 
     def keep_after_reset(self, n_steps: int) -> None:
         """Go on, although the simulation starts again after ``n_steps`` steps."""
@@ -68,6 +74,20 @@ class SteppedSource:
                 if values:
                     result[item, i] = np.ravel(values[0])
         return result
+
+
+def interleaved_rows(
+    sources: list[SteppedSource], first_step: int, n_steps: int
+) -> list[np.ndarray]:
+    """Rows of several functions of time, called in turn at each step as Nengo does: they may share Python state."""
+    sources_in_order = sorted(sources, key=lambda source: source.host.place(source.op))
+    rows = {source: np.zeros((1, n_steps, source.size)) for source in sources}
+    for i in range(n_steps):
+        for source in sources_in_order:
+            values = source.host.run(source.op, 0, first_step + i, {}, source.target)
+            if values:
+                rows[source][0, i] = np.ravel(values[0])
+    return [rows[source] for source in sources]
 
 
 class WhiteSignalSource(SteppedSource):

@@ -48,9 +48,11 @@ class Objectives:
     def of(
         cls, data: TrainingData, loss: Any, metrics: Any, loss_weights: Any, weighted_metrics: Any
     ) -> Objectives:
-        """From one value for all probes, a list in the order of the probes, or a dict by Probe or name.
+        """From one value for all probes, a list in the order of the probes, or a dict by Probe or
+        name.
 
-        One list of metrics is for all probes that have a loss, or for all probes where there is no loss.
+        One list of metrics is for all probes that have a loss, or for all probes where there is no
+        loss.
         """
         losses = {
             name: value
@@ -98,7 +100,8 @@ def _by_probe(data: TrainingData, value: Any, argument: str) -> dict[str, Any]:
         return dict.fromkeys(names, value)
     if len(value) != len(names):
         raise ValidationError(
-            f"{len(value)} values were given for {len(names)} probes ({', '.join(names)}); give one "
+            f"{len(value)} values were given for {len(names)} probes ({', '.join(names)}); give "
+            "one "
             "for each, one for all, or a dict",
             attr=argument,
         )
@@ -124,7 +127,9 @@ def _copied(metric: Any) -> Any:
 
 
 def _any_size(loss: Any) -> bool:
-    """Whether a loss takes targets of another size than the output: class numbers, and a user's own function."""
+    """Whether a loss takes targets of another size than the output: class numbers, and a user's
+    own function.
+    """
     if isinstance(loss, str):
         return "sparse" in loss
     kind = loss if hasattr(loss, "__module__") and hasattr(loss, "__name__") else type(loss)

@@ -1,4 +1,5 @@
-"""A ``tf.data.Dataset`` of a user, with the names and types of a Keras model. The one module that needs TensorFlow
+"""A ``tf.data.Dataset`` of a user, with the names and types of a Keras model. The one module that
+needs TensorFlow
 whatever the backend: for data that is TensorFlow's.
 """
 
@@ -35,7 +36,8 @@ def named(dataset: Any, data: TrainingData, start: Start) -> Any:
     own = expected[0].keys() - given
     if start.stateful and own - {N_STEPS}:
         raise ValidationError(
-            f"with stateful=True a tf.data.Dataset has to give data for every Node; there is none for "
+            "with stateful=True a tf.data.Dataset has to give data for every Node; there is none "
+            "for "
             f"{', '.join(sorted(own))}",
             attr="x",
         )

@@ -1,4 +1,6 @@
-"""Training and evaluation of a simulator's Keras model: what Keras is given, and what comes back."""
+"""Training and evaluation of a simulator's Keras model: what Keras is given, and what comes
+back.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +92,9 @@ class Training:
         self._functions.clear()
 
     def _scaled(self, optimizer: Any, auto_scale_loss: bool) -> Any:
-        """The optimizer; with a scaled loss where layers inside the network compute with half precision, as Keras does it."""
+        """The optimizer; with a scaled loss where layers inside the network compute with half
+        precision, as Keras does it.
+        """
         optimizer = keras.optimizers.get(optimizer)
         layers = [inner for layer in self.model.lowered.layers for inner in layer._flatten_layers()]
         half = any(layer.compute_dtype == "float16" for layer in layers)
@@ -208,7 +212,8 @@ class Training:
     def _batches(self, data: Any, y: Any, start: Start, *weights: Any) -> tuple:
         if y is not None or any(w is not None for w in weights):
             raise ValidationError(
-                f"targets and weights have to come in the batches of a {type(data).__name__}, as tuples "
+                f"targets and weights have to come in the batches of a {type(data).__name__}, as "
+                "tuples "
                 "(x, y) or (x, y, sample_weight), and not as arguments",
                 attr="y",
             )
@@ -222,7 +227,8 @@ class Training:
             return self.data.batches(data, start)
         if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
             raise ValidationError(
-                f"got {type(data).__name__}; expected (x, y) or (x, y, sample_weight), or a generator "
+                f"got {type(data).__name__}; expected (x, y) or (x, y, sample_weight), or a "
+                "generator "
                 "or dataset of such batches",
                 attr="validation_data",
             )
@@ -243,7 +249,8 @@ class Training:
     def _check_compiled(self, method: str) -> None:
         if not self.model.compiled:
             raise SimulationError(
-                f"sim.{method} needs to know the loss; call sim.compile(optimizer=..., loss=...) first"
+                f"sim.{method} needs to know the loss; call sim.compile(optimizer=..., loss=...) "
+                "first"
             )
         if not self._has_loss and method != "evaluate":
             raise SimulationError(
@@ -256,12 +263,14 @@ class Training:
         Raises
         ------
         SimulationError
-            Where there is nothing to train. Where only some paths are cut off, a warning says which.
+            Where there is nothing to train. Where only some paths are cut off, a warning says
+            which.
         """
         layers = self.model.lowered.layers
         if not self.model.trainable_variables:
             raise SimulationError(
-                "the network has no trainable parameters; see configure_settings(trainable=...) and "
+                "the network has no trainable parameters; see configure_settings(trainable=...) "
+                "and "
                 "inference_only"
             )
         numbers = [self.model.network_outputs.index(n) for n in self.model.active_outputs]
@@ -279,7 +288,8 @@ class Training:
             )
         if blocking:
             warnings.warn(
-                "no gradient goes through operators that run as Python code; what lies behind them is trained "
+                "no gradient goes through operators that run as Python code; what lies behind "
+                "them is trained "
                 f"by other paths only, or not at all: {'; '.join(blocking)}",
                 stacklevel=3,
             )
@@ -288,7 +298,9 @@ class Training:
 
     @contextmanager
     def _scope(self):
-        """Context of the network's device and precision, also for the numbers that Keras makes itself."""
+        """Context of the network's device and precision, also for the numbers that Keras makes
+        itself.
+        """
         keras.config.dtype_policy()  # the default is made at the first look, of the precision then
         before = keras.config.floatx()
         with self.engine.scope():
@@ -299,7 +311,9 @@ class Training:
                 keras.config.set_floatx(before)
 
     def _run(self, method: Callable, data: tuple, start: Start, **kwargs: Any) -> tuple[Any, State]:
-        """Call a method of the Keras model from a state; returns what it returns, and the last state."""
+        """Call a method of the Keras model from a state; returns what it returns, and the last
+        state.
+        """
         with (
             self._scope(),
             self.loaded(start.state, start.stateful),
@@ -343,7 +357,9 @@ class Training:
     def _prepare_functions(
         self, start: Start, callbacks: Iterable[Any], n_batches: int | None
     ) -> None:
-        """Run several batches in a call, unless the user chose, or a callback wants to see each one."""
+        """Run several batches in a call, unless the user chose, or a callback wants to see each
+        one.
+        """
         n = self._user_batches_per_call
         self._configure(
             steps_per_execution=batches_per_call(callbacks, n_batches) if n is None else n,
@@ -351,7 +367,9 @@ class Training:
         )
 
     def _configure(self, **settings: Any) -> None:
-        """Change settings of the model on which its compiled functions depend, and keep those that were compiled."""
+        """Change settings of the model on which its compiled functions depend, and keep those that
+        were compiled.
+        """
         model = self.model
         names = ("steps_per_execution", "keep_state", "jit_compile")
         functions = ("train_function", "test_function", "predict_function")

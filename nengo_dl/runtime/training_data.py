@@ -1,4 +1,6 @@
-"""Data for training and evaluation, in every form that Keras takes, brought into dicts of arrays by name."""
+"""Data for training and evaluation, in every form that Keras takes, brought into dicts of arrays
+by name.
+"""
 
 from __future__ import annotations
 
@@ -199,7 +201,8 @@ class TrainingData:
         active = self.model.active_outputs
         if not _is_given(y):
             raise ValidationError(
-                f"there are no targets; they are needed for {_listed('Probe', active)}, which have a "
+                f"there are no targets; they are needed for {_listed('Probe', active)}, which "
+                "have a "
                 "loss or metric",
                 attr=argument,
             )
@@ -207,7 +210,8 @@ class TrainingData:
         missing = [name for name in active if name not in targets]
         if missing:
             raise ValidationError(
-                f"there are no targets for {_listed('Probe', missing)}, which have a loss or metric; "
+                f"there are no targets for {_listed('Probe', missing)}, which have a loss or "
+                "metric; "
                 "give targets, or leave them out of compile",
                 attr=argument,
             )
@@ -231,7 +235,8 @@ class TrainingData:
             )
         if shape[0] != expected[0]:
             raise ValidationError(
-                f"{what} have batch size {shape[0]} but the inputs {batch}; give one target for each "
+                f"{what} have batch size {shape[0]} but the inputs {batch}; give one target for "
+                "each "
                 "input",
                 attr=argument,
             )
@@ -243,13 +248,16 @@ class TrainingData:
             )
         if shape[2] != expected[2] and name not in self.any_size:
             raise ValidationError(
-                f"{what} have {shape[2]} values a step (shape {tuple(shape)}); the size of the Probe "
+                f"{what} have {shape[2]} values a step (shape {tuple(shape)}); the size of the "
+                "Probe "
                 f"is {expected[2]}, expected shape {expected}",
                 attr=argument,
             )
 
     def by_probe(self, y: Any, argument: str) -> dict[str, Any]:
-        """From a dict by Probe or name, a list in the order of the probes with a loss, or one value."""
+        """From a dict by Probe or name, a list in the order of the probes with a loss, or one
+        value.
+        """
         if isinstance(y, Mapping):
             return {self.probe_name(key, argument): value for key, value in y.items()}
         active = self.model.active_outputs
@@ -330,14 +338,17 @@ class TrainingData:
         examples = self.prepare(x, y, start, weights, minibatch=number)
         if len(examples) != self.minibatch_size:
             raise ValidationError(
-                f"a batch has {len(examples)} items; expected {self.minibatch_size}, the simulator's "
+                f"a batch has {len(examples)} items; expected {self.minibatch_size}, the "
+                "simulator's "
                 "minibatch_size",
                 attr="x",
             )
         return examples.as_tuple()
 
     def minibatches(self, x: Any, n_steps: int | None) -> Iterator[tuple[dict[Input, Any], int]]:
-        """Inputs by Node and the number of steps, minibatch by minibatch, for `nengo_dl.Simulator.predict`."""
+        """Inputs by Node and the number of steps, minibatch by minibatch, for
+        `nengo_dl.Simulator.predict`.
+        """
         for batch in _iterated(x) if is_batches(x) else (x,):
             inputs = feeds.unpacked(batch)[0] if is_batches(x) else batch
             inputs, given = feeds.split_steps(inputs, n_steps)
@@ -411,7 +422,8 @@ def split(examples: Examples, fraction: float, minibatch_size: int) -> tuple[Exa
     n_batches = len(examples) // minibatch_size
     if not 0 < fraction < 1 or n_batches < 2:
         raise ValidationError(
-            f"cannot split off a fraction of {fraction} of {len(examples)} items; it has to be between "
+            f"cannot split off a fraction of {fraction} of {len(examples)} items; it has to be "
+            "between "
             f"0 and 1, and there have to be at least two minibatches of {minibatch_size} items",
             attr="validation_split",
         )
@@ -431,7 +443,8 @@ def _checked_weights(weights: Any, targets: np.ndarray, name: str) -> np.ndarray
         weights = weights[:, None]
     if weights.shape not in ((batch, 1), (batch, n_steps)):
         raise ValidationError(
-            f"the sample weights of Probe {name!r} have shape {weights.shape}; expected ({batch},) or "
+            f"the sample weights of Probe {name!r} have shape {weights.shape}; expected "
+            f"({batch},) or "
             f"({batch}, {n_steps}), one for each item, or for each step of each item",
             attr="sample_weight",
         )

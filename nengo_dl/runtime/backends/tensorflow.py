@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
@@ -83,26 +84,48 @@ def _unsupported(error) -> bool:
 
 
 def _compile(chunk: Chunk, jit: bool):
-    @tf.function(jit_compile=jit, autograph=False)
+    concrete = None
+
     def run(arguments, fixed, state, rows, first_step, n_steps):
-        invariant = chunk.prepare(arguments, fixed)
-
-        def step(i, state, arrays, last):
-            state, outputs = chunk.step(
-                invariant, state, [tf.gather(r, i) for r in rows], first_step + i
+        nonlocal concrete
+        flat = [*arguments.values(), *fixed, *state, *rows, first_step, n_steps]
+        if concrete is None:
+            counts = (len(fixed), len(state), len(rows))
+            traced = tf.function(
+                partial(_run_chunk, chunk, list(arguments), counts),
+                jit_compile=jit,
+                autograph=False,
             )
-            history, last = split_outputs(outputs, chunk.kept)
-            arrays = [a.write(i, value) for a, value in zip(arrays, history, strict=True)]
-            return i + 1, state, arrays, last
-
-        arrays, last = _buffers(chunk)
-        loop = (tf.constant(0), state, arrays, last)
-        if chunk.unroll > 1:
-            loop = _loop(_repeat(step, chunk.unroll), loop, n_steps - chunk.unroll + 1)
-        _, state, arrays, last = _loop(step, loop, n_steps)
-        return state, merge_outputs([a.stack() for a in arrays], last, chunk.kept)
+            # a concrete function with flat arguments: TensorFlow takes longer to sort out nested ones
+            # than the loop takes on a small network
+            concrete = traced.get_concrete_function(*flat)
+        return concrete(*flat)
 
     return run
+
+
+def _run_chunk(chunk: Chunk, names: list[str], counts: tuple[int, int, int], *flat):
+    """The loop over the steps, of the tensors of `_compile`."""
+    flat = list(flat)
+    arguments = {name: flat.pop(0) for name in names}
+    fixed, state, rows = ([flat.pop(0) for _ in range(n)] for n in counts)
+    first_step, n_steps = flat
+    invariant = chunk.prepare(arguments, fixed)
+
+    def step(i, state, arrays, last):
+        state, outputs = chunk.step(
+            invariant, state, [tf.gather(r, i) for r in rows], first_step + i
+        )
+        history, last = split_outputs(outputs, chunk.kept)
+        arrays = [a.write(i, value) for a, value in zip(arrays, history, strict=True)]
+        return i + 1, state, arrays, last
+
+    arrays, last = _buffers(chunk)
+    loop = (tf.constant(0), state, arrays, last)
+    if chunk.unroll > 1:
+        loop = _loop(_repeat(step, chunk.unroll), loop, n_steps - chunk.unroll + 1)
+    _, state, arrays, last = _loop(step, loop, n_steps)
+    return state, merge_outputs([a.stack() for a in arrays], last, chunk.kept)
 
 
 def _buffers(chunk: Chunk):

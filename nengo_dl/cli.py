@@ -76,10 +76,11 @@ def info() -> None:
     help="How long to train the classifier; 0 leaves it out.",
 )
 def demo(output: Path, seconds: float, minibatch: int, epochs: int) -> None:
-    """Simulate spiking oscillators, check them against nengo.Simulator, and train a spiking classifier.
+    """Simulate spiking oscillators, check them against nengo.Simulator, and train a spiking
+    classifier.
 
-    The exit status is 1 where the simulations disagree. The picture of the classifier goes beside the other one, with
-    "-training" in its name.
+    The exit status is 1 where the simulations disagree. The picture of the classifier goes beside
+    the other one, with "-training" in its name.
     """
     from nengo_dl.demo import draw, draw_training, run, summary, train, training_summary
 

@@ -74,10 +74,11 @@ def configure_settings(**settings: Any) -> None:
     Parameters
     ----------
     trainable : bool or None
-        Whether the parameters of Ensembles (encoders, biases) and Connections (weights, decoders) are trained; None: all but those
-        that a learning rule changes. Adds a parameter ``trainable`` to ``net.config``, so that it can be set for one class or one object:
-        ``net.config[nengo.Ensemble].trainable = False``, ``net.config[conn].trainable = True``. Applies to objects made before and
-        after; inner networks and instances win.
+        Whether the parameters of Ensembles (encoders, biases) and Connections (weights, decoders)
+        are trained; None: all but those that a learning rule changes. Adds a parameter
+        ``trainable`` to ``net.config``, so that it can be set for one class or one object:
+        ``net.config[nengo.Ensemble].trainable = False``, ``net.config[conn].trainable = True``.
+        Applies to objects made before and after; inner networks and instances win.
     planner, sorter : function
         See `nengo_dl.graph_optimizer`.
     simplifications : list of functions
@@ -89,7 +90,8 @@ def configure_settings(**settings: Any) -> None:
     dtype : "float32" or "float64"
         Precision of the simulation.
     keep_history : bool
-        Whether probes keep all steps or only the last one; ``net.config[probe].keep_history`` sets it for one probe.
+        Whether probes keep all steps or only the last one; ``net.config[probe].keep_history`` sets
+        it for one probe.
     stateful : bool
         False: every call starts from the state after the last reset.
     use_loop : bool
@@ -99,11 +101,13 @@ def configure_settings(**settings: Any) -> None:
     jit_compile : bool or None
         Whether TensorFlow compiles with XLA; None: where it can.
     surrogate : optional
-        Derivative that stands for that of a spike in training, which then keeps the spikes: ``"fast_sigmoid"``, ``"arctan"``,
-        ``"triangle"``, ``"softlif"``, or a function; see `nengo_dl.surrogates`.
+        Derivative that stands for that of a spike in training, which then keeps the spikes:
+        ``"fast_sigmoid"``, ``"arctan"``, ``"triangle"``, ``"softlif"``, or a function; see
+        `nengo_dl.surrogates`.
     checkpoint_segments : bool or int, optional
-        Cut sequences into this many segments (True: the square root of the number of steps) of which training keeps only the first
-        state; the rest is computed again in the backward pass. Takes less memory and about a third more time.
+        Cut sequences into this many segments (True: the square root of the number of steps) of
+        which training keeps only the first state; the rest is computed again in the backward pass.
+        Takes less memory and about a third more time.
 
     Raises
     ------
@@ -112,7 +116,8 @@ def configure_settings(**settings: Any) -> None:
     """
     if not nengo.Network.context:
         raise ConfigError(
-            "configure_settings has to be called inside the `with` block of a network, whose settings it changes"
+            "configure_settings has to be called inside the `with` block of a network, whose "
+            "settings it changes"
         )
     for name, value in settings.items():
         _check(name, value)
@@ -154,7 +159,9 @@ def get_setting(network: nengo.Network, name: str, default: Any = None) -> Any:
 
 
 class _Lookup:
-    """Finds a configured parameter of an object: instances before classes, inner networks before outer."""
+    """Finds a configured parameter of an object: instances before classes, inner networks before
+    outer.
+    """
 
     def __init__(self, toplevel: nengo.Network, name: str):
         self.name = name
@@ -188,7 +195,9 @@ class _Lookup:
 
 
 class TrainableResolver:
-    """Answers whether an object's parameters are to be trained: True, False, or None where nothing was said."""
+    """Answers whether an object's parameters are to be trained: True, False, or None where nothing
+    was said.
+    """
 
     def __init__(self, toplevel: nengo.Network):
         self._lookup = _Lookup(toplevel, "trainable")

@@ -75,8 +75,8 @@ class VarianceScaling(Distribution):
     def sample(self, n: int, d: Any = None, rng: Any = np.random) -> np.ndarray:
         """Samples of shape (n,) or (n, d), where n is the number of outputs and d that of inputs.
 
-        A ``d`` of several numbers makes (n, \\*d) a convolution kernel as Nengo stores it:
-        (\\*kernel_size, channels in, channels out).
+        A ``d`` of several numbers makes (n, *d) a convolution kernel as Nengo stores it:
+        (*kernel_size, channels in, channels out).
         """
         shape = _sample_shape(n, d)
         variance = self.scale / max(1.0, self._fan(shape))

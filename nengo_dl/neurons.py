@@ -13,8 +13,9 @@ from nengo.params import NumberParam
 class SoftLIFRate(LIFRate):
     """LIF firing rates with a smooth onset, so that they can be differentiated everywhere.
 
-    The ``max(J - 1, 0)`` of the LIF rate is replaced by ``sigma * log(1 + exp((J - 1) / sigma))`` (Hunsberger and Eliasmith, 2015,
-    "Spiking deep networks with LIF neurons", arXiv:1510.08829, equation 4).
+    The ``max(J - 1, 0)`` of the LIF rate is replaced by ``sigma * log(1 + exp((J - 1) / sigma))``
+    (Hunsberger and Eliasmith, 2015, "Spiking deep networks with LIF neurons", arXiv:1510.08829,
+    equation 4).
 
     Parameters
     ----------
@@ -44,7 +45,8 @@ class SoftLIFRate(LIFRate):
     def step(self, dt, J, output):
         """Rates in hertz for input currents ``J``."""
         x = (J - 1) / self.sigma
-        # below about -34 the softplus is exp(x) to rounding, and 1 / j would overflow: log1p(1 / j) -> -log(j)
+        # below about -34 the softplus is exp(x) to rounding, and 1 / j would overflow: log1p(1 / j)
+        # -> -log(j)
         j = self.sigma * np.logaddexp(0, np.maximum(x, -30))
         inverse = np.where(x < -30, -x - np.log(self.sigma), np.log1p(1 / j))
         output[...] = self.amplitude / (self.tau_ref + self.tau_rc * inverse)
@@ -76,7 +78,8 @@ class LeakyReLU(RectifiedLinear):
 class SpikingLeakyReLU(LeakyReLU):
     """The spiking version of `LeakyReLU`, with negative spikes for negative currents.
 
-    The rate is integrated; whole numbers of spikes are emitted as the integral passes them, towards either side.
+    The rate is integrated; whole numbers of spikes are emitted as the integral passes them, towards
+    either side.
     """
 
     state = {"voltage": Uniform(low=0, high=1)}

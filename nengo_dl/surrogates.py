@@ -1,9 +1,10 @@
 """Derivatives that stand for that of a spike, for training with spikes.
 
-With ``configure_settings(surrogate=...)`` spiking neurons keep their spikes in training. In the backward pass the derivative of a
-spike with respect to the excess of the membrane voltage over the threshold, which is zero almost everywhere, is replaced by a function of
-that excess (Neftci, Mostafa and Zenke, 2019, "Surrogate gradient learning in spiking neural networks", arXiv:1901.09948). Voltages are in
-units of the threshold.
+With ``configure_settings(surrogate=...)`` spiking neurons keep their spikes in training. In the
+backward pass the derivative of a spike with respect to the excess of the membrane voltage over the
+threshold, which is zero almost everywhere, is replaced by a function of that excess (Neftci,
+Mostafa and Zenke, 2019, "Surrogate gradient learning in spiking neural networks",
+arXiv:1901.09948). Voltages are in units of the threshold.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def fast_sigmoid(slope: float = 25.0) -> Derivative:
 
 
 def arctan(alpha: float = 2.0) -> Derivative:
-    """``(alpha / 2) / (1 + (pi/2 alpha x)^2)`` (Fang et al., 2021, "Incorporating learnable membrane time constant")."""
+    """``(alpha / 2) / (1 + (pi/2 alpha x)^2)`` (Fang et al., 2021, "Incorporating learnable
+    membrane time constant").
+    """
 
     def derivative(x):
         return (alpha / 2.0) / (1.0 + ops.square(1.5707963267948966 * alpha * x))
@@ -36,7 +39,9 @@ def arctan(alpha: float = 2.0) -> Derivative:
 
 
 def triangle(width: float = 1.0) -> Derivative:
-    """``max(0, 1 - |x| / width) / width`` (Bellec et al., 2018, "Long short-term memory and learning-to-learn")."""
+    """``max(0, 1 - |x| / width) / width`` (Bellec et al., 2018, "Long short-term memory and
+    learning-to-learn").
+    """
 
     def derivative(x):
         return ops.maximum(0.0, 1.0 - ops.abs(x) / width) / width
@@ -45,9 +50,11 @@ def triangle(width: float = 1.0) -> Derivative:
 
 
 class RateDerivative:
-    """The derivative of the neuron type's firing rate with respect to its input current, in place of one of the voltage.
+    """The derivative of the neuron type's firing rate with respect to its input current, in place
+    of one of the voltage.
 
-    For LIF neurons that of `nengo_dl.SoftLIFRate` with the network's ``lif_smoothing`` where that is set.
+    For LIF neurons that of `nengo_dl.SoftLIFRate` with the network's ``lif_smoothing`` where that
+    is set.
     """
 
 
@@ -61,7 +68,8 @@ _NAMED: dict[str, Callable[[], Any]] = {
 
 
 def get(surrogate: Any) -> Any:
-    """The surrogate of a name, or what was given if it is one: a function of the excess, or a `RateDerivative`.
+    """The surrogate of a name, or what was given if it is one: a function of the excess, or a
+    `RateDerivative`.
 
     Raises
     ------
@@ -75,6 +83,7 @@ def get(surrogate: Any) -> Any:
     if callable(surrogate):
         return surrogate
     raise ConfigError(
-        f"the setting 'surrogate' was given {surrogate!r}; expected a function of the voltage's excess over the "
+        f"the setting 'surrogate' was given {surrogate!r}; expected a function of the voltage's "
+        "excess over the "
         f"threshold, or one of {', '.join(sorted(_NAMED))}"
     )

@@ -26,18 +26,20 @@ Shape = tuple[int, ...]
 class TensorNode(nengo.Node):
     """A Node whose output is a function of tensors, or a Keras layer or model.
 
-    It is differentiable, computed for a whole minibatch at once, and the weights of a layer are trained by ``Simulator.fit``.
+    It is differentiable, computed for a whole minibatch at once, and the weights of a layer are
+    trained by ``Simulator.fit``.
 
     Parameters
     ----------
     tensor_func : function, keras.layers.Layer, or subclass of it
-        A function of ``(t)``, ``(t, x)`` or ``(x)`` in the backend's tensors, or a layer or model. ``t`` is the time in seconds
-        (a scalar) and ``x`` has shape (minibatch, \\*shape_in). A recurrent cell (a layer with a ``state_size``) keeps its state
-        from step to step.
+        A function of ``(t)``, ``(t, x)`` or ``(x)`` in the backend's tensors, or a layer or model.
+        ``t`` is the time in seconds (a scalar) and ``x`` has shape (minibatch, *shape_in). A
+        recurrent cell (a layer with a ``state_size``) keeps its state from step to step.
     shape_in : tuple of int, optional
         Shape of the input of one item; none by default.
     shape_out : tuple of int, optional
-        Shape of the output of one item. By default it is found by calling the function with symbolic tensors.
+        Shape of the output of one item. By default it is found by calling the function with
+        symbolic tensors.
     pass_time : bool
         Whether ``t`` is the first argument.
     label : str, optional
@@ -101,7 +103,11 @@ class TensorCall:
     """What a TensorNode calls: the function or layer, and the shapes with which it is called."""
 
     def __init__(
-        self, tensor_func: Callable, shape_in: Shape | None, pass_time: bool, shape_out: Shape | None
+        self,
+        tensor_func: Callable,
+        shape_in: Shape | None,
+        pass_time: bool,
+        shape_out: Shape | None,
     ):
         if inspect.isclass(tensor_func) and issubclass(tensor_func, keras.layers.Layer):
             tensor_func = tensor_func()
@@ -140,7 +146,8 @@ class TensorCall:
             output = self.layer(*arguments)
         except Exception as error:
             raise ValidationError(
-                f"calling {self.layer!r} with symbolic tensors of shape (None, *{self.shape_in}) failed: {error}",
+                f"calling {self.layer!r} with symbolic tensors of shape (None, *{self.shape_in}) "
+                f"failed: {error}",
                 attr="tensor_func",
             ) from error
         output = output[0] if self.is_cell else output
@@ -167,7 +174,8 @@ class TensorCall:
 
     def __call__(self, *_: Any) -> None:
         raise SimulationError(
-            "this is the output of a TensorNode, which only nengo_dl.Simulator can run; use a nengo.Node "
+            "this is the output of a TensorNode, which only nengo_dl.Simulator can run; use a "
+            "nengo.Node "
             "with a Python function for other simulators"
         )
 
@@ -200,7 +208,8 @@ def _shape(shape: Sequence[int] | None, size: int | None, attr: str) -> Shape | 
         return None
     if np.ndim(shape) != 1 or any(n is None or int(n) != n or n < 1 for n in shape):
         raise ValidationError(
-            f"expected a tuple of positive integers, the shape of one item, got {shape!r}", attr=attr
+            f"expected a tuple of positive integers, the shape of one item, got {shape!r}",
+            attr=attr,
         )
     return tuple(int(n) for n in shape)
 
@@ -225,7 +234,8 @@ def build_tensor_node(model: Model, node: TensorNode) -> None:
 
 
 class Layer:
-    """Applies a Keras layer, a function of tensors or a Nengo neuron type to an object of a network.
+    """Applies a Keras layer, a function of tensors or a Nengo neuron type to an object of a
+    network.
 
     Parameters
     ----------
@@ -266,7 +276,8 @@ class Layer:
         return_conn
             Whether to return the connection too.
         layer_args
-            Arguments of the layer's class, of the function, or of the Ensemble that is made for a neuron type.
+            Arguments of the layer's class, of the function, or of the Ensemble that is made for a
+            neuron type.
 
         Returns
         -------
@@ -276,7 +287,8 @@ class Layer:
         if shape_in is not None and int(np.prod(shape_in)) != size_in:
             if transform is None:
                 raise ValidationError(
-                    f"shape_in is {tuple(shape_in)}, {int(np.prod(shape_in))} values, but the input {input} "
+                    f"shape_in is {tuple(shape_in)}, {int(np.prod(shape_in))} values, but the "
+                    f"input {input} "
                     f"has {size_in}",
                     attr="shape_in",
                 )

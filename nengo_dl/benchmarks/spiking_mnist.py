@@ -1,7 +1,9 @@
-"""Spiking MNIST: a convolutional network of LIF neurons, trained with their rates and tested with their spikes.
+"""Spiking MNIST: a convolutional network of LIF neurons, trained with their rates and tested with
+their spikes.
 
-The network of Rasmussen (2018), "NengoDL: combining deep learning and neuromorphic modelling methods" (arXiv:1805.11144), which
-reports 98.4 to 98.9 % with spikes. Run it with ``python -m nengo_dl.benchmarks.spiking_mnist``.
+The network of Rasmussen (2018), "NengoDL: combining deep learning and neuromorphic modelling
+methods" (arXiv:1805.11144), which reports 98.4 to 98.9 % with spikes. Run it with ``python -m
+nengo_dl.benchmarks.spiking_mnist``.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ import nengo_dl
 
 
 def make_network() -> nengo.Network:
-    """Three convolutional layers of LIF neurons and a dense one; probes ``net.out`` and ``net.filtered``."""
+    """Three convolutional layers of LIF neurons and a dense one; probes ``net.out`` and
+    ``net.filtered``.
+    """
     with nengo.Network(seed=0) as net:
         # rates are what limits the precision of spikes counted over a few steps
         net.config[nengo.Ensemble].max_rates = nengo.dists.Choice([250])
@@ -39,7 +43,9 @@ def make_network() -> nengo.Network:
 
 
 def load_data(path: str | None):
-    """Images (n, 784) in 0..1 and labels, for training and testing; from a file in the layout of Keras's ``mnist.npz``."""
+    """Images (n, 784) in 0..1 and labels, for training and testing; from a file in the layout of
+    Keras's ``mnist.npz``.
+    """
     if path is None:
         (x, y), (x_test, y_test) = keras.datasets.mnist.load_data()
     else:
@@ -50,7 +56,9 @@ def load_data(path: str | None):
 
 
 def accuracy_with_spikes(sim: nengo_dl.Simulator, net, images, labels, n_steps: int) -> float:
-    """Share of images that the last filtered output classifies correctly when each is shown for ``n_steps``."""
+    """Share of images that the last filtered output classifies correctly when each is shown for
+    ``n_steps``.
+    """
     correct = 0
     for start in range(0, len(images), sim.minibatch_size):
         batch = np.tile(images[start : start + sim.minibatch_size, None], (1, n_steps, 1))
@@ -68,7 +76,9 @@ def run(data: str | None, epochs: int, n_steps: int, minibatch_size: int = 200, 
         start = time.perf_counter()
         n_updates = epochs * (len(x) // minibatch_size)
         sim.compile(
-            optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, n_updates)),
+            optimizer=keras.optimizers.Adam(
+                keras.optimizers.schedules.CosineDecay(2e-3, n_updates)
+            ),
             loss={net.out: keras.losses.SparseCategoricalCrossentropy(from_logits=True)},
         )
         sim.fit({net.image: x[:, None]}, {net.out: y[:, None, None]}, epochs=epochs, verbose=2)

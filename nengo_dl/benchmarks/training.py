@@ -1,6 +1,8 @@
-"""Speed of training against plain Keras, snnTorch and PyTorch, in one process: ``python -m nengo_dl.benchmarks.training``.
+"""Speed of training against plain Keras, snnTorch and PyTorch, in one process: ``python -m
+nengo_dl.benchmarks.training``.
 
-Each row is a ratio of times of two peers that took turns; a peer that is not installed is named as such.
+Each row is a ratio of times of two peers that took turns; a peer that is not installed is named as
+such.
 """
 
 from __future__ import annotations
@@ -54,7 +56,9 @@ def autoencoder_model(n_hidden: int = 64) -> keras.Model:
 
 
 def autoencoder(images: np.ndarray, repeats: int, batch: int = 50) -> dict[str, list[float]]:
-    """Seconds of an epoch: ours, Keras with its defaults, and Keras with several batches in an execution."""
+    """Seconds of an epoch: ours, Keras with its defaults, and Keras with several batches in an
+    execution.
+    """
     net = autoencoder_network()
     plain, fast = autoencoder_model(), autoencoder_model()
     plain.compile(optimizer=keras.optimizers.RMSprop(1e-3), loss="mse")
@@ -172,7 +176,9 @@ def _torch_step(torch, optimizer, spikes: list, y) -> None:
 
 
 def spiking(repeats: int) -> dict[str, list[float] | None]:
-    """Seconds of one update through 200 steps of 784-256-10 neurons, batch 32; None for a peer that is missing."""
+    """Seconds of one update through 200 steps of 784-256-10 neurons, batch 32; None for a peer
+    that is missing.
+    """
     rng = np.random.RandomState(0)
     x = rng.rand(BPTT_BATCH, BPTT_STEPS, N_IN).astype(np.float32)
     y = rng.rand(BPTT_BATCH, BPTT_STEPS, N_OUT).astype(np.float32)
@@ -211,7 +217,8 @@ def report(title: str, times: dict[str, list[float] | None]) -> None:
         ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
         print(
             f"  {name}: nengo_dl takes {1 / statistics.median(ratios):.2f} times as long, is "
-            f"{statistics.median(ratios):.2f} times as fast ({min(ratios):.2f} to {max(ratios):.2f}); "
+            f"{statistics.median(ratios):.2f} times as fast ({min(ratios):.2f} to "
+            f"{max(ratios):.2f}); "
             f"medians {statistics.median(ours):.4f} and {statistics.median(theirs):.4f} s"
         )
 

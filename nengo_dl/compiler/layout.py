@@ -424,8 +424,5 @@ def _join(parts: list[Indices | None], sizes: list[int]) -> Indices:
         else:
             return range(start, stop)
     return np.concatenate(
-        [
-            np.full(n, HOLE) if p is None else as_array(p)
-            for p, n in zip(parts, sizes, strict=True)
-        ]
+        [np.full(n, HOLE) if p is None else as_array(p) for p, n in zip(parts, sizes, strict=True)]
     )

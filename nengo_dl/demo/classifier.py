@@ -142,7 +142,10 @@ def _show_one_after_the_other(sim, net, images: np.ndarray) -> dict:
 def training_summary(report: TrainingReport) -> str:
     """What a person wants to know, a line each."""
     rows = (
-        ("training", f"{N_NEURONS} LIF neurons, {len(report.loss)} epochs in {report.seconds:.1f} s"),
+        (
+            "training",
+            f"{N_NEURONS} LIF neurons, {len(report.loss)} epochs in {report.seconds:.1f} s",
+        ),
         ("accuracy", f"{report.before:.1%} before, {report.after:.1%} after, with spikes"),
         ("rates", f"{report.rate:.0f} Hz on average, {STEPS} ms a digit"),
         ("loss", f"{report.loss[0]:.3f} in the first epoch, {report.loss[-1]:.3f} in the last"),

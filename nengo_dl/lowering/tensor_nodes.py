@@ -59,7 +59,8 @@ class SimTensorNode(Operator):
 
         def step():
             raise SimulationError(
-                f"{self.tag} is a TensorNode, which only nengo_dl.Simulator can run; use a nengo.Node "
+                f"{self.tag} is a TensorNode, which only nengo_dl.Simulator can run; use a "
+                "nengo.Node "
                 "with a Python function for other simulators"
             )
 

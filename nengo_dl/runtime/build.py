@@ -135,7 +135,9 @@ def _all_inputs(compiled: Compiled) -> tuple[Input, ...]:
 
 
 def _node_inputs(compiled: Compiled) -> list[Input]:
-    """The inputs that are the values of a Node, for which data can be given, in the order of the Nodes."""
+    """The inputs that are the values of a Node, for which data can be given, in the order of the
+    Nodes.
+    """
     toplevel = compiled.program.model.toplevel
     nodes = [] if toplevel is None else toplevel.all_nodes
     order = {node: number for number, node in enumerate(nodes)}
@@ -144,7 +146,9 @@ def _node_inputs(compiled: Compiled) -> list[Input]:
 
 
 def _data_dtype(dtype: str | None) -> str:
-    """Precision of ``sim.data``: that of ``nengo.rc``, or where it is the default the network's setting."""
+    """Precision of ``sim.data``: that of ``nengo.rc``, or where it is the default the network's
+    setting.
+    """
     nengo_dtype = np.dtype(rc.float_dtype).name
     return dtype if dtype is not None and nengo_dtype == "float64" else nengo_dtype
 

@@ -13,10 +13,12 @@ class Chunk:
     Attributes
     ----------
     prepare
-        ``prepare(arguments, fixed) -> invariant``: everything that is the same in each step, computed before the loop.
+        ``prepare(arguments, fixed) -> invariant``: everything that is the same in each step,
+        computed before the loop.
     step
-        ``step(invariant, state, rows, step_index) -> (state, outputs)``, pure. ``rows`` holds one (batch, width)
-        tensor for each input that changes from step to step, ``step_index`` is 1 in the first step.
+        ``step(invariant, state, rows, step_index) -> (state, outputs)``, pure. ``rows`` holds one
+        (batch, width) tensor for each input that changes from step to step, ``step_index`` is 1 in
+        the first step.
     capacity
         Rows of the buffers.
     kept

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 class SimulationData(Mapping):
     """Maps Probes to what they recorded, Ensembles and Connections to their present parameters.
 
-    A probe's array has shape (n_samples, size), or (minibatch_size, n_samples, size) where the simulator was given a
-    ``minibatch_size``, and cannot be written to. Ensembles and Connections give Nengo's BuiltEnsemble and BuiltConnection; what
-    training or an online learning rule changed is up to date in them.
+    A probe's array has shape (n_samples, size), or (minibatch_size, n_samples, size) where the
+    simulator was given a ``minibatch_size``, and cannot be written to. Ensembles and Connections
+    give Nengo's BuiltEnsemble and BuiltConnection; what training or an online learning rule changed
+    is up to date in them.
     """
 
     def __init__(self, simulator: Simulator):
@@ -50,7 +51,9 @@ class SimulationData(Mapping):
         return values[0] if sim.minibatch_size is None else values
 
     def _present(self, signal: Signal | None, initial: Any) -> Any:
-        """The value that a built parameter has now; the built one itself where nothing can change it."""
+        """The value that a built parameter has now; the built one itself where nothing can change
+        it.
+        """
         sim = self._simulator
         if signal is None or initial is None or not sim.is_variable(signal):
             return initial

@@ -30,9 +30,11 @@ FIRST_CHUNK = 50
 
 @dataclass(frozen=True)
 class State:
-    """The carry after ``n_steps`` steps. Replaced as a whole, so that an interruption never leaves half of one.
+    """The carry after ``n_steps`` steps. Replaced as a whole, so that an interruption never leaves
+    half of one.
 
-    ``carried`` are the values of the Keras variables that a step changes; None: those that the variables have.
+    ``carried`` are the values of the Keras variables that a step changes; None: those that the
+    variables have.
     """
 
     tensors: tuple[Any, ...]
@@ -117,8 +119,8 @@ class Engine:
     ) -> Iterator[tuple[State, list[np.ndarray]]]:
         """Run ``n_steps`` steps, yielding after each chunk the state and the outputs of its steps.
 
-        ``data`` has arrays of shape (minibatch_size or 1, n_steps, size). Outputs have shape (minibatch_size,
-        steps of the chunk, width), or 1 step where only the last is kept.
+        ``data`` has arrays of shape (minibatch_size or 1, n_steps, size). Outputs have shape
+        (minibatch_size, steps of the chunk, width), or 1 step where only the last is kept.
         """
         capacity, done = self.capacity(), 0
         changing = self._changing(data)
@@ -133,7 +135,9 @@ class Engine:
             done += n
 
     def _learn_speed(self, n_steps: int, seconds: float) -> None:
-        """Choose how many steps to run at once, so that progress and Ctrl-C are not kept waiting."""
+        """Choose how many steps to run at once, so that progress and Ctrl-C are not kept
+        waiting.
+        """
         self._comfortable = max(1, int(n_steps * CHUNK_SECONDS / max(seconds, 1e-6)))
 
     def _changing(self, data: Mapping[Input, np.ndarray]) -> tuple[Input, ...]:
@@ -156,7 +160,10 @@ class Engine:
             tensors, outputs = self._function(changing)(
                 self.model.arguments(),
                 [self._tensor(value) for value in fixed],
-                [*state.tensors, *(self.model.carried() if state.carried is None else state.carried)],
+                [
+                    *state.tensors,
+                    *(self.model.carried() if state.carried is None else state.carried),
+                ],
                 [self._tensor(self._padded(r)) for r in rows],
                 self.backend.tensor(np.asarray(first), "int32"),
                 self.backend.tensor(np.asarray(n), "int32"),
@@ -180,7 +187,9 @@ class Engine:
         return {i: rows[i] if i in rows else self.sources[i].rows(first, n) for i in items}
 
     def settle(self, state: State) -> State:
-        """Let the Keras variables have their values in ``state``, from which a later run goes on."""
+        """Let the Keras variables have their values in ``state``, from which a later run goes
+        on.
+        """
         if state.carried:
             with self.scope():
                 self.model.assign_carried(state.carried)
@@ -225,7 +234,9 @@ class Engine:
         )
 
     def value(self, signal: Signal, state: State) -> np.ndarray:
-        """The present value of a signal that is stored, of shape (minibatch_size or 1, \\*signal.shape)."""
+        """The present value of a signal that is stored, of shape (minibatch_size or 1,
+        *signal.shape).
+        """
         for stored in self.lowered.layout.stored:
             for base, span in stored.spans():
                 if base is signal.base:

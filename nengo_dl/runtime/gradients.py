@@ -15,7 +15,8 @@ from nengo_dl.runtime.keras_model import NengoModel
 
 
 class GradientPaths:
-    """Follows the values of a compiled network from its parameters to outputs, through as many steps as it takes.
+    """Follows the values of a compiled network from its parameters to outputs, through as many
+    steps as it takes.
 
     Parameters
     ----------
@@ -90,8 +91,8 @@ def check_gradients(
 ) -> None:
     """Compare the gradients of the backend with central differences.
 
-    The loss is the sum of the outputs, each weighted with a random number, so that all of a network is compared by one gradient
-    per parameter tensor, along random directions.
+    The loss is the sum of the outputs, each weighted with a random number, so that all of a network
+    is compared by one gradient per parameter tensor, along random directions.
 
     Raises
     ------
@@ -140,7 +141,8 @@ def _check_direction(variable, gradient, loss, step, atol, rtol, rng) -> None:
         symbolic = float(np.sum(ops.convert_to_numpy(gradient) * direction))
     if not abs(symbolic - numeric) <= atol + rtol * abs(numeric):
         raise SimulationError(
-            f"the gradient of {_name(variable)} along a random direction is {symbolic:g}, but finite "
+            f"the gradient of {_name(variable)} along a random direction is {symbolic:g}, but "
+            "finite "
             f"differences give {numeric:g}; this is a bug in a lowering, or a discontinuity nearby"
         )
 

@@ -79,7 +79,9 @@ class SteppedSource:
 def interleaved_rows(
     sources: list[SteppedSource], first_step: int, n_steps: int
 ) -> list[np.ndarray]:
-    """Rows of several functions of time, called in turn at each step as Nengo does: they may share Python state."""
+    """Rows of several functions of time, called in turn at each step as Nengo does: they may share
+    Python state.
+    """
     sources_in_order = sorted(sources, key=lambda source: source.host.place(source.op))
     rows = {source: np.zeros((1, n_steps, source.size)) for source in sources}
     for i in range(n_steps):

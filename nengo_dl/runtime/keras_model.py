@@ -1,4 +1,6 @@
-"""The ``keras.Model`` that owns a network's parameters, and runs the network on a batch of sequences."""
+"""The ``keras.Model`` that owns a network's parameters, and runs the network on a batch of
+sequences.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,6 @@ from nengo_dl.runtime.names import unique
 from nengo_dl.runtime.scan import n_segments, segmented_scan, unrolled_scan
 from nengo_dl.runtime.step import LoweredNetwork, stored_values, tensor_name, weight_name
 
-
 CONVOLUTIONS = (
     keras.layers.Conv1D,
     keras.layers.Conv2D,
@@ -28,7 +29,9 @@ CONVOLUTIONS = (
 
 
 class StoredValues(keras.layers.Layer):
-    """A tensor of a compiled network, or several, as a layer, so that the model's summary lists it by name."""
+    """A tensor of a compiled network, or several, as a layer, so that the model's summary lists it
+    by name.
+    """
 
     def __init__(self, values: Mapping[str, np.ndarray], name: str, dtype: str, trainable: bool):
         super().__init__(name=name, dtype=dtype, trainable=trainable)
@@ -61,8 +64,8 @@ class _Given(keras.initializers.Initializer):
 class NengoModel(keras.Model):
     """A network as a Keras model.
 
-    Called with a dict {name of Node: tensor (minibatch_size, n_steps, size)} it returns a dict {name of Probe: tensor
-    (minibatch_size, n_steps, size)}, starting from the state in `state`.
+    Called with a dict {name of Node: tensor (minibatch_size, n_steps, size)} it returns a dict
+    {name of Probe: tensor (minibatch_size, n_steps, size)}, starting from the state in `state`.
 
     Parameters
     ----------
@@ -83,7 +86,8 @@ class NengoModel(keras.Model):
     learning_phase
         Overrides Keras's ``training`` where not None.
     checkpoint_segments
-        Segments of a sequence that are computed again in the backward pass; True: about the square root of the number of steps.
+        Segments of a sequence that are computed again in the backward pass; True: about the square
+        root of the number of steps.
     """
 
     def __init__(
@@ -108,7 +112,8 @@ class NengoModel(keras.Model):
         self.minibatch_size = lowered.settings.minibatch_size
         #: names of the probes that a call returns, all by default
         self.active_outputs: tuple[str, ...] = self.network_outputs
-        #: name of the probe that the loss is about, where it is only one, and the weight of the loss
+        #: name of the probe that the loss is about, where it is only one, and the weight of the
+        #: loss
         self.only_loss: tuple[str, float] | None = None
         #: whether a call leaves its last state in `state`
         self.keep_state = False
@@ -155,7 +160,9 @@ class NengoModel(keras.Model):
         return self.fixed.values[name] if name in self.fixed.values else self.parameters[name]
 
     def assign_stored(self, stored: Stored, values: np.ndarray) -> None:
-        """Give a stored parameter or constant other values, (1, width), until `reset_parameters`."""
+        """Give a stored parameter or constant other values, (1, width), until
+        `reset_parameters`.
+        """
         if stored.tensor.kind == "constant":
             self._changed_constants.add(tensor_name(stored))
         self.stored_variable(stored).assign(values)
@@ -245,7 +252,9 @@ class NengoModel(keras.Model):
         )
 
     def get_metrics_result(self) -> dict[str, Any]:
-        """As Keras; also by the name of the probe where Keras leaves it out because there is only one."""
+        """As Keras; also by the name of the probe where Keras leaves it out because there is only
+        one.
+        """
         results = super().get_metrics_result()
         if self.only_loss is not None:
             name, weight = self.only_loss
@@ -293,4 +302,3 @@ class NengoModel(keras.Model):
         for stored, value in zip(self.lowered.states, state, strict=False):
             self.state.values[tensor_name(stored)].assign(value)
         self.state.values["n_steps"].assign(n_steps)
-

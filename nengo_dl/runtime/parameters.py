@@ -1,4 +1,6 @@
-"""Which signals are trainable parameters, and the Nengo object and attribute that each belongs to."""
+"""Which signals are trainable parameters, and the Nengo object and attribute that each belongs
+to.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ from nengo_dl.compiler.layout import Stored
 class Parameter:
     """A parameter of a Nengo object.
 
-    ``attribute`` is "encoders" (scaled by gain and radius, as Nengo's builder does), "bias" or "weights" (decoders
-    included).
+    ``attribute`` is "encoders" (scaled by gain and radius, as Nengo's builder does), "bias" or
+    "weights" (decoders included).
     """
 
     obj: NengoObject
@@ -48,7 +50,8 @@ def find_trainable(
 ) -> dict[Signal, str]:
     """The base signals that training changes, and the attribute that each one is.
 
-    By default encoders, biases and connection weights; not those that a learning rule changes while the network runs.
+    By default encoders, biases and connection weights; not those that a learning rule changes while
+    the network runs.
     """
     if toplevel is None:
         return {}

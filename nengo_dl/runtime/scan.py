@@ -22,7 +22,9 @@ def unrolled_scan(step, state, rows, n_steps: int, kept: Sequence[bool], shapes,
 
 
 def n_segments(setting: Any, n_steps: int) -> int:
-    """Into how many segments to cut a sequence: the number that was set, or about its square root for True."""
+    """Into how many segments to cut a sequence: the number that was set, or about its square root
+    for True.
+    """
     if not setting:
         return 1
     wanted = round(n_steps**0.5) if setting is True else int(setting)
@@ -43,13 +45,15 @@ def segmented_scan(
 ):
     """As the backends' ``scan``, but only the states between segments are kept for the gradient.
 
-    In the backward pass each segment is computed again (Chen et al., 2016, "Training deep nets with sublinear memory cost",
-    arXiv:1604.06174): with about sqrt(n_steps) segments memory grows with the square root of the number of steps.
+    In the backward pass each segment is computed again (Chen et al., 2016, "Training deep nets with
+    sublinear memory cost", arXiv:1604.06174): with about sqrt(n_steps) segments memory grows with
+    the square root of the number of steps.
 
     Parameters
     ----------
     step
-        ``step(invariant, state, rows_now, i) -> (state, outputs)``; it may use no other tensors than these.
+        ``step(invariant, state, rows_now, i) -> (state, outputs)``; it may use no other tensors
+        than these.
     """
     length = n_steps // segments
     looped = segments * length
@@ -76,9 +80,7 @@ def segmented_scan(
     def last(state, now, i):
         return step(invariant, state, now, looped + i)
 
-    state, tail = backend.scan(
-        last, state, [r[looped:] for r in rows], rest, kept, shapes, dtype
-    )
+    state, tail = backend.scan(last, state, [r[looped:] for r in rows], rest, kept, shapes, dtype)
     joined = [
         ops.concatenate([o, t], axis=1) if keep else t
         for o, t, keep in zip(outputs, tail, kept, strict=True)

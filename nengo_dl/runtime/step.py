@@ -1,7 +1,8 @@
 """The pure step function of a compiled network.
 
 `LoweredNetwork` turns a `Layout` into functions of tensors. Numbers that a step needs (constants,
-parameters, indices) are arguments of the compiled function, gathered in one dictionary. """
+parameters, indices) are arguments of the compiled function, gathered in one dictionary.
+"""
 
 from __future__ import annotations
 
@@ -265,7 +266,8 @@ class LoweredNetwork:
 
     def _fixed_operands(self, inside, before, fixed_inputs) -> dict[tuple, Recipe]:
         """Operands of the loop that are the same in each step: by (instruction, operand), terms of
-        sums by (id,)."""
+        sums by (id,).
+        """
         fixed = self._fixed_tensors(fixed_inputs)
         for number in before:
             step = self.layout.instructions[number]
@@ -298,9 +300,7 @@ def concatenate(parts: Sequence[Any]) -> Any:
     if len(parts) == 1:
         return parts[0]
     batch = max(p.shape[0] for p in parts)
-    parts = [
-        p if p.shape[0] == batch else ops.broadcast_to(p, (batch, p.shape[1])) for p in parts
-    ]
+    parts = [p if p.shape[0] == batch else ops.broadcast_to(p, (batch, p.shape[1])) for p in parts]
     return ops.concatenate(parts, axis=-1)
 
 

@@ -41,17 +41,18 @@ class Simulator(TrainingInterface, ParameterInterface):
     dt : float
         Length of a time step in seconds.
     seed : int, optional
-        Seed of the processes that have none. By default the network's seed + 1, or a random one where the network has none.
+        Seed of the processes that have none. By default the network's seed + 1, or a random one
+        where the network has none.
     model : nengo.builder.Model, optional
         A model to build the network into.
     device : str, optional
         Where to run, e.g. ``"/cpu:0"`` or ``"/gpu:0"``. By default the backend chooses.
     unroll_simulation : int
-        Steps that the body of the compiled loop holds. More may run faster and always compiles longer; any number of steps can
-        be run whatever its value.
+        Steps that the body of the compiled loop holds. More may run faster and always compiles
+        longer; any number of steps can be run whatever its value.
     minibatch_size : int, optional
-        Number of items that are simulated side by side. Probe data has a leading axis of this length, also for 1; None
-        simulates one item and adds no axis.
+        Number of items that are simulated side by side. Probe data has a leading axis of this
+        length, also for 1; None simulates one item and adds no axis.
     progress_bar : bool or nengo.utils.progress.ProgressBar
         As in nengo.Simulator.
     optimize : bool
@@ -141,7 +142,9 @@ class Simulator(TrainingInterface, ParameterInterface):
         return self.n_steps * self.dt
 
     def trange(self, sample_every: float | None = None, dt: float | None = None) -> np.ndarray:
-        """Times in seconds of the steps that were run, or of those that a probe with ``sample_every`` recorded."""
+        """Times in seconds of the steps that were run, or of those that a probe with
+        ``sample_every`` recorded.
+        """
         if dt is not None:
             if sample_every is not None:
                 raise ValidationError(
@@ -182,7 +185,9 @@ class Simulator(TrainingInterface, ParameterInterface):
                 stacklevel=2,
             )
             return
-        logger.info("Running %s for %f seconds, or %d steps", self.model.label, time_in_seconds, steps)
+        logger.info(
+            "Running %s for %f seconds, or %d steps", self.model.label, time_in_seconds, steps
+        )
         self.run_steps(steps, **kwargs)
 
     def step(self, **kwargs: Any) -> None:
@@ -199,12 +204,14 @@ class Simulator(TrainingInterface, ParameterInterface):
         n_steps
             Number of steps.
         data
-            Values for Nodes in place of their own: a dict {Node or name: array}, a list of arrays in the order of the Nodes, or
-            one array, each of shape (minibatch_size, n_steps, node.size_out).
+            Values for Nodes in place of their own: a dict {Node or name: array}, a list of arrays
+            in the order of the Nodes, or one array, each of shape (minibatch_size, n_steps,
+            node.size_out).
         progress_bar
             As in the constructor, which gives the default.
         stateful
-            Whether the next call goes on from where this one ends. If not, it starts where this one did.
+            Whether the next call goes on from where this one ends. If not, it starts where this one
+            did.
 
         Raises
         ------
@@ -231,7 +238,9 @@ class Simulator(TrainingInterface, ParameterInterface):
         self._state = self._engine.settle(self._state) if keep else before
 
     def _record(self, state: State, outputs: list, n_steps: int) -> None:
-        """Move on to ``state`` and record the outputs of the steps that lead to it, or (after Ctrl-C) do neither."""
+        """Move on to ``state`` and record the outputs of the steps that lead to it, or (after
+        Ctrl-C) do neither.
+        """
         records = self.records.values()
         before, marks = self._state, [record.mark() for record in records]
         try:
@@ -277,13 +286,14 @@ class Simulator(TrainingInterface, ParameterInterface):
         Parameters
         ----------
         x
-            Data as in `run_steps`; its batch may be any multiple of ``minibatch_size`` and is run in minibatches. Or a generator,
-            PyDataset or tf.data.Dataset of minibatches as for `fit`, whose targets are not looked at.
+            Data as in `run_steps`; its batch may be any multiple of ``minibatch_size`` and is run
+            in minibatches. Or a generator, PyDataset or tf.data.Dataset of minibatches as for
+            `fit`, whose targets are not looked at.
         n_steps
             Number of steps, needed where there is no data.
         stateful
-            Whether each minibatch, and the next call, goes on from where the one before ended. If not, all start from the
-            present state.
+            Whether each minibatch, and the next call, goes on from where the one before ended. If
+            not, all start from the present state.
         callbacks, steps, verbose
             As in ``keras.Model.predict``: ``steps`` is the largest number of minibatches.
         batch_size
@@ -297,7 +307,8 @@ class Simulator(TrainingInterface, ParameterInterface):
         self._check_open("predict")
         if batch_size not in (None, self.batch_size):
             warnings.warn(
-                f"batch_size={batch_size} is ignored: the simulator's minibatch_size is {self.batch_size}",
+                f"batch_size={batch_size} is ignored: the simulator's minibatch_size is "
+                f"{self.batch_size}",
                 stacklevel=2,
             )
         parts: dict[Probe, list[np.ndarray]] = {probe: [] for probe in self.model.probes}
@@ -322,7 +333,9 @@ class Simulator(TrainingInterface, ParameterInterface):
         return self.predict(x, n_steps, **kwargs)
 
     def _predict_minibatch(self, state: State, n_steps: int, rows: dict) -> tuple[State, dict]:
-        parts = {probe: ProbeRecord(probe, self.dt, r.keep_history) for probe, r in self.records.items()}
+        parts = {
+            probe: ProbeRecord(probe, self.dt, r.keep_history) for probe, r in self.records.items()
+        }
         for after, outputs in self._run(state, n_steps, rows):
             for record, values in zip(parts.values(), outputs, strict=True):
                 record.append(values, state.n_steps + 1, after.n_steps - state.n_steps)
@@ -378,7 +391,9 @@ class Simulator(TrainingInterface, ParameterInterface):
     def soft_reset(self, include_trainable: bool = False, include_probes: bool = False) -> None:
         """Deprecated: use `reset`."""
         warnings.warn(
-            "Simulator.soft_reset is deprecated, use Simulator.reset", DeprecationWarning, stacklevel=2
+            "Simulator.soft_reset is deprecated, use Simulator.reset",
+            DeprecationWarning,
+            stacklevel=2,
         )
         self.reset(
             include_trainable=include_trainable,
@@ -392,7 +407,9 @@ class Simulator(TrainingInterface, ParameterInterface):
             record.clear()
 
     def close(self) -> None:
-        """Free what the simulation needs. Recorded data stays; running again raises SimulatorClosed."""
+        """Free what the simulation needs. Recorded data stays; running again raises
+        SimulatorClosed.
+        """
         self.closed = True
 
     def __enter__(self) -> Simulator:
@@ -429,7 +446,9 @@ class Simulator(TrainingInterface, ParameterInterface):
         return self._engine.is_variable(signal)
 
     def present_value(self, signal: Signal) -> np.ndarray:
-        """The value now of a signal that is stored, of shape (minibatch_size or 1, *signal.shape)."""
+        """The value now of a signal that is stored, of shape (minibatch_size or 1,
+        *signal.shape).
+        """
         return self._engine.value(signal, self._state)
 
     # -- checks ------------------------------------------------------------------------------------

@@ -54,7 +54,8 @@ class ParameterInterface:
         return freezing.nengo_params(self._live_parameters(item), nengo_objs, as_dict)
 
     def freeze_params(self, objs: Any, item: int | None = None) -> None:
-        """Write the present parameters into the Nengo objects, so that any Nengo simulator has them.
+        """Write the present parameters into the Nengo objects, so that any Nengo simulator has
+        them.
 
         Freeze a whole network for it to give the same output: decoders that are not frozen are
         solved for anew, from the encoders and biases that the ensembles then have.

@@ -34,8 +34,9 @@ class TrainingInterface:
         optimizer
             A Keras optimizer or its name.
         loss, metrics, loss_weights
-            One value for all probes, a list in the order of the probes, or a dict keyed by Probe or name. Functions are called with
-            (targets, outputs), both of shape (minibatch_size, n_steps, probe.size_in).
+            One value for all probes, a list in the order of the probes, or a dict keyed by Probe or
+            name. Functions are called with (targets, outputs), both of shape (minibatch_size,
+            n_steps, probe.size_in).
         jit_compile
             Whether Keras compiles with XLA; by default wherever XLA can.
         kwargs
@@ -58,25 +59,29 @@ class TrainingInterface:
         Parameters
         ----------
         x
-            Values for Nodes: a dict {Node or name: array}, a list in the order of the Nodes, or one array, each of shape (batch,
-            n_steps, node.size_out), where batch is a multiple of ``minibatch_size``; or a generator, ``keras.utils.PyDataset`` or
-            ``tf.data.Dataset`` of batches of dicts keyed by name. Nodes without data use their own output.
+            Values for Nodes: a dict {Node or name: array}, a list in the order of the Nodes, or one
+            array, each of shape (batch, n_steps, node.size_out), where batch is a multiple of
+            ``minibatch_size``; or a generator, ``keras.utils.PyDataset`` or ``tf.data.Dataset`` of
+            batches of dicts keyed by name. Nodes without data use their own output.
         y
-            Targets of the probes that have a loss or metric, in the same forms, (batch, n_steps, probe.size_in).
+            Targets of the probes that have a loss or metric, in the same forms, (batch, n_steps,
+            probe.size_in).
         n_steps
             Number of steps, needed where ``x`` is None.
         stateful
-            Whether each minibatch, and the next call, goes on from where the one before ended; then data is not shuffled unless
-            asked for. Validation starts where ``fit`` started.
+            Whether each minibatch, and the next call, goes on from where the one before ended; then
+            data is not shuffled unless asked for. Validation starts where ``fit`` started.
         kwargs
-            Passed on to ``keras.Model.fit``. ``validation_data`` is ``(x, y)``, ``(x, y, sample_weight)`` or batches, as above;
-            ``validation_split`` is rounded to whole minibatches; ``sample_weight`` has shape (batch,) or (batch, n_steps), as one
-            array, a list or a dict by Probe; ``class_weight`` is for a single probe.
+            Passed on to ``keras.Model.fit``. ``validation_data`` is ``(x, y)``, ``(x, y,
+            sample_weight)`` or batches, as above; ``validation_split`` is rounded to whole
+            minibatches; ``sample_weight`` has shape (batch,) or (batch, n_steps), as one array, a
+            list or a dict by Probe; ``class_weight`` is for a single probe.
 
         Returns
         -------
         keras.callbacks.History
-            In ``history``: ``"loss"``, ``"<name>_loss"`` and ``"<name>_<metric>"``, and the same with ``"val_"``.
+            In ``history``: ``"loss"``, ``"<name>_loss"`` and ``"<name>_<metric>"``, and the same
+            with ``"val_"``.
 
         Raises
         ------
@@ -87,8 +92,9 @@ class TrainingInterface:
 
         Notes
         -----
-        Probes are compared with their targets at every step, also those with ``sample_every``; those that keep no history
-        (see `configure_settings`) at the last step only, for which the targets have one step.
+        Probes are compared with their targets at every step, also those with ``sample_every``;
+        those that keep no history (see `configure_settings`) at the last step only, for which the
+        targets have one step.
         """
         self._check_open("fit")
         history, self._state = self._training.fit(
@@ -141,14 +147,16 @@ class TrainingInterface:
         rtol: float = 1e-3,
         n_steps: int = 5,
     ) -> None:
-        """Compare the gradients of probes' outputs with numeric ones, along random directions of each parameter tensor.
+        """Compare the gradients of probes' outputs with numeric ones, along random directions of
+        each parameter tensor.
 
         Parameters
         ----------
         outputs
             Probes to look at; all by default.
         atol, rtol
-            Allowed absolute and relative difference. Numeric gradients need ``configure_settings(dtype="float64")`` for tight ones.
+            Allowed absolute and relative difference. Numeric gradients need
+            ``configure_settings(dtype="float64")`` for tight ones.
         n_steps
             Number of steps through which to go back.
 
@@ -182,7 +190,8 @@ class TrainingInterface:
     ) -> None:
         """Deprecated: the training call of version 2. Use `compile` and `fit`.
 
-        ``data`` holds inputs by Node and targets by Probe; ``objective`` is a function of (outputs, targets), or a dict of them by Probe.
+        ``data`` holds inputs by Node and targets by Probe; ``objective`` is a function of (outputs,
+        targets), or a dict of them by Probe.
         """
         warnings.warn(
             "Simulator.train is deprecated, use Simulator.compile and Simulator.fit",

@@ -108,7 +108,9 @@ def numpy_values(model, signals, n_steps, **options):
 
 
 def assert_computes_the_same(operators, n_steps=3, signals=None, values=compiled_values, **options):
-    """Every base signal (or those of ``signals``) has the value of nengo.Simulator after each step."""
+    """Every base signal (or those of ``signals``) has the value of nengo.Simulator after each
+    step.
+    """
     signals = base_signals(operators) if signals is None else signals
     signals = [sig for sig in signals if not sig.sparse]
     expected = nengo_values(make_model(operators), signals, n_steps)

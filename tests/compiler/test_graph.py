@@ -112,7 +112,9 @@ def test_any_views_in_any_phase(operators):
 
 
 def test_never_less_than_the_order_nengo_enforces():
-    """Where Nengo's comparison of bounds orders two interleaved views, we may leave them unordered."""
+    """Where Nengo's comparison of bounds orders two interleaved views, we may leave them
+    unordered.
+    """
     base = Signal(np.zeros((4, 3)))
     left, right = Touch(sets=[base[:, 0]]), Touch(reads=[base[:, 1]])
     assert nengos([left, right])[0, 1]

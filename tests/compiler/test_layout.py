@@ -331,7 +331,9 @@ def views(draw, base, n):
 
 @st.composite
 def programs(draw):
-    """Copies, increments and products, each signal made from earlier ones; some updated at the end."""
+    """Copies, increments and products, each signal made from earlier ones; some updated at the
+    end.
+    """
     signals = [signal(draw(st.integers(1, 7)), start=10 * i) for i in range(5)]
     operators = []
     for i, target in enumerate(signals[1:], start=1):

@@ -1,4 +1,6 @@
-"""Wrong input gives one clear sentence: the object, what was given, what is expected, what to do."""
+"""Wrong input gives one clear sentence: the object, what was given, what is expected, what to
+do.
+"""
 
 import nengo
 import numpy as np

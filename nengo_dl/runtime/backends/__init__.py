@@ -4,7 +4,8 @@
 ``precision(dtype)``
     Context manager in which tensors of this dtype can be made and compiled.
 ``placement(device)``
-    Context manager that puts new tensors on a device, e.g. ``"/cpu:0"``; None leaves the choice to the backend.
+    Context manager that puts new tensors on a device, e.g. ``"/cpu:0"``; None leaves the choice to
+    the backend.
 ``devices()``
     Names of the devices.
 ``tensor(array, dtype)``, ``array(tensor)``
@@ -22,7 +23,8 @@
 ``gradients(loss, variables)``
     Gradients of a function without arguments.
 ``variable_values(model)``, ``restore_variables(model, values)``
-    The values of a Keras model's variables, where a compiled function that fails may take them with it.
+    The values of a Keras model's variables, where a compiled function that fails may take them with
+    it.
 ``finish_batch(model)``
     Lets the variables of a Keras model in training have the values after the last batch.
 ``product_form(n, rows, columns, batch)``

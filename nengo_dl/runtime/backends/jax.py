@@ -47,8 +47,8 @@ def array(value) -> np.ndarray:
 def host_call(function, tensors, shapes):
     """Call numpy code, in program order.
 
-    Doubles travel as pairs of integers: JAX may make the call in a thread that knows nothing of `precision`, and would
-    round them.
+    Doubles travel as pairs of integers: JAX may make the call in a thread that knows nothing of
+    `precision`, and would round them.
     """
     doubles = [t.dtype == jnp.float64 for t in tensors]
     tensors = [_to_bits(t) if double else t for t, double in zip(tensors, doubles, strict=True)]
@@ -135,8 +135,8 @@ def _repeat(step, times: int):
 def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
     """Run ``step(state, rows_now, i) -> (state, outputs)``, differentiable in reverse.
 
-    ``rows`` are (n_steps, batch, size); ``shapes`` are those of the outputs of a step. Returns the last state and
-    outputs of shape (batch, n_steps or 1, size).
+    ``rows`` are (n_steps, batch, size); ``shapes`` are those of the outputs of a step. Returns the
+    last state and outputs of shape (batch, n_steps or 1, size).
     """
 
     def body(state, now):
@@ -160,7 +160,9 @@ def output_shapes(function, shapes, dtype: str):
 
 
 def product_form(n: int, rows: int, columns: int, batch: int) -> str:
-    """The fastest of `nengo_dl.lowering.products.FORMS` for n matrices (rows, columns), from measurements on the CPU."""
+    """The fastest of `nengo_dl.lowering.products.FORMS` for n matrices (rows, columns), from
+    measurements on the CPU.
+    """
     if n == 1:
         return "one matrix"
     if columns == 1:
@@ -181,14 +183,18 @@ def gradients(loss, variables) -> list:
 
 
 def variable_values(model) -> list:
-    """Copies on the host: training takes the memory of the variables and gives it back when an epoch ends."""
+    """Copies on the host: training takes the memory of the variables and gives it back when an
+    epoch ends.
+    """
     optimizer = getattr(model, "optimizer", None)
     variables = [*model.variables, *(() if optimizer is None else optimizer.variables)]
     return [(v, np.array(v.value)) for v in variables if not _is_lost(v)]
 
 
 def restore_variables(model, values: list) -> None:
-    """Give the variables those of `variable_values` if one was lost, all of them so that they fit together."""
+    """Give the variables those of `variable_values` if one was lost, all of them so that they fit
+    together.
+    """
     if any(_is_lost(variable) for variable, _ in values):
         for variable, value in values:
             variable.assign(value)
@@ -206,6 +212,7 @@ def finish_batch(model) -> None:
 
 def checkpoint(function):
     """``function`` whose inner values are computed again for the gradient."""
+
     # what surrounds a function is differentiated too, so only what changes has to be an argument
     def call(invariant, state, rows, first):
         return jax.checkpoint(lambda *a: function(invariant, *a))(state, rows, first)

@@ -1,4 +1,6 @@
-"""TensorFlow: a graph loop, compiled by XLA unless the step holds something that XLA cannot compile."""
+"""TensorFlow: a graph loop, compiled by XLA unless the step holds something that XLA cannot
+compile.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def array(value) -> np.ndarray:
 
 
 def host_call(function, tensors, shapes):
-    """Call numpy code; TensorFlow keeps such calls in program order, and XLA cannot compile them."""
+    """Call numpy code; TensorFlow keeps such calls in program order, and XLA cannot compile
+    them.
+    """
     if not shapes:
         tf.numpy_function(lambda *a: function(*a) or (), tensors, [])
         return []
@@ -96,7 +100,8 @@ def _compile(chunk: Chunk, jit: bool):
                 jit_compile=jit,
                 autograph=False,
             )
-            # a concrete function with flat arguments: TensorFlow takes longer to sort out nested ones
+            # a concrete function with flat arguments: TensorFlow takes longer to sort out nested
+            # ones
             # than the loop takes on a small network
             concrete = traced.get_concrete_function(*flat)
         return concrete(*flat)
@@ -155,8 +160,8 @@ def _repeat(step, times: int):
 def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
     """Run ``step(state, rows_now, i) -> (state, outputs)``, differentiable in reverse.
 
-    ``rows`` are (n_steps, batch, size); ``shapes`` are those of the outputs of a step. Returns the last state and
-    outputs of shape (batch, n_steps or 1, size).
+    ``rows`` are (n_steps, batch, size); ``shapes`` are those of the outputs of a step. Returns the
+    last state and outputs of shape (batch, n_steps or 1, size).
     """
 
     def body(i, state, arrays, last):
@@ -187,7 +192,9 @@ def output_shapes(function, shapes, dtype: str):
 
 
 def product_form(n: int, rows: int, columns: int, batch: int) -> str:
-    """The fastest of `nengo_dl.lowering.products.FORMS` for n matrices (rows, columns), from measurements with XLA on the CPU."""
+    """The fastest of `nengo_dl.lowering.products.FORMS` for n matrices (rows, columns), from
+    measurements with XLA on the CPU.
+    """
     if n == 1:
         return "one matrix"
     if columns == 1:
@@ -224,9 +231,11 @@ def _batch_first(value):
 
 
 def checkpoint(function):
-    """``function(invariant, state, rows, first)`` whose inner values are computed again for the gradient.
+    """``function(invariant, state, rows, first)`` whose inner values are computed again for the
+    gradient.
 
-    TensorFlow's `tf.recompute_grad` has no gradient for tensors that a function takes from around it, so all are arguments.
+    TensorFlow's `tf.recompute_grad` has no gradient for tensors that a function takes from around
+    it, so all are arguments.
     """
 
     def call(invariant, state, rows, first):

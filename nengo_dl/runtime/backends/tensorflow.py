@@ -5,6 +5,7 @@ compile.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from functools import partial
 
@@ -88,12 +89,13 @@ def _unsupported(error) -> bool:
 
 
 def _compile(chunk: Chunk, jit: bool):
-    concrete = None
+    concrete: dict[tuple, Callable] = {}
 
     def run(arguments, fixed, state, rows, first_step, n_steps):
-        nonlocal concrete
         flat = [*arguments.values(), *fixed, *state, *rows, first_step, n_steps]
-        if concrete is None:
+        # rows are the same for all items, or different for each
+        shapes = tuple(row.shape[1] for row in rows)
+        if shapes not in concrete:
             counts = (len(fixed), len(state), len(rows))
             traced = tf.function(
                 partial(_run_chunk, chunk, list(arguments), counts),
@@ -103,8 +105,8 @@ def _compile(chunk: Chunk, jit: bool):
             # a concrete function with flat arguments: TensorFlow takes longer to sort out nested
             # ones
             # than the loop takes on a small network
-            concrete = traced.get_concrete_function(*flat)
-        return concrete(*flat)
+            concrete[shapes] = traced.get_concrete_function(*flat)
+        return concrete[shapes](*flat)
 
     return run
 

@@ -1,29 +1,49 @@
 """Nengo networks, compiled, batched and differentiable, on TensorFlow or JAX through Keras."""
 
-from nengo_dl import callbacks, dists, graph_optimizer, losses, obj
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
 from nengo_dl.config import configure_settings
-from nengo_dl.lowering.neurons import register_neurons
-from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
-from nengo_dl.runtime.deployment import load_params_into
-from nengo_dl.simulator import Simulator
-from nengo_dl.tensor_node import Layer, TensorNode, tensor_layer
 from nengo_dl.version import __version__
 
-__all__ = [
-    "Layer",
-    "LeakyReLU",
-    "Simulator",
-    "SoftLIFRate",
-    "SpikingLeakyReLU",
-    "TensorNode",
-    "__version__",
+#: public name -> module that has it; loaded when it is first used, because Keras and its backend take
+#: seconds to load and not everything needs them
+_PUBLIC = {
+    "Layer": "tensor_node",
+    "LeakyReLU": "neurons",
+    "Simulator": "simulator",
+    "SoftLIFRate": "neurons",
+    "SpikingLeakyReLU": "neurons",
+    "TensorNode": "tensor_node",
+    "load_params_into": "runtime.deployment",
+    "register_neurons": "lowering.neurons",
+    "tensor_layer": "tensor_node",
+}
+_MODULES = (
+    "benchmarks",
     "callbacks",
-    "configure_settings",
     "dists",
     "graph_optimizer",
-    "load_params_into",
     "losses",
+    "neurons",
     "obj",
-    "register_neurons",
-    "tensor_layer",
-]
+    "surrogates",
+)
+
+__all__ = ["__version__", "configure_settings", *_PUBLIC, *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"nengo_dl.{name}")
+    if name in _PUBLIC:
+        value = getattr(importlib.import_module(f"nengo_dl.{_PUBLIC[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'nengo_dl' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

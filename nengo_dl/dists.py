@@ -73,7 +73,7 @@ class VarianceScaling(Distribution):
         self.scale, self.mode, self.distribution = scale, mode, distribution
 
     def sample(self, n: int, d: Any = None, rng: Any = np.random) -> np.ndarray:
-        """Samples of shape (n,) or (n, d), where n is the number of outputs and d that of inputs.
+        r"""Samples of shape (n,) or (n, d), where n is the number of outputs and d that of inputs.
 
         A ``d`` of several numbers makes (n, *d) a convolution kernel as Nengo stores it:
         (*kernel_size, channels in, channels out).

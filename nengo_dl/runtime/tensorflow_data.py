@@ -50,6 +50,7 @@ def named(dataset: Any, data: TrainingData, start: Start) -> Any:
         value = value if value.shape.rank == 2 else tf.reshape(value, (-1, 1))
         return tf.ensure_shape(value, array.shape)
 
+    @tf.autograph.experimental.do_not_convert
     def convert(*batch):
         batch = batch[0] if len(batch) == 1 else batch
         x, y, weights = unpacked(batch)

@@ -45,7 +45,7 @@ def rate(sim):
 def test_callbacks_of_keras(fit, tmp_path):
     class Steep(K.Callback):
         def on_epoch_end(self, epoch, logs=None):
-            self.model.optimizer.learning_rate = 0.5
+            self.model.optimizer.learning_rate = 1e6
 
     callbacks = [
         K.LearningRateScheduler(lambda epoch, lr: 0.01 / (epoch + 1)),
@@ -140,7 +140,7 @@ def test_which_callbacks_see_batches(tmp_path):
 
 @pytest.mark.core
 def test_batches_per_call_changes_nothing(model, arrays):
-    """Also where it does not divide the number of batches; and what the user chose is what is done."""
+    """Also where it does not divide the number of batches. What the user chose is done."""
     rng = np.random.RandomState(0)
     x = [rng.uniform(-1, 1, size=(29, 1, n)) for n in (2, 1)]
     y = [rng.uniform(-1, 1, size=(29, 1, n)) for n in (2, 3)]
@@ -330,7 +330,7 @@ def test_training_in_a_thread(model, arrays):
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision(policy):
-    """Keras layers inside the network compute in Keras's policy, everything else in the network's precision."""
+    """Keras layers inside the network have Keras's policy, all else the network's precision."""
     keras.config.set_dtype_policy(policy)
     try:
         with nengo.Network(seed=0) as net:

@@ -1,4 +1,4 @@
-"""compile, fit and evaluate: losses, metrics, names of results, errors, and the calls of version 2."""
+"""compile, fit and evaluate: losses, metrics, results, errors, and the calls of version 2."""
 
 import keras
 import nengo

@@ -82,7 +82,7 @@ def autoencoder(images: np.ndarray, repeats: int, batch: int = 50) -> dict[str, 
 def spiking_network() -> nengo.Network:
     """784-256-10 LIF neurons without refractory period, trained through their spikes."""
     with nengo.Network(seed=0) as net:
-        nengo_dl.configure_settings(surrogate="fast_sigmoid")
+        nengo_dl.configure_settings(surrogate="fast_sigmoid", trainable=None)
         net.image = nengo.Node(np.zeros(N_IN))
         kwargs = {
             "neuron_type": nengo.LIF(tau_rc=TAU_MEM, tau_ref=0, amplitude=DT),

@@ -8,8 +8,8 @@ from typing import Any
 from nengo_dl.config import configure_settings
 from nengo_dl.version import __version__
 
-#: public name -> module that has it; loaded when it is first used, because Keras and its backend take
-#: seconds to load and not everything needs them
+#: public name -> module that has it; loaded when it is first used, because Keras and its backend
+#: take seconds to load and not everything needs them
 _PUBLIC = {
     "Layer": "tensor_node",
     "LeakyReLU": "neurons",

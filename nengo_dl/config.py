@@ -1,110 +1,178 @@
-"""Settings of a network, kept in its own ``nengo.Config``."""
+"""Settings of a network and of the objects in it, kept in Nengo's own config system.
+
+A setting of the whole simulation is a parameter of ``network.config[nengo.Network]``; a setting of
+objects is a parameter of the classes that it concerns, e.g. ``network.config[nengo.Ensemble]``.
+Nothing is stored elsewhere, so a network is copied and pickled together with its settings.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-import nengo
-from nengo.config import Config
+import numpy as np
+from nengo import Config, Connection, Ensemble, Network, Probe
+from nengo.config import ClassParams, InstanceParams
 from nengo.ensemble import Neurons
 from nengo.exceptions import ConfigError
 from nengo.params import Parameter
+from nengo.utils.numpy import is_integer, is_number
+
+# -- what can be set -------------------------------------------------------------------------------
 
 
-def _one_of(*values: Any) -> Callable[[Any], str | None]:
-    expected = ", ".join(repr(v) for v in values)
-
-    def check(value: Any) -> str | None:
-        known = any(value is v or (type(value) is type(v) and value == v) for v in values)
-        return None if known else f"one of {expected}"
-
-    return check
+def _flag(value: Any) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError
+    return bool(value)
 
 
-def _function(value: Any) -> str | None:
-    return None if value is None or callable(value) else "a function or None"
+def _function(value: Any) -> Callable:
+    if not callable(value):
+        raise ValueError
+    return value
 
 
-def _functions(value: Any) -> str | None:
-    fine = value is None or (
-        isinstance(value, (list, tuple)) and all(callable(function) for function in value)
-    )
-    return None if fine else "a list of functions or None"
+def _functions(value: Any) -> list[Callable]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ValueError
+    return [_function(item) for item in value]
 
 
-def _positive(value: Any) -> str | None:
-    fine = value is None or (isinstance(value, (int, float)) and value > 0)
-    return None if fine else "a positive number or None"
+def _smoothing(value: Any) -> float | None:
+    if not is_number(value) or not 0 <= value < np.inf:
+        raise ValueError
+    return float(value) if value > 0 else None
 
 
-def _segments(value: Any) -> str | None:
-    fine = value is None or isinstance(value, bool) or (isinstance(value, int) and value > 0)
-    return None if fine else "True, False, None or a positive number of segments"
+def _dtype(value: Any) -> str:
+    # np.float32, np.dtype("float32") and tf.float32 know their names
+    name = getattr(value, "name", None) or getattr(value, "__name__", value)
+    if not isinstance(name, str) or name not in ("float32", "float64"):
+        raise ValueError
+    return name
 
 
-def _anything(value: Any) -> str | None:
-    return None
+def _segments(value: Any) -> bool | int:
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if not is_integer(value) or value < 1:
+        raise ValueError
+    return int(value)
 
 
-#: setting -> what is expected where the value is not allowed
-_CHECKS: dict[str, Callable[[Any], str | None]] = {
-    "trainable": _one_of(None, True, False),
-    "planner": _function,
-    "sorter": _function,
-    "simplifications": _functions,
-    "inference_only": _one_of(True, False),
-    "lif_smoothing": _positive,
-    "dtype": _one_of("float32", "float64"),
-    "keep_history": _one_of(True, False),
-    "stateful": _one_of(True, False),
-    "use_loop": _one_of(True, False),
-    "learning_phase": _one_of(None, True, False),
-    "jit_compile": _one_of(None, True, False),
-    "surrogate": _anything,
-    "checkpoint_segments": _segments,
+def _anything(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True)
+class _Definition:
+    """What a setting accepts, and which classes of objects have it."""
+
+    convert: Callable[[Any], Any]
+    expected: str
+    optional: bool = True
+    classes: tuple[type, ...] = (Network,)
+
+
+_SETTINGS: dict[str, _Definition] = {
+    "trainable": _Definition(
+        _flag, "one of None, True, False", classes=(Ensemble, Neurons, Connection)
+    ),
+    "planner": _Definition(_function, "a function or None"),
+    "sorter": _Definition(_function, "a function or None"),
+    "simplifications": _Definition(_functions, "a list of functions or None"),
+    "inference_only": _Definition(_flag, "one of True, False", optional=False),
+    "lif_smoothing": _Definition(_smoothing, "0, a positive number or None"),
+    "dtype": _Definition(_dtype, "one of 'float32', 'float64'", optional=False),
+    "keep_history": _Definition(_flag, "one of True, False", optional=False, classes=(Probe,)),
+    "stateful": _Definition(_flag, "one of True, False", optional=False),
+    "use_loop": _Definition(_flag, "one of None, True, False"),
+    "learning_phase": _Definition(_flag, "one of None, True, False"),
+    "jit_compile": _Definition(_flag, "one of None, True, False"),
+    "surrogate": _Definition(_anything, "anything"),
+    "checkpoint_segments": _Definition(_segments, "True, False, a positive integer or None"),
 }
 
-_TRAINABLE = (nengo.Ensemble, Neurons, nengo.Connection)
+
+def _convert(name: str, value: Any) -> Any:
+    """The form in which a value is stored."""
+    definition = _SETTINGS[name]
+    if value is None and definition.optional:
+        return None
+    try:
+        return definition.convert(value)
+    except ValueError:
+        raise ConfigError(
+            f"the setting {name!r} was given {value!r}; expected {definition.expected}"
+        ) from None
+
+
+class SettingParam(Parameter):
+    """The parameter by which a setting enters a config.
+
+    Its ``default`` is what `configure_settings` was given. A value that is set on a class or on an
+    object through ``network.config`` goes before it, and is checked in the same way.
+    """
+
+    def __init__(self, name: str, default: Any, earlier: Parameter | None = None):
+        super().__init__(name, default=default, optional=True)
+        if earlier is not None:
+            self.data = earlier.data  # what was set on single objects stays
+
+    def coerce(self, instance: Any, value: Any) -> Any:
+        """Check a value and bring it to the form in which it is stored."""
+        return _convert(self.name, super().coerce(instance, value))
+
+
+# -- setting ---------------------------------------------------------------------------------------
 
 
 def configure_settings(**settings: Any) -> None:
     """Set how nengo_dl runs and trains the network in whose ``with`` block this is called.
 
+    Each call changes only the settings that it names. A setting that is None is as if not made.
+
     Parameters
     ----------
     trainable : bool or None
-        Whether the parameters of Ensembles (encoders, biases) and Connections (weights, decoders)
-        are trained; None: all but those that a learning rule changes. Adds a parameter
-        ``trainable`` to ``net.config``, so that it can be set for one class or one object:
-        ``net.config[nengo.Ensemble].trainable = False``, ``net.config[conn].trainable = True``.
-        Applies to objects made before and after; inner networks and instances win.
-    planner, sorter : function
-        See `nengo_dl.graph_optimizer`.
-    simplifications : list of functions
-        See `nengo_dl.graph_optimizer`.
-    inference_only : bool
-        The network will not be trained: nothing that only training needs is kept.
-    lif_smoothing : float or None
-        Sigma of the `nengo_dl.SoftLIFRate` that stands for LIF neurons in training.
-    dtype : "float32" or "float64"
-        Precision of the simulation.
+        Whether training changes ensembles (their encoders and biases) and connections (their
+        decoders or weights). None: all of them, but not what an online learning rule changes.
+        Makes ``trainable`` a parameter of ``network.config[nengo.Ensemble]``,
+        ``[nengo.ensemble.Neurons]`` and ``[nengo.Connection]`` and of each such object, made before
+        or after: ``network.config[ensemble].trainable = False``. `TrainableResolver` says which of
+        them counts.
     keep_history : bool
-        Whether probes keep all steps or only the last one; ``net.config[probe].keep_history`` sets
-        it for one probe.
+        Whether ``sim.data`` keeps all steps of a probe (the default) or only the last one. Makes
+        ``keep_history`` a parameter of ``network.config[nengo.Probe]`` and of each probe.
+    planner : callable or None
+        Function that groups the operators, see `nengo_dl.graph_optimizer`.
+    sorter : callable or None
+        Function that orders the operators inside the groups.
+    simplifications : list of callable or None
+        Functions that rewrite the operators, in this order; an empty list for none at all.
+    inference_only : bool
+        True: the network will not be trained, so nothing is kept that only training needs.
+    lif_smoothing : float or None
+        Sigma of the `SoftLIFRate` that stands for LIF neurons in training; None or 0: LIFRate does.
+    dtype : {"float32", "float64"}
+        Floating point type of the simulation.
     stateful : bool
-        False: every call starts from the state after the last reset.
-    use_loop : bool
-        False: training unrolls the steps of a sequence instead of running them in a loop.
+        False: every run starts from the state after the last reset.
+    use_loop : bool or None
+        False: the steps are unrolled instead of running in a loop.
     learning_phase : bool or None
-        Overrides whether neurons act as in training or as in inference.
+        True: neurons and layers always behave as in training; False: never.
     jit_compile : bool or None
-        Whether TensorFlow compiles with XLA; None: where it can.
-    surrogate : optional
+        Whether the simulation is compiled with XLA; None: where that is possible.
+    surrogate : str or callable or None
         Derivative that stands for that of a spike in training, which then keeps the spikes:
         ``"fast_sigmoid"``, ``"arctan"``, ``"triangle"``, ``"softlif"``, or a function; see
         `nengo_dl.surrogates`.
-    checkpoint_segments : bool or int, optional
+    checkpoint_segments : bool or int or None
         Cut sequences into this many segments (True: the square root of the number of steps) of
         which training keeps only the first state; the rest is computed again in the backward pass.
         Takes less memory and about a third more time.
@@ -112,112 +180,185 @@ def configure_settings(**settings: Any) -> None:
     Raises
     ------
     nengo.exceptions.ConfigError
-        Outside of a network, for an unknown setting, and for a value that is not allowed.
+        Outside of a network, for a setting that does not exist, and for a value that it cannot
+        have. None of the settings of the call is made then.
     """
-    if not nengo.Network.context:
+    network = _innermost_network()
+    for name in settings:
+        _check_name(name)
+    values = {name: _convert(name, value) for name, value in settings.items()}
+    _warn_if_unused(network, values)
+    for name, value in values.items():
+        for cls in _SETTINGS[name].classes:
+            _set_default(network.config, cls, name, value)
+
+
+def _innermost_network() -> Network:
+    if len(Network.context) == 0:
         raise ConfigError(
-            "configure_settings has to be called inside the `with` block of a network, whose "
-            "settings it changes"
+            "configure_settings has to be called inside the `with` block of a network, "
+            "whose settings it changes"
         )
-    for name, value in settings.items():
-        _check(name, value)
-    config = nengo.Network.context[-1].config
-    for name, value in settings.items():
-        if name == "trainable":
-            for cls in _TRAINABLE:
-                _set_default(config, cls, name, value)
-        else:
-            if name == "keep_history":
-                _set_default(config, nengo.Probe, name, value)
-            _set_default(config, nengo.Network, name, value)
+    return Network.context[-1]
 
 
-def _check(name: str, value: Any) -> None:
-    if name not in _CHECKS:
-        known = ", ".join(sorted(_CHECKS))
-        raise ConfigError(f"{name!r} is not a setting of nengo_dl; the settings are {known}")
-    expected = _CHECKS[name](value)
-    if expected is not None:
-        raise ConfigError(f"the setting {name!r} was given {value!r}; expected {expected}")
+def _check_name(name: str) -> None:
+    if name not in _SETTINGS:
+        close = difflib.get_close_matches(name, _SETTINGS, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise ConfigError(
+            f"{name!r} is not a setting of nengo_dl; "
+            f"the settings are {', '.join(sorted(_SETTINGS))}{hint}"
+        )
+
+
+def _warn_if_unused(network: Network, names: Iterable[str]) -> None:
+    unused = [name for name in names if _SETTINGS[name].classes == (Network,)]
+    if unused and len(Network.context) > 1:
+        warnings.warn(
+            f"{', '.join(unused)}: set on {network}, which is inside {Network.context[0]}. "
+            "A simulation takes these settings from its top-level network; make them there",
+            stacklevel=3,
+        )
 
 
 def _set_default(config: Config, cls: type, name: str, value: Any) -> None:
+    """Give a value to a class, and to those of its subclasses that are configured separately.
+
+    It takes the place of one that was set on the class before; those of single objects stay.
+    """
     if cls not in config.params:
         config.configures(cls)
-    if name in config[cls]._extra_params:
-        setattr(config[cls], name, value)
-    else:
-        config[cls].set_param(name, Parameter(name, default=value, optional=True))
+    for key, params in config.params.items():
+        if isinstance(params, ClassParams) and issubclass(key, cls):
+            earlier = params.get_param(name) if name in params.extra_params else None
+            params.set_param(name, SettingParam(name, value, earlier))
 
 
-def get_setting(network: nengo.Network, name: str, default: Any = None) -> Any:
-    """The value of a setting of ``network``, or ``default`` where it was not set."""
-    config = network.config
-    if nengo.Network not in config.params or name not in config[nengo.Network]._extra_params:
-        return default
-    return getattr(config[nengo.Network], name)
+# -- looking up ------------------------------------------------------------------------------------
 
 
-class _Lookup:
-    """Finds a configured parameter of an object: instances before classes, inner networks before
-    outer.
+def get_setting(network: Network | Config, name: str, default: Any = None) -> Any:
+    """Value of a setting of a network.
+
+    Parameters
+    ----------
+    network
+        A network or its config; the networks inside and around it are not looked at.
+    name
+        Name of the setting. Of ``trainable`` and ``keep_history`` it is what was said of the class
+        (of ensembles and of probes): `TrainableResolver` and `get_keep_history` know each object's.
+    default
+        What is returned where the setting was not made, or is None.
+
+    Raises
+    ------
+    nengo.exceptions.ConfigError
+        For a setting that does not exist.
     """
+    _check_name(name)
+    config = network if isinstance(network, Config) else network.config
+    for params in _class_params(config, _SETTINGS[name].classes[0], name):
+        value = getattr(params, name)
+        return default if value is None else value
+    return default
 
-    def __init__(self, toplevel: nengo.Network, name: str):
-        self.name = name
-        self.chains: dict[Any, tuple[Config, ...]] = {}
-        self._walk(toplevel, ())
 
-    def _walk(self, network: nengo.Network, outer: tuple[Config, ...]) -> None:
-        chain = (network.config, *outer)
-        for obj in (*network.ensembles, *network.connections, *network.probes):
-            self.chains[obj] = chain
-        for inner in network.networks:
-            self._walk(inner, chain)
+def get_trainable(toplevel: Network, obj: Ensemble | Neurons | Connection) -> bool | None:
+    """Whether an object is to be trained; a `TrainableResolver` is faster for many objects."""
+    return TrainableResolver(toplevel)(obj)
 
-    def instance(self, obj: Any, container: Any = None) -> Any:
-        """What was set for the object itself, else None."""
-        for config in self.chains.get(container or obj, ()):
-            if obj in config.params:
-                param = config.params[obj]._clsparams.get_param(self.name)
-                if config.params[obj] in param:
-                    return getattr(config.params[obj], self.name)
-        return None
 
-    def cls(self, cls: type, container: Any) -> Any:
-        """What was set for the class, else None."""
-        for config in self.chains.get(container, ()):
-            if cls in config.params and self.name in config[cls]._extra_params:
-                value = getattr(config[cls], self.name)
-                if value is not None:
-                    return value
-        return None
+def get_keep_history(toplevel: Network, probe: Probe) -> bool:
+    """Whether all steps of a probe are kept, by the rules of `TrainableResolver`; else True."""
+    return _resolve(_EnclosingConfigs(toplevel)[probe], "keep_history", (probe,), default=True)
 
 
 class TrainableResolver:
-    """Answers whether an object's parameters are to be trained: True, False, or None where nothing
-    was said.
+    """Answers for every object of a network whether the user wants it to be trained.
+
+    1. What is said of an object (``config[ensemble].trainable``) counts before what is said of
+       classes, and among that what the network says that holds the object counts before what the
+       networks around it say.
+    2. Then each network is asked, the one that holds the object first: what it says of the class
+       (``config[nengo.Ensemble].trainable``) counts before its
+       ``configure_settings(trainable=...)``, and that before anything the next network says.
+
+    The neurons of an ensemble (their biases) follow their ensemble, unless something is said of
+    the neurons in the same place.
+
+    The networks are walked once, when the resolver is made. An object that is in none of them is
+    taken to be in the top-level network.
+
+    Parameters
+    ----------
+    toplevel
+        The network that is simulated.
     """
 
-    def __init__(self, toplevel: nengo.Network):
-        self._lookup = _Lookup(toplevel, "trainable")
+    def __init__(self, toplevel: Network):
+        self._configs = _EnclosingConfigs(toplevel)
 
-    def __call__(self, obj: Any) -> bool | None:
-        """For the encoders of an Ensemble, or the weights of a Connection."""
-        value = self._lookup.instance(obj)
-        cls = nengo.Ensemble if isinstance(obj, nengo.Ensemble) else nengo.Connection
-        return self._lookup.cls(cls, obj) if value is None else value
+    def __call__(self, obj: Ensemble | Neurons | Connection) -> bool | None:
+        """For encoders (Ensemble), biases (Neurons), decoders or weights (Connection).
 
-    def bias(self, ens: nengo.Ensemble) -> bool | None:
-        """For the biases of an Ensemble: set through its neurons, else with its encoders."""
-        value = self._lookup.instance(ens.neurons, ens)
-        return self(ens) if value is None else value
+        True, False, or None where nothing was said and the rules of nengo_dl apply.
+        """
+        if isinstance(obj, Neurons):
+            return _resolve(self._configs[obj.ensemble], "trainable", (obj, obj.ensemble))
+        return _resolve(self._configs[obj], "trainable", (obj,))
+
+    def bias(self, ensemble: Ensemble) -> bool | None:
+        """For the biases of an ensemble, which are its neurons'."""
+        return self(ensemble.neurons)
 
 
-def get_keep_history(toplevel: nengo.Network, probe: nengo.Probe) -> bool:
-    """Whether a probe keeps all steps."""
-    lookup = _Lookup(toplevel, "keep_history")
-    value = lookup.instance(probe)
-    if value is None:
-        value = lookup.cls(nengo.Probe, probe)
-    return True if value is None else value
+class _EnclosingConfigs:
+    """The configs of the networks around an object, innermost first."""
+
+    def __init__(self, toplevel: Network):
+        self._outermost = (toplevel.config,)
+        self._configs: dict[Any, tuple[Config, ...]] = {}
+        pending: list[tuple[Network, tuple[Config, ...]]] = [(toplevel, ())]
+        while pending:
+            network, around = pending.pop()
+            configs = (network.config, *around)
+            for obj in (*network.ensembles, *network.connections, *network.probes):
+                self._configs[obj] = configs
+            pending.extend((inner, configs) for inner in network.networks)
+
+    def __getitem__(self, obj: Any) -> tuple[Config, ...]:
+        return self._configs.get(obj, self._outermost)
+
+
+def _resolve(
+    configs: tuple[Config, ...], name: str, objects: tuple[Any, ...], default: Any = None
+) -> Any:
+    """Value of a setting for the first of ``objects``, which follows the others in turn."""
+    for obj in objects:
+        for config in configs:
+            params = config.params.get(obj)
+            if params is not None and _is_set(params, name):
+                return getattr(params, name)
+    for config in configs:
+        classes = [p for obj in objects for p in _class_params(config, type(obj), name)]
+        chosen = [p for p in classes if _is_set(p, name)] or classes
+        if chosen:
+            return getattr(chosen[0], name)
+    return default
+
+
+def _class_params(config: Config, cls: type, name: str) -> Iterator[ClassParams]:
+    """What a config holds for a class and its base classes, where that includes the setting."""
+    for base in cls.__mro__:
+        params = config.params.get(base)
+        if params is not None and name in params.extra_params:
+            yield params
+
+
+def _is_set(params: ClassParams | InstanceParams, name: str) -> bool:
+    """Whether a value was set on this class or object itself."""
+    try:
+        return name in params
+    except AttributeError:  # an object of a class that does not have this setting
+        return False

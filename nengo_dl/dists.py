@@ -1,10 +1,15 @@
-"""Distributions that deep learning draws initial weights from, as Nengo distributions.
+"""Distributions that deep learning uses for initial weights, as `nengo.dists` has them.
 
-As the ``transform`` of a connection between neurons they are drawn with the shape of the weights.
+The variances are those of ``keras.initializers`` (`keras/src/initializers/random_initializers.py`,
+``VarianceScaling``), so a network starts as the same network would in Keras::
+
+    nengo.Connection(a.neurons, b.neurons, transform=nengo_dl.dists.Glorot())
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,92 +17,141 @@ from nengo.dists import Distribution
 from nengo.exceptions import ValidationError
 from nengo.params import EnumParam, NumberParam
 
-#: standard deviation of a standard normal distribution truncated at +-2 (as in
-#: keras.initializers.VarianceScaling)
-_TRUNCATED_STDDEV = 0.87962566103423978
+#: standard deviation of a standard normal distribution without what is further than 2 from 0
+_STDDEV_WITHIN_2 = 0.87962566103423978
 
 
 class TruncatedNormal(Distribution):
-    """A normal distribution without its tails: samples beyond ``limit`` from the mean are drawn
-    again.
+    """Normal distribution whose values further than ``limit`` from the mean are drawn again.
 
     Parameters
     ----------
-    mean, stddev : float
-        Of the distribution before it is truncated.
+    mean : float
+        Mean of the distribution.
+    stddev : float
+        Standard deviation before values are drawn again, which makes it smaller; not negative.
     limit : float, optional
-        Largest distance from the mean; ``2 * stddev`` by default.
+        Largest distance from the mean; not negative. By default two standard deviations.
     """
 
     mean = NumberParam("mean")
     stddev = NumberParam("stddev", low=0)
-    limit = NumberParam("limit", low=0, low_open=True, optional=True)
+    limit = NumberParam("limit", low=0)
 
     def __init__(self, mean: float = 0, stddev: float = 1, limit: float | None = None):
         super().__init__()
-        self.mean, self.stddev = mean, stddev
-        self.limit = limit if limit is not None or stddev == 0 else 2 * stddev
+        self.mean = mean
+        self.stddev = stddev
+        self.limit = 2 * stddev if limit is None else limit
 
-    def sample(self, n: int, d: Any = None, rng: Any = np.random) -> np.ndarray:
-        """Samples of shape (n,) or (n, d)."""
-        shape = _sample_shape(n, d)
-        samples = rng.normal(self.mean, self.stddev, size=shape)
-        while self.limit is not None:
-            outside = np.abs(samples - self.mean) > self.limit
-            if not np.any(outside):
-                break
-            samples[outside] = rng.normal(self.mean, self.stddev, size=np.count_nonzero(outside))
-        return samples
+    def sample(
+        self, n: int, d: int | Sequence[int] | None = None, rng: Any = np.random
+    ) -> np.ndarray:
+        """Draw values.
+
+        Parameters
+        ----------
+        n, d
+            The shape is (n,) without ``d``, (n, d), or (n, *d) where ``d`` is several numbers.
+        rng : numpy.random.RandomState
+            Where the random numbers come from.
+        """
+        shape = _shape(n, d)
+        values = np.empty(math.prod(shape))
+        missing = np.ones(values.size, dtype=bool)
+        while np.any(missing):
+            drawn, accepted = self._propose(np.count_nonzero(missing), rng)
+            values[missing] = drawn
+            missing[missing] = ~accepted
+        return self.mean + values.reshape(shape)
+
+    def _propose(self, size: int, rng: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Differences from the mean, and which of them are to be kept."""
+        if self.limit >= 0.5 * self.stddev:
+            values = rng.normal(scale=self.stddev, size=size)
+            return values, np.abs(values) <= self.limit
+        # few normal values would be within the limit, where the distribution is nearly flat
+        values = rng.uniform(-self.limit, self.limit, size=size)
+        return values, rng.uniform(size=size) < np.exp(-0.5 * (values / self.stddev) ** 2)
 
 
 class VarianceScaling(Distribution):
-    """Weights with a variance of ``scale / n``, as ``keras.initializers.VarianceScaling``.
+    """Values around zero whose variance is ``scale`` divided by the number of connections.
 
     Parameters
     ----------
     scale : float
-        Scaling factor.
-    mode : "fan_in", "fan_out" or "fan_avg"
-        What ``n`` is: the number of inputs of an output, of outputs of an input, or the average of
-        the two.
-    distribution : "uniform" or "normal"
-        Uniform, or a normal distribution truncated at two standard deviations.
+        Numerator of the variance; not negative.
+    mode : {"fan_in", "fan_out", "fan_avg"}
+        Denominator: the number of inputs of each output, of outputs of each input, or their mean.
+    distribution : {"uniform", "normal", "truncated_normal", "untruncated_normal"}
+        Uniform between plus and minus ``sqrt(3 * variance)``; or normal, where values further than
+        two standard deviations from 0 are drawn again ("normal" and "truncated_normal", with a
+        standard deviation that makes the variance right after that) or not ("untruncated_normal").
+
+    Notes
+    -----
+    Nengo samples a dense matrix by ``sample(size_out, size_in)``. But it samples a convolution's
+    kernel one position at a time, without saying how many there are, by ``sample(channels_in,
+    n_filters)``. To take all positions into account give the convolution an array::
+
+        n, *d = kernel_size + (channels_in, n_filters)
+        nengo.Convolution(..., init=nengo_dl.dists.He().sample(n, d))
     """
 
     scale = NumberParam("scale", low=0)
     mode = EnumParam("mode", values=("fan_in", "fan_out", "fan_avg"))
-    distribution = EnumParam("distribution", values=("uniform", "normal"))
+    distribution = EnumParam(
+        "distribution", values=("uniform", "normal", "truncated_normal", "untruncated_normal")
+    )
 
     def __init__(self, scale: float = 1, mode: str = "fan_avg", distribution: str = "uniform"):
         super().__init__()
-        self.scale, self.mode, self.distribution = scale, mode, distribution
+        self.scale = scale
+        self.mode = mode
+        self.distribution = distribution
 
-    def sample(self, n: int, d: Any = None, rng: Any = np.random) -> np.ndarray:
-        r"""Samples of shape (n,) or (n, d), where n is the number of outputs and d that of inputs.
+    def sample(
+        self, n: int, d: int | Sequence[int] | None = None, rng: Any = np.random
+    ) -> np.ndarray:
+        """Draw values.
 
-        A ``d`` of several numbers makes (n, *d) a convolution kernel as Nengo stores it:
-        (*kernel_size, channels in, channels out).
+        Parameters
+        ----------
+        n, d
+            The shape is (n, d), for ``n`` outputs with ``d`` inputs each, or (n,), which counts as
+            ``n`` of both. Where ``d`` is several numbers, the shape is (n, *d) and that of a
+            convolution's kernel, ``kernel_size + (channels_in, n_filters)``, or, with one number,
+            (n, d). In a kernel inputs and outputs count at all positions.
+        rng : numpy.random.RandomState
+            Where the random numbers come from.
         """
-        shape = _sample_shape(n, d)
-        variance = self.scale / max(1.0, self._fan(shape))
+        shape = _shape(n, d)
+        variance = self.scale / max(1.0, self._fan(*_fans(shape)))
         if self.distribution == "uniform":
-            limit = np.sqrt(3.0 * variance)
+            limit = math.sqrt(3 * variance)
             return rng.uniform(-limit, limit, size=shape)
-        stddev = np.sqrt(variance) / _TRUNCATED_STDDEV
-        return TruncatedNormal(stddev=stddev).sample(n, d, rng=rng)
+        stddev = math.sqrt(variance)
+        if self.distribution == "untruncated_normal":
+            return rng.normal(scale=stddev, size=shape)
+        return TruncatedNormal(stddev=stddev / _STDDEV_WITHIN_2).sample(n, d, rng=rng)
 
-    def _fan(self, shape: tuple[int, ...]) -> float:
-        if len(shape) <= 2:
-            fan_out, fan_in = shape[0], shape[-1]
-        else:
-            field = np.prod(shape[:-2])
-            fan_in, fan_out = field * shape[-2], field * shape[-1]
+    def _fan(self, fan_in: int, fan_out: int) -> float:
         return {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
 
 
 class Glorot(VarianceScaling):
-    """Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward neural
-    networks".
+    """`VarianceScaling` by the mean of the numbers of inputs and of outputs.
+
+    Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks",
+    2010; ``keras.initializers.GlorotUniform`` and ``GlorotNormal``.
+
+    Parameters
+    ----------
+    scale : float
+        Numerator of the variance; not negative.
+    distribution : {"uniform", "normal", "truncated_normal", "untruncated_normal"}
+        As in `VarianceScaling`.
     """
 
     def __init__(self, scale: float = 1, distribution: str = "uniform"):
@@ -105,15 +159,33 @@ class Glorot(VarianceScaling):
 
 
 class He(VarianceScaling):
-    """He et al. (2015), "Delving deep into rectifiers" (a ``scale`` of 2 is theirs for rectified
-    linear neurons).
+    """`VarianceScaling` by the number of inputs.
+
+    He et al., "Delving deep into rectifiers: surpassing human-level performance on ImageNet
+    classification", 2015. With ``scale=2`` it is ``keras.initializers.HeNormal`` or ``HeUniform``.
+
+    Parameters
+    ----------
+    scale : float
+        Numerator of the variance; not negative.
+    distribution : {"normal", "uniform", "truncated_normal", "untruncated_normal"}
+        As in `VarianceScaling`.
     """
 
     def __init__(self, scale: float = 1, distribution: str = "normal"):
         super().__init__(scale=scale, mode="fan_in", distribution=distribution)
 
 
-def _sample_shape(n: int, d: Any) -> tuple[int, ...]:
-    if n < 0:
-        raise ValidationError(f"the number of samples must not be negative, got {n}", attr="n")
-    return (n,) if d is None else (n, *np.atleast_1d(d).tolist())
+def _shape(n: int, d: int | Sequence[int] | None) -> tuple[int, ...]:
+    rest = () if d is None else tuple(d) if isinstance(d, Sequence) else (d,)
+    if any(size < 0 for size in (n, *rest)):
+        raise ValidationError(f"expected sizes that are not negative; got {(n, *rest)}", attr="n")
+    return (n, *rest)
+
+
+def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Numbers of inputs of an output, and of outputs of an input."""
+    if len(shape) <= 2:
+        return shape[-1], shape[0]
+    positions = math.prod(shape[:-2])
+    return positions * shape[-2], positions * shape[-1]

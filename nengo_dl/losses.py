@@ -1,4 +1,4 @@
-"""Loss functions for ``Simulator.compile``."""
+"""Loss functions for ``Simulator.compile``, beside those of ``keras.losses``."""
 
 from __future__ import annotations
 
@@ -7,49 +7,119 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from nengo.exceptions import ValidationError
+from nengo.utils.numpy import is_integer, is_number
 
 
 def nan_mse(y_true: Any, y_pred: Any) -> Any:
-    """Mean squared error over those targets that are not NaN (0 where all are).
+    """Mean squared error over those targets that are not NaN; 0 where all of them are.
+
+    A scalar, so that all known targets count the same, wherever they are. Weights of the items
+    of a batch have no place in it; leave items out by targets of NaN.
 
     Parameters
     ----------
     y_true, y_pred
-        Tensors of shape (batch, n_steps, size).
+        Targets and outputs, of shape (batch, n_steps, size).
     """
-    y_true = ops.cast(y_true, y_pred.dtype)
+    y_pred = ops.convert_to_tensor(y_pred)
+    if not keras.backend.is_float_dtype(y_pred.dtype):
+        y_pred = ops.cast(y_pred, keras.backend.floatx())
+    y_true = ops.cast(ops.convert_to_tensor(y_true), y_pred.dtype) + ops.zeros_like(y_pred)
     known = ops.logical_not(ops.isnan(y_true))
-    # the unknown ones are replaced before they are used, so that no NaN reaches the gradient
-    error = ops.where(known, y_pred - ops.where(known, y_true, 0.0), 0.0)
-    n = ops.maximum(ops.sum(ops.cast(known, y_pred.dtype)), 1.0)
-    return ops.sum(ops.square(error)) / n
+    # both are replaced before the difference is made: no NaN reaches the loss or its gradient
+    error = ops.where(known, y_true, 0) - ops.where(known, y_pred, 0)
+    n_known = ops.sum(ops.cast(known, y_pred.dtype))
+    return ops.sum(ops.square(error)) / ops.maximum(n_known, 1)
 
 
+@keras.saving.register_keras_serializable(package="nengo_dl")
 class Regularize(keras.losses.Loss):
-    """The norm of a probe's output, whatever the targets, to be used as a penalty.
+    """The norm of a probe's output, whatever its targets, to be used as a penalty.
+
+    Its gradient is 0 where the output is 0, e.g. for neurons that are silent.
 
     Parameters
     ----------
-    order : int or str
-        Order of the norm, as in `numpy.linalg.norm`: 1, 2, ... or ``"inf"``.
-    axis : int, optional
-        Axis along which the norm is taken, not counting that of the batch (0: time, 1: the probe's
-        dimensions). By default over all.
+    order : float or str
+        Order of the norm: 1 (sum of absolute values), 2 (Euclidean), any other number from 1 on, or
+        ``"inf"`` (largest absolute value).
+    axis : int or tuple of int, optional
+        Axes over which the norm is taken, not counting that of the batch: 0 is time, 1 or -1 the
+        dimensions of the probe. By default all of them. The loss is the mean of the norms.
+    **kwargs
+        ``name``, ``reduction`` and ``dtype`` of `keras.losses.Loss`.
+
+    Raises
+    ------
+    nengo.exceptions.ValidationError
+        For another order or axis, and for an axis that the output does not have.
     """
 
-    def __init__(self, order: int | str = 2, axis: int | None = None, name: str = "regularize"):
-        super().__init__(name=name)
-        self.order, self.axis = order, axis
+    def __init__(
+        self,
+        order: float | str = 2,
+        axis: int | tuple[int, ...] | None = None,
+        name: str = "regularize",
+        **kwargs: Any,
+    ):
+        super().__init__(name=name, **kwargs)
+        self.order = _checked_order(order)
+        self.axis = _checked_axis(axis)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Mean of the norms."""
-        order = np.inf if self.order == "inf" else self.order
-        if self.axis is None:
-            y_pred, axis = ops.reshape(y_pred, (ops.shape(y_pred)[0], -1)), -1
-        else:
-            axis = self.axis + 1 if self.axis >= 0 else self.axis
-        return ops.mean(ops.norm(y_pred, ord=order, axis=axis))
+        """Norms of the outputs ``y_pred``, of shape (batch,) and the axes that are left."""
+        axes = self._axes(len(y_pred.shape))
+        # the derivative of abs at 0 is not 0 in every backend
+        size = y_pred * ops.stop_gradient(ops.sign(y_pred))
+        largest = ops.max(size, axis=axes)
+        if self.order == "inf":
+            return largest
+        # relative to the largest, powers neither overflow nor vanish; at 0 a root has no derivative
+        silent = ops.equal(largest, 0)
+        unit = ops.stop_gradient(ops.where(silent, 1, largest))
+        total = ops.sum(ops.power(size / ops.expand_dims(unit, axes), self.order), axis=axes)
+        return ops.where(silent, 0, unit * ops.power(ops.where(silent, 1, total), 1 / self.order))
 
-    def get_config(self) -> dict:
-        """For serialization."""
-        return {"order": self.order, "axis": self.axis, "name": self.name}
+    def _axes(self, rank: int) -> tuple[int, ...]:
+        if self.axis is None:
+            return tuple(range(1, rank))
+        n_axes = rank - 1
+        axes = self.axis if isinstance(self.axis, tuple) else (self.axis,)
+        for axis in axes:
+            if not -n_axes <= axis < n_axes:
+                raise ValidationError(
+                    f"expected axes of an output with {n_axes} of them, the batch not counted; "
+                    f"got {axis}",
+                    attr="axis",
+                    obj=self,
+                )
+        return tuple(sorted({axis % n_axes + 1 for axis in axes}))
+
+    def get_config(self) -> dict[str, Any]:
+        """What makes an equal loss, for saving."""
+        return {**super().get_config(), "order": self.order, "axis": self.axis}
+
+
+def _checked_order(order: Any) -> float | str:
+    if order in ("inf", np.inf):
+        return "inf"
+    if not is_number(order) or not order >= 1:
+        raise ValidationError(
+            f"expected a number that is 1 or larger, or 'inf'; got {order!r}",
+            attr="order",
+            obj=Regularize,
+        )
+    return int(order) if is_integer(order) else float(order)
+
+
+def _checked_axis(axis: Any) -> int | tuple[int, ...] | None:
+    if axis is None or is_integer(axis):
+        return axis
+    if not isinstance(axis, (tuple, list)) or not axis or not all(map(is_integer, axis)):
+        raise ValidationError(
+            f"expected an integer, a tuple of them, or None; got {axis!r}",
+            attr="axis",
+            obj=Regularize,
+        )
+    return tuple(axis)

@@ -1,4 +1,4 @@
-"""Neuron types for deep learning, usable in every Nengo simulator."""
+"""Neuron types for networks that are trained; they run in nengo.Simulator too."""
 
 from __future__ import annotations
 
@@ -9,92 +9,139 @@ from nengo.dists import Uniform
 from nengo.neurons import LIFRate, RectifiedLinear
 from nengo.params import NumberParam
 
+#: below this, softplus(x) is exp(x) to double precision
+_SMALL_SOFTPLUS = -37.0
+
 
 class SoftLIFRate(LIFRate):
-    """LIF firing rates with a smooth onset, so that they can be differentiated everywhere.
+    r"""`nengo.LIFRate` with a smooth firing threshold, so that it can be differentiated everywhere.
 
-    The ``max(J - 1, 0)`` of the LIF rate is replaced by ``sigma * log(1 + exp((J - 1) / sigma))``
-    (Hunsberger and Eliasmith, 2015, "Spiking deep networks with LIF neurons", arXiv:1510.08829,
-    equation 4).
+    The output is
+
+    .. math:: \frac{\text{amplitude}}{\tau_{ref} + \tau_{rc} \log(1 + 1 / j)}, \qquad
+       j = \sigma \log\left(1 + e^{(J - 1) / \sigma}\right)
+
+    from Hunsberger and Eliasmith, "Spiking deep networks with LIF neurons", 2015
+    (https://arxiv.org/abs/1510.08829). For :math:`\sigma \to 0` it is LIFRate's.
+
+    Gains and biases are found as for LIFRate, so that the type can stand for LIF in training, and
+    LIF for it afterwards, with the same parameters. ``max_rates`` and ``intercepts`` are therefore
+    those without the smoothing: neurons fire a little at the intercept and below, and faster than a
+    maximum rate whose current is not well (a few ``sigma``) above the threshold.
 
     Parameters
     ----------
     sigma : float
-        Amount of smoothing, in units of input current; LIFRate as it goes to 0.
-    tau_rc, tau_ref
-        Membrane time constant and refractory period in seconds.
-    amplitude
-        Scale of the output.
+        Width of the smoothing, in units of the threshold current; positive.
+    tau_rc : float
+        Time constant of the membrane, in seconds.
+    tau_ref : float
+        Refractory period, in seconds.
+    amplitude : float
+        Factor on the output.
+    initial_state : dict, optional
+        As in `nengo.LIFRate`; there is no state to give a value to.
     """
 
     sigma = NumberParam("sigma", low=0, low_open=True)
 
     def __init__(
-        self, sigma: float = 1.0, tau_rc: float = 0.02, tau_ref: float = 0.002, **kwargs: Any
+        self,
+        sigma: float = 1.0,
+        tau_rc: float = 0.02,
+        tau_ref: float = 0.002,
+        amplitude: float = 1,
+        initial_state: dict[str, Any] | None = None,
     ):
-        super().__init__(tau_rc=tau_rc, tau_ref=tau_ref, **kwargs)
+        super().__init__(
+            tau_rc=tau_rc, tau_ref=tau_ref, amplitude=amplitude, initial_state=initial_state
+        )
         self.sigma = sigma
 
     def rates(self, x, gain, bias):
-        """Firing rates in hertz for inputs ``x``, of shape (samples, neurons)."""
+        """Firing rates in hertz, of shape (n_samples, n_neurons), for inputs ``x``."""
         J = self.current(x, gain, bias)
         out = np.zeros_like(J)
-        self.step(dt=1, J=J, output=out)
+        SoftLIFRate.step(self, dt=1, J=J, output=out)
         return out
 
     def step(self, dt, J, output):
-        """Rates in hertz for input currents ``J``."""
+        """Write the firing rates in hertz for the currents ``J`` into ``output``."""
         x = (J - 1) / self.sigma
-        # below about -34 the softplus is exp(x) to rounding, and 1 / j would overflow: log1p(1 / j)
-        # -> -log(j)
-        j = self.sigma * np.logaddexp(0, np.maximum(x, -30))
-        inverse = np.where(x < -30, -x - np.log(self.sigma), np.log1p(1 / j))
-        output[...] = self.amplitude / (self.tau_ref + self.tau_rc * inverse)
+        small = x < _SMALL_SOFTPLUS
+        j = self.sigma * np.logaddexp(0, np.where(small, 0, x))
+        # log(1 + 1 / j) is -log(j) for a j that is too small to divide by
+        log = np.where(small, -x - np.log(self.sigma), np.log1p(1 / j))
+        output[...] = self.amplitude / (self.tau_ref + self.tau_rc * log)
 
 
 class LeakyReLU(RectifiedLinear):
-    """Rectified linear rates that do not go quite to zero: ``max(J, negative_slope * J)``.
+    """`nengo.RectifiedLinear` that also passes on negative currents, scaled down.
+
+    The output is ``amplitude * J`` for ``J >= 0`` and ``amplitude * negative_slope * J`` below.
+    Gains and biases are those of RectifiedLinear: the maximum rate at 1, zero at the intercept.
 
     Parameters
     ----------
     negative_slope : float
-        Slope for negative input currents.
+        Factor on negative currents; not negative.
     amplitude : float
-        Scale of the output.
+        Factor on the output.
+    initial_state : dict, optional
+        Initial values or distributions of the state variables.
     """
 
     negative = True
-    negative_slope = NumberParam("negative_slope")
 
-    def __init__(self, negative_slope: float = 0.3, amplitude: float = 1, **kwargs: Any):
-        super().__init__(amplitude=amplitude, **kwargs)
+    negative_slope = NumberParam("negative_slope", low=0)
+
+    def __init__(
+        self,
+        negative_slope: float = 0.3,
+        amplitude: float = 1,
+        initial_state: dict[str, Any] | None = None,
+    ):
+        super().__init__(amplitude=amplitude, initial_state=initial_state)
         self.negative_slope = negative_slope
 
+    def rates(self, x, gain, bias):
+        """Firing rates in hertz, of shape (n_samples, n_neurons), for inputs ``x``."""
+        J = self.current(x, gain, bias)
+        out = np.zeros_like(J)
+        LeakyReLU.step(self, dt=1, J=J, output=out)
+        return out
+
     def step(self, dt, J, output):
-        """Rates in hertz for input currents ``J``."""
-        output[...] = self.amplitude * np.where(J < 0, self.negative_slope * J, J)
+        """Write the firing rates in hertz for the currents ``J`` into ``output``."""
+        output[...] = self.amplitude * self._leaky(J)
+
+    def _leaky(self, J):
+        return np.where(J < 0, self.negative_slope * J, J)
 
 
 class SpikingLeakyReLU(LeakyReLU):
-    """The spiking version of `LeakyReLU`, with negative spikes for negative currents.
+    """Spiking version of `LeakyReLU`, as `nengo.SpikingRectifiedLinear` is one of RectifiedLinear.
 
-    The rate is integrated; whole numbers of spikes are emitted as the integral passes them, towards
-    either side.
+    The voltage integrates the rate that LeakyReLU has without its amplitude. Its whole part is
+    taken away, rounded toward zero, and put out as that many spikes of height ``amplitude / dt``:
+    positive ones from a positive voltage, negative ones from a negative voltage.
+
+    Parameters
+    ----------
+    negative_slope : float
+        Factor on negative currents; not negative.
+    amplitude : float
+        Factor on the output.
+    initial_state : dict, optional
+        Initial value or distribution of ``"voltage"``.
     """
 
     state = {"voltage": Uniform(low=0, high=1)}
     spiking = True
 
-    def rates(self, x, gain, bias):
-        """Firing rates in hertz for inputs ``x``, of shape (samples, neurons)."""
-        J = self.current(x, gain, bias)
-        out = np.zeros_like(J)
-        LeakyReLU.step(self, dt=1.0, J=J, output=out)
-        return out
-
     def step(self, dt, J, output, voltage):
-        """Spikes (amplitude / dt each) for input currents ``J``."""
-        voltage += np.where(J < 0, self.negative_slope * J, J) * dt
+        """Write the spikes of one time step into ``output``, and the new ``voltage``."""
+        voltage += self._leaky(J) * dt
         n_spikes = np.trunc(voltage)
         output[...] = (self.amplitude / dt) * n_spikes
         voltage -= n_spikes

@@ -1,8 +1,9 @@
-"""Initial weight distributions."""
+"""Initial weights against their variances, and against those that Keras draws."""
 
+import copy
+import math
 import pickle
 
-import keras
 import nengo
 import numpy as np
 import pytest
@@ -10,85 +11,195 @@ from nengo.exceptions import ValidationError
 
 from nengo_dl.dists import Glorot, He, TruncatedNormal, VarianceScaling
 
-RNG = np.random.RandomState(0)
+DISTRIBUTIONS = [
+    TruncatedNormal(),
+    TruncatedNormal(mean=3, stddev=0.5, limit=0.2),
+    VarianceScaling(),
+    VarianceScaling(2, "fan_out", "normal"),
+    Glorot(),
+    Glorot(scale=3, distribution="normal"),
+    He(),
+    He(scale=2, distribution="uniform"),
+]
 
 
-def test_truncated_normal():
-    rng = np.random.RandomState(0)
-    samples = TruncatedNormal(mean=1, stddev=0.5).sample(20000, rng=rng)
-    assert np.max(np.abs(samples - 1)) <= 1
-    # keras's truncated normal is cut at two standard deviations too
-    theirs = np.asarray(keras.initializers.TruncatedNormal(1, 0.5, seed=0)((20000,)))
-    assert np.mean(samples) == pytest.approx(np.mean(theirs), abs=0.02)
-    assert np.std(samples) == pytest.approx(np.std(theirs), rel=0.02)
-    assert np.max(np.abs(TruncatedNormal(limit=0.1).sample(1000, 3, rng=rng))) <= 0.1
-    assert TruncatedNormal().sample(5, 3, rng=rng).shape == (5, 3)
-    np.testing.assert_array_equal(TruncatedNormal(mean=2, stddev=0).sample(3), [2, 2, 2])
+def rng():
+    return np.random.RandomState(0)
 
 
-@pytest.mark.parametrize("distribution", ["uniform", "normal"])
-@pytest.mark.parametrize("mode", ["fan_in", "fan_out", "fan_avg"])
-def test_variance_is_that_of_keras(mode, distribution):
-    n_in, n_out = 50, 200
-    samples = VarianceScaling(2.0, mode, distribution).sample(n_out, n_in, rng=RNG)
-    name = {"normal": "truncated_normal"}.get(distribution, distribution)
-    initializer = keras.initializers.VarianceScaling(2.0, mode, name, seed=0)
-    theirs = np.asarray(initializer((n_in, n_out)))
-    assert samples.shape == (n_out, n_in)
-    assert np.std(samples) == pytest.approx(np.std(theirs), rel=0.05)
-    assert np.max(np.abs(samples)) == pytest.approx(np.max(np.abs(theirs)), rel=0.05)
+@pytest.mark.parametrize("dist", DISTRIBUTIONS, ids=repr)
+def test_they_are_frozen_values(dist):
+    assert eval(repr(dist)) == dist
+    for twin in (copy.deepcopy(dist), pickle.loads(pickle.dumps(dist))):
+        assert twin == dist
+        assert hash(twin) == hash(dist)
+        np.testing.assert_array_equal(twin.sample(3, 4, rng=rng()), dist.sample(3, 4, rng=rng()))
+    assert dist not in [other for other in DISTRIBUTIONS if other is not dist]
 
 
-def test_glorot_and_he():
-    for ours, theirs in (
-        (Glorot(), keras.initializers.GlorotUniform(seed=0)),
-        (Glorot(distribution="normal"), keras.initializers.GlorotNormal(seed=0)),
-        (He(scale=2), keras.initializers.HeNormal(seed=0)),
-        (He(scale=2, distribution="uniform"), keras.initializers.HeUniform(seed=0)),
-    ):
-        expected = np.std(np.asarray(theirs((50, 200))))
-        assert np.std(ours.sample(200, 50, rng=RNG)) == pytest.approx(expected, rel=0.05)
+@pytest.mark.parametrize("dist", DISTRIBUTIONS, ids=repr)
+def test_shapes_and_generators(dist):
+    assert dist.sample(5, rng=rng()).shape == (5,)
+    assert dist.sample(5, 7, rng=rng()).shape == (5, 7)
+    assert dist.sample(5, 1, rng=rng()).shape == (5, 1)
+    assert dist.sample(3, (2, 5, 7), rng=rng()).shape == (3, 2, 5, 7)
+    assert dist.sample(3, [2], rng=rng()).shape == (3, 2)
+    assert dist.sample(0, 3, rng=rng()).shape == (0, 3)
+    np.testing.assert_array_equal(dist.sample(9, rng=rng()), dist.sample(9, rng=rng()))
+    assert not np.array_equal(dist.sample(9, rng=rng()), dist.sample(9, rng=np.random))
 
 
-def test_as_transforms():
-    with nengo.Network(seed=0) as net:
-        a, b = nengo.Node(np.zeros(64)), nengo.Node(size_in=100)
-        dense = nengo.Connection(a, b, transform=Glorot(), synapse=None)
-        image = nengo.Convolution(4, (8, 8, 1), init=He(distribution="uniform"))
-        conv = nengo.Connection(a, nengo.Node(size_in=image.size_out), transform=image)
-    with nengo.Simulator(net, progress_bar=False) as sim:
-        weights = sim.data[dense].weights
-        assert weights.shape == (100, 64)
-        assert np.max(np.abs(weights)) <= np.sqrt(6 / 164)
-        assert sim.data[conv].weights.shape == (3, 3, 1, 4)
-    np.testing.assert_array_equal(
-        Glorot().sample(3, 2, rng=np.random.RandomState(1)),
-        Glorot().sample(3, 2, rng=np.random.RandomState(1)),
+# -- TruncatedNormal -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [None, 0.01, 0.4, 0.6, 1.5, 6.0])
+def test_truncated_normal_has_the_truncated_density(limit):
+    mean, stddev = -2.0, 1.0
+    z = (TruncatedNormal(mean, stddev, limit).sample(200, 1000, rng=rng()) - mean).ravel() / stddev
+    limit = 2.0 if limit is None else limit
+    assert np.max(np.abs(z)) <= limit
+    assert np.max(np.abs(z)) > 0.6 * limit
+    inside = math.erf(limit / math.sqrt(2))
+    density = math.exp(-0.5 * limit**2) / math.sqrt(2 * math.pi)
+    variance = 1 - 2 * limit * density / inside
+    assert abs(np.mean(z)) < 4 * math.sqrt(variance / z.size)
+    np.testing.assert_allclose(np.var(z), variance, rtol=0.015)
+    np.testing.assert_allclose(
+        np.mean(np.abs(z) < limit / 2), math.erf(limit / 2 / math.sqrt(2)) / inside, atol=0.005
     )
 
 
+def test_truncated_normal_scales_with_its_stddev():
+    small, large = TruncatedNormal(stddev=0.1), TruncatedNormal(stddev=10)
+    np.testing.assert_allclose(100 * small.sample(50, rng=rng()), large.sample(50, rng=rng()))
+    assert small == TruncatedNormal(stddev=0.1, limit=0.2)
+
+
+@pytest.mark.filterwarnings("error")
+def test_distributions_without_a_width():
+    np.testing.assert_array_equal(TruncatedNormal(3, stddev=0).sample(4), 3)
+    np.testing.assert_array_equal(TruncatedNormal(3, stddev=0, limit=1).sample(4), 3)
+    np.testing.assert_array_equal(TruncatedNormal(3, limit=0).sample(4), 3)
+    for distribution in ("uniform", "normal", "untruncated_normal"):
+        np.testing.assert_array_equal(VarianceScaling(0, "fan_in", distribution).sample(2, 3), 0)
+
+
+@pytest.mark.parametrize("arguments", [{"stddev": -1}, {"limit": -1}])
+def test_truncated_normal_needs_widths_that_are_not_negative(arguments):
+    with pytest.raises(ValidationError, match=next(iter(arguments))):
+        TruncatedNormal(**arguments)
+
+
+# -- VarianceScaling -------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
-    "dist",
-    [TruncatedNormal(1, 2, 3), VarianceScaling(2, "fan_in", "normal"), Glorot(3), He(2)],
-    ids=repr,
+    "distribution", ["uniform", "normal", "truncated_normal", "untruncated_normal"]
 )
-def test_values(dist):
-    """They are frozen and compare by value, as Nengo's own."""
-    again = pickle.loads(pickle.dumps(dist))
-    assert again == dist and hash(again) == hash(dist)
-    assert eval(repr(dist), dict(globals())) == dist
-    assert dist != type(dist)()
-    with pytest.raises(ValidationError):
-        dist.scale = dist.mean = 3
+@pytest.mark.parametrize(("mode", "fan"), [("fan_in", 400), ("fan_out", 100), ("fan_avg", 250)])
+def test_variances(mode, fan, distribution):
+    values = VarianceScaling(3.0, mode, distribution).sample(100, 400, rng=rng())
+    stddev = math.sqrt(3.0 / fan)
+    np.testing.assert_allclose(np.std(values), stddev, rtol=0.02)
+    assert abs(np.mean(values)) < 4 * stddev / math.sqrt(values.size)
+    largest = np.max(np.abs(values)) / stddev
+    if distribution == "uniform":
+        np.testing.assert_allclose(largest, math.sqrt(3), rtol=1e-3)
+    elif distribution == "untruncated_normal":
+        assert largest > 3
+    else:
+        np.testing.assert_allclose(largest, 2 / 0.87962566103423978, rtol=1e-2)
 
 
-def test_errors():
-    for make in (
-        lambda: TruncatedNormal(stddev=-1),
-        lambda: TruncatedNormal(limit=-1),
-        lambda: VarianceScaling(mode="fan"),
-        lambda: VarianceScaling(distribution="cauchy"),
-        lambda: Glorot().sample(-1, 2),
-    ):
-        with pytest.raises(ValidationError):
-            make()
+@pytest.mark.parametrize(
+    ("dist", "name", "arguments"),
+    [
+        (Glorot(), "GlorotUniform", {}),
+        (Glorot(distribution="normal"), "GlorotNormal", {}),
+        (He(scale=2), "HeNormal", {}),
+        (He(scale=2, distribution="uniform"), "HeUniform", {}),
+        (He(), "LecunNormal", {}),
+        (VarianceScaling(0.5, "fan_out"), "VarianceScaling", {"mode": "fan_out", "scale": 0.5}),
+    ],
+)
+@pytest.mark.parametrize("shape", [(120, 400), (3, 5, 40, 80)])
+def test_keras_draws_from_the_same_distribution(dist, name, arguments, shape):
+    import keras
+
+    if arguments:
+        arguments = {**arguments, "distribution": dist.distribution}
+    initializer = getattr(keras.initializers, name)(seed=0, **arguments)
+    expected = np.sort(keras.ops.convert_to_numpy(initializer(shape)).ravel())
+    if len(shape) == 2:  # Keras has matrices of (inputs, outputs), Nengo of (outputs, inputs)
+        values = dist.sample(shape[1], shape[0], rng=rng())
+    else:
+        values = dist.sample(shape[0], shape[1:], rng=rng())
+    # the largest difference between the two distribution functions, as in Kolmogorov and Smirnov
+    grid = np.linspace(expected[0], expected[-1], 200)
+    ours = np.searchsorted(np.sort(values.ravel()), grid) / values.size
+    theirs = np.searchsorted(expected, grid) / expected.size
+    assert np.max(np.abs(ours - theirs)) < 1.63 * math.sqrt(2 / values.size)
+
+
+def test_glorot_and_he_are_variance_scalings():
+    for short, long in [
+        (Glorot(2, "normal"), VarianceScaling(2, "fan_avg", "normal")),
+        (He(2, "uniform"), VarianceScaling(2, "fan_in", "uniform")),
+    ]:
+        np.testing.assert_array_equal(short.sample(4, 5, rng=rng()), long.sample(4, 5, rng=rng()))
+
+
+def test_vectors_count_as_inputs_and_outputs():
+    for mode in ("fan_in", "fan_out", "fan_avg"):
+        values = VarianceScaling(mode=mode).sample(10_000, rng=rng())
+        np.testing.assert_allclose(np.max(np.abs(values)), math.sqrt(3 / 10_000), rtol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ({"scale": -1}, "scale"),
+        ({"mode": "fan"}, "mode"),
+        ({"distribution": "gaussian"}, "distribution"),
+    ],
+)
+def test_arguments_that_are_not_allowed(arguments, name):
+    with pytest.raises(ValidationError, match=name):
+        VarianceScaling(**arguments)
+
+
+# -- in networks -----------------------------------------------------------------------------------
+
+
+def test_transforms_of_neuron_connections():
+    """Nengo asks for (outputs, inputs); He counts the inputs."""
+    with nengo.Network(seed=0) as net:
+        a, b = nengo.Ensemble(300, 1), nengo.Ensemble(40, 1)
+        conns = [
+            nengo.Connection(a.neurons, b.neurons, transform=dist)
+            for dist in (Glorot(), He(distribution="uniform"))
+        ]
+        encoded = nengo.Connection(a, b.neurons, transform=He(distribution="uniform"))
+    with nengo.Simulator(net, progress_bar=False) as sim:
+        for conn, fan in zip(conns, [170, 300], strict=True):
+            weights = sim.data[conn].weights
+            assert weights.shape == (40, 300)
+            np.testing.assert_allclose(np.max(np.abs(weights)), math.sqrt(3 / fan), rtol=1e-2)
+        assert sim.data[encoded].weights.shape == (40, 300)
+        sim.run_steps(2)
+
+
+def test_encoders():
+    with nengo.Network(seed=0) as net:
+        ens = nengo.Ensemble(50, 3, encoders=TruncatedNormal(stddev=0.1))
+    with nengo.Simulator(net, progress_bar=False) as sim:
+        np.testing.assert_allclose(np.linalg.norm(sim.data[ens].encoders, axis=1), 1)
+
+
+def test_convolutions():
+    shape = (3, 3, 8, 16)
+    kernel = He(scale=2).sample(shape[0], shape[1:], rng=rng())
+    np.testing.assert_allclose(np.std(kernel), math.sqrt(2 / (3 * 3 * 8)), rtol=0.05)
+    for init in (kernel, Glorot()):
+        transform = nengo.Convolution(16, (6, 6, 8), kernel_size=(3, 3), init=init)
+        assert transform.sample(rng=rng()).shape == shape

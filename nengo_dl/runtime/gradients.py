@@ -100,11 +100,18 @@ def check_gradients(
         If they differ by more than ``atol + rtol * |numeric gradient|``.
     """
     rng = np.random.RandomState(0)
-    variables = model.trainable_variables
-    if not variables:
+    if not model.trainable_variables:
         return
-    model.active_outputs = tuple(outputs)
-    dtype = model.compute_dtype
+    chosen, model.active_outputs = model.active_outputs, tuple(outputs)
+    try:
+        _check_variables(model, inputs, outputs, backend, (atol, rtol), training, rng)
+    finally:
+        model.active_outputs = chosen
+
+
+def _check_variables(model, inputs, outputs, backend, tolerances, training, rng) -> None:
+    """Compare the gradient of each variable."""
+    variables, dtype = model.trainable_variables, model.compute_dtype
     inputs = {name: ops.convert_to_tensor(value, dtype=dtype) for name, value in inputs.items()}
     shapes = {name: value.shape for name, value in model(inputs, training=training).items()}
     weights = {
@@ -120,7 +127,7 @@ def check_gradients(
     step = 1e-6 if dtype == "float64" else 1e-2
     for variable, gradient in zip(variables, symbolic, strict=True):
         for _ in range(3):
-            _check_direction(variable, gradient, loss, step, atol, rtol, rng)
+            _check_direction(variable, gradient, loss, step, *tolerances, rng)
 
 
 def _check_direction(variable, gradient, loss, step, atol, rtol, rng) -> None:

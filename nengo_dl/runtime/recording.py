@@ -15,7 +15,7 @@ class ProbeRecord:
     Parameters
     ----------
     probe
-        Its ``sample_every`` decides which steps are samples.
+        Its ``sample_every`` decides which steps are samples; None: all are.
     dt
         Time step in seconds.
     keep_history
@@ -25,9 +25,10 @@ class ProbeRecord:
     """
 
     def __init__(
-        self, probe: Probe, dt: float, keep_history: bool = True, dtype: str | None = None
+        self, probe: Probe | None, dt: float, keep_history: bool = True, dtype: str | None = None
     ):
-        self.period = 1 if probe.sample_every is None else probe.sample_every / dt
+        sample_every = None if probe is None else probe.sample_every
+        self.period = 1 if sample_every is None else sample_every / dt
         self.keep_history = keep_history
         self.dtype = dtype
         self.clear()

@@ -302,7 +302,7 @@ class Simulator(TrainingInterface, ParameterInterface):
         Returns
         -------
         dict of Probe to array of shape (batch, n_steps, probe.size_in)
-            Probes with ``sample_every`` give the samples only, those without history the last step.
+            Every step, also of probes with ``sample_every``; the last one of those without history.
         """
         self._check_open("predict")
         if batch_size not in (None, self.batch_size):
@@ -334,7 +334,7 @@ class Simulator(TrainingInterface, ParameterInterface):
 
     def _predict_minibatch(self, state: State, n_steps: int, rows: dict) -> tuple[State, dict]:
         parts = {
-            probe: ProbeRecord(probe, self.dt, r.keep_history) for probe, r in self.records.items()
+            probe: ProbeRecord(None, self.dt, r.keep_history) for probe, r in self.records.items()
         }
         for after, outputs in self._run(state, n_steps, rows):
             for record, values in zip(parts.values(), outputs, strict=True):

@@ -27,12 +27,9 @@ def functions(monkeypatch):
 
     function = tf.function
 
-    def recorded(*args, **kwargs):
-        def decorate(python_function):
-            made.append(function(*args, **kwargs)(python_function))
-            return made[-1]
-
-        return decorate
+    def recorded(python_function, **kwargs):
+        made.append(function(python_function, **kwargs))
+        return made[-1]
 
     monkeypatch.setattr(tf, "function", recorded)
     return lambda: [f.experimental_get_tracing_count() for f in made]

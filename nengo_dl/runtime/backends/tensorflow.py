@@ -103,8 +103,7 @@ def _compile(chunk: Chunk, jit: bool):
                 autograph=False,
             )
             # a concrete function with flat arguments: TensorFlow takes longer to sort out nested
-            # ones
-            # than the loop takes on a small network
+            # ones than the loop takes on a small network
             concrete[shapes] = traced.get_concrete_function(*flat)
         return concrete[shapes](*flat)
 

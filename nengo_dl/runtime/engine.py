@@ -164,9 +164,9 @@ class Engine:
                     *state.tensors,
                     *(self.model.carried() if state.carried is None else state.carried),
                 ],
-                [self._tensor(self._padded(r)) for r in rows],
-                self.backend.tensor(np.asarray(first), "int32"),
-                self.backend.tensor(np.asarray(n), "int32"),
+                [self.backend.argument(self._padded(r), self.settings.dtype) for r in rows],
+                self.backend.argument(np.asarray(first), "int32"),
+                self.backend.argument(np.asarray(n), "int32"),
             )
             outputs = [self.backend.array(value) for value in outputs]
         outputs = [
@@ -210,12 +210,20 @@ class Engine:
                 capacity=self.capacity(),
                 kept=self.kept,
                 output_widths=self.widths,
-                unroll=self.unroll,
+                unroll=self._unroll(),
                 dtype=self.settings.dtype,
                 minibatch_size=self.settings.minibatch_size,
             )
             self._functions[changing] = self.backend.chunk_function(chunk, self.jit)
         return self._functions[changing]
+
+    def _unroll(self) -> int:
+        """Steps in the body of the loop: what the user asked for, or what suits the backend."""
+        if self.unroll > 1:
+            return self.unroll
+        tensors = self.lowered.layout.tensors
+        width = sum(t.width for t in tensors if t.kind in ("result", "sum"))
+        return self.backend.default_unroll(width * self.settings.minibatch_size)
 
     def _counted(self, step):
         def traced(*arguments):

@@ -59,7 +59,8 @@ fail_fast = True
 progress_bar = False
 """
 
-# Nengo's tests ask for the part of setuptools that newer versions leave out
+# Nengo's tests ask for a part of setuptools that newer versions leave out, and that in older ones
+# wants a distribution called tensorflow, although tensorflow-cpu will do
 PKG_RESOURCES = """\
 from importlib.metadata import entry_points
 
@@ -114,5 +115,4 @@ def run_suite(
 def _write_files(folder: Path, backend: str) -> None:
     (folder / "pytest.ini").write_text(PYTEST_INI.format(simulator=BACKENDS[backend]))
     (folder / "nengorc").write_text(NENGO_RC)
-    if importlib.util.find_spec("pkg_resources") is None:
-        (folder / "pkg_resources.py").write_text(PKG_RESOURCES)
+    (folder / "pkg_resources.py").write_text(PKG_RESOURCES)

@@ -210,20 +210,12 @@ class Engine:
                 capacity=self.capacity(),
                 kept=self.kept,
                 output_widths=self.widths,
-                unroll=self._unroll(),
+                unroll=self.unroll,
                 dtype=self.settings.dtype,
                 minibatch_size=self.settings.minibatch_size,
             )
             self._functions[changing] = self.backend.chunk_function(chunk, self.jit)
         return self._functions[changing]
-
-    def _unroll(self) -> int:
-        """Steps in the body of the loop: what the user asked for, or what suits the backend."""
-        if self.unroll > 1:
-            return self.unroll
-        tensors = self.lowered.layout.tensors
-        width = sum(t.width for t in tensors if t.kind in ("result", "sum"))
-        return self.backend.default_unroll(width * self.settings.minibatch_size)
 
     def _counted(self, step):
         def traced(*arguments):

@@ -12,8 +12,6 @@
     To the device and back.
 ``argument(array, dtype)``
     An array to call a compiled function with.
-``default_unroll(width)``
-    Steps in the body of the loop for a network of this many values in a step.
 ``host_call(function, tensors, shapes)``
     Calls numpy code from inside a compiled function.
 ``chunk_function(chunk, jit)``

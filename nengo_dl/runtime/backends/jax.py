@@ -44,11 +44,6 @@ def argument(array: np.ndarray, dtype: str):
     return np.asarray(array, dtype=dtype)
 
 
-def default_unroll(width: int) -> int:
-    """Steps in the body of the loop: in small networks most of a step is the loop itself."""
-    return 4 if width <= 256 else 1
-
-
 def array(value) -> np.ndarray:
     """A tensor's values on the host."""
     return np.asarray(value)

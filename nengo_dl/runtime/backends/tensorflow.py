@@ -47,11 +47,6 @@ def argument(array: np.ndarray, dtype: str):
     return tf.constant(array, dtype=dtype)
 
 
-def default_unroll(width: int) -> int:
-    """Steps in the body of the loop."""
-    return 1
-
-
 def array(value) -> np.ndarray:
     """A tensor's values on the host."""
     return value.numpy()

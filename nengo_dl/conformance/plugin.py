@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from functools import wraps
 
+import pkg_resources  # noqa: F401  (ours, before pytest puts the installed ones first)
 import pytest
 import pytest_nengo
 from nengo import Network

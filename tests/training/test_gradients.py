@@ -1,0 +1,158 @@
+"""Gradients: numeric checks, surrogates, segments computed again, and paths without any."""
+
+import keras
+import nengo
+import numpy as np
+import pytest
+from nengo.exceptions import ConfigError, SimulationError
+
+import nengo_dl
+from nengo_dl import surrogates
+
+RATES = nengo.dists.Uniform(50, 100)
+
+
+def network(neurons, **settings):
+    """An input, recurrent ensembles, several synapses and transforms."""
+    with nengo.Network(seed=0) as net:
+        nengo_dl.configure_settings(**settings)
+        net.inp = nengo.Node(np.ones(4), label="inp")
+        a = nengo.Ensemble(20, 2, neuron_type=neurons, max_rates=RATES, intercepts=[-0.5] * 20)
+        b = nengo.Ensemble(15, 3, neuron_type=neurons, max_rates=RATES, intercepts=[-0.5] * 15)
+        out = nengo.Node(size_in=3, label="out")
+        nengo.Connection(net.inp, a.neurons, transform=nengo.dists.Gaussian(0, 0.1))
+        nengo.Connection(net.inp[:2], a, synapse=nengo.Alpha(0.01))
+        nengo.Connection(a, b[:2], synapse=nengo.LinearFilter([1], [1e-4, 0.02, 1]))
+        nengo.Connection(b, b, synapse=0.1, function=lambda x: 0.5 * x)
+        nengo.Connection(b.neurons, out, transform=nengo.dists.Gaussian(0, 0.001))
+        net.p = nengo.Probe(out, synapse=0.01, label="p")
+        net.spikes = nengo.Probe(a.neurons, label="spikes")
+    return net
+
+
+@pytest.mark.parametrize(
+    "neurons",
+    [
+        nengo.LIFRate(),
+        nengo.LIF(),
+        nengo.AdaptiveLIF(),
+        nengo.AdaptiveLIFRate(),
+        nengo.RectifiedLinear(),
+        nengo.SpikingRectifiedLinear(),
+        nengo.RegularSpiking(nengo.LIFRate()),
+        nengo_dl.SoftLIFRate(),
+        nengo_dl.LeakyReLU(),
+    ],
+    ids=lambda neurons: type(neurons).__name__,
+)
+def test_neuron_types(neurons):
+    with nengo_dl.Simulator(network(neurons, dtype="float64"), minibatch_size=2) as sim:
+        sim.check_gradients(atol=1e-5, rtol=1e-3)
+
+
+def test_transforms():
+    convolution = nengo.Convolution(2, (4, 4, 1), kernel_size=(2, 2))
+    with nengo.Network(seed=0) as net:
+        nengo_dl.configure_settings(dtype="float64")
+        inp = nengo.Node(np.linspace(-1, 1, 16))
+        a = nengo.Ensemble(18, 1, neuron_type=nengo.Tanh(), gain=[1] * 18, bias=[0.1] * 18)
+        out = nengo.Node(size_in=18)
+        nengo.Connection(inp, a.neurons, transform=convolution, synapse=None)
+        sparse = nengo.Sparse((18, 18), indices=[[i, 17 - i] for i in range(18)], init=0.3)
+        nengo.Connection(a.neurons, out, transform=sparse, synapse=None)
+        nengo.Connection(a.neurons[:3], out[:3], transform=[0.5, -1, 2])
+        nengo.Probe(out)
+    with nengo_dl.Simulator(net) as sim:
+        sim.check_gradients(n_steps=3)
+
+
+def test_a_wrong_gradient_is_found(monkeypatch):
+    with nengo_dl.Simulator(network(nengo.LIFRate(), dtype="float64")) as sim:
+        backend = sim._engine.backend
+        right = backend.gradients
+        monkeypatch.setattr(
+            backend, "gradients", lambda *args: [1.1 * np.asarray(g) for g in right(*args)]
+        )
+        with pytest.raises(SimulationError, match="finite differences give"):
+            sim.check_gradients()
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("surrogate", ["fast_sigmoid", "softlif"])
+def test_surrogates_keep_the_spikes_and_train(surrogate):
+    net = network(nengo.LIF(), surrogate=surrogate)
+    with nengo_dl.Simulator(net, minibatch_size=4) as sim:
+        x = np.random.RandomState(0).uniform(0, 1, size=(16, 25, 4)).astype(np.float32)
+        target = np.ones((16, 25, 3)) * np.linspace(0, 1, 25)[None, :, None]
+        inference = sim.keras_model({"inp": x[:4]}, training=False)["spikes"]
+        training = sim.keras_model({"inp": x[:4]}, training=True)["spikes"]
+        np.testing.assert_array_equal(np.asarray(training), np.asarray(inference))
+        assert np.asarray(training).max() > 0
+        sim.compile(keras.optimizers.Adam(0.003), loss={net.p: "mse"})
+        loss = sim.fit(x, {net.p: target}, epochs=6, verbose=0).history["loss"]
+    assert loss[-1] < 0.7 * loss[0]
+
+
+@pytest.mark.parametrize("neurons", [nengo.Izhikevich(), nengo.AdaptiveLIF()])
+def test_neurons_without_a_simple_rate_have_gradients(neurons):
+    with nengo_dl.Simulator(network(neurons), minibatch_size=4) as sim:
+        x = np.ones((4, 30, 4))
+        sim.compile(keras.optimizers.Adam(0.01), loss={"p": "mse"})
+        before = [np.array(w) for w in sim.keras_model.get_weights()[:3]]
+        sim.fit(x, {"p": np.ones((4, 30, 3))}, verbose=0)
+        after = sim.keras_model.get_weights()[:3]
+    assert all(np.any(a != b) for a, b in zip(after, before, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("surrogate", "at_zero", "width"),
+    [
+        (surrogates.fast_sigmoid(10), 1.0, 0.1),
+        (surrogates.arctan(2), 1.0, 1 / np.pi),
+        (surrogates.triangle(0.5), 2.0, 0.25),
+    ],
+)
+def test_shapes_of_surrogates(surrogate, at_zero, width):
+    """Symmetric, largest at the threshold; ``width`` is where they fall to a half or a quarter."""
+    x = np.array([-width, 0.0, width])
+    left, middle, right = np.asarray(surrogate(keras.ops.convert_to_tensor(x)))
+    assert middle == pytest.approx(at_zero)
+    assert left == pytest.approx(right)
+    assert right == pytest.approx(at_zero * (0.25 if at_zero == 1 and width == 0.1 else 0.5))
+
+
+def test_unknown_surrogate():
+    with pytest.raises(ConfigError, match="'sharp'.*fast_sigmoid"):
+        nengo_dl.Simulator(network(nengo.LIF(), surrogate="sharp"))
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("segments", [True, 4])
+def test_segments_change_nothing(segments):
+    x = np.random.RandomState(1).uniform(0, 1, size=(4, 23, 4))
+    y = np.ones((4, 23, 3))
+    losses = []
+    for setting in (None, segments):
+        net = network(nengo.LIFRate(), dtype="float64", checkpoint_segments=setting)
+        with nengo_dl.Simulator(net, minibatch_size=2) as sim:
+            sim.compile(keras.optimizers.SGD(1e-5), loss={net.p: "mse"})
+            history = sim.fit(x, {net.p: y}, epochs=3, shuffle=False, verbose=0).history
+            losses.append(history["loss"])
+    assert losses[0][-1] < losses[0][0]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-6)
+
+
+def test_python_code_in_the_way():
+    with nengo.Network(seed=0) as net:
+        a = nengo.Ensemble(10, 1)
+        node = nengo.Node(lambda t, x: x**2, size_in=1, label="square")
+        nengo.Connection(a, node)
+        behind, beside = nengo.Probe(node), nengo.Probe(a)
+    y = np.ones((2, 5, 1))
+    with nengo_dl.Simulator(net, minibatch_size=2) as sim:
+        sim.compile("sgd", loss={behind: "mse"})
+        with pytest.raises(SimulationError, match="no gradient reaches.*square"):
+            sim.fit(None, {behind: y}, n_steps=5, verbose=0)
+        sim.compile("sgd", loss={behind: "mse", beside: "mse"})
+        with pytest.warns(UserWarning, match="no gradient goes through.*square"):
+            sim.fit(None, {behind: y, beside: y}, n_steps=5, verbose=0)

@@ -23,12 +23,11 @@ def make_network() -> nengo.Network:
     ``net.filtered``.
     """
     with nengo.Network(seed=0) as net:
-        # rates are what limits the precision of spikes counted over a few steps
-        net.config[nengo.Ensemble].max_rates = nengo.dists.Choice([250])
+        net.config[nengo.Ensemble].max_rates = nengo.dists.Choice([100])
         net.config[nengo.Ensemble].intercepts = nengo.dists.Choice([0])
         net.config[nengo.Connection].synapse = None
         nengo_dl.configure_settings(stateful=False)
-        neurons = nengo.LIF(amplitude=0.004)
+        neurons = nengo.LIF(amplitude=0.01)
         net.image = nengo.Node(np.zeros(28 * 28), label="image")
         x, shape = net.image, (28, 28, 1)
         for filters, strides in ((32, 1), (64, 2), (128, 2)):
@@ -74,11 +73,8 @@ def run(data: str | None, epochs: int, n_steps: int, minibatch_size: int = 200, 
     net = make_network()
     with nengo_dl.Simulator(net, minibatch_size=minibatch_size, progress_bar=False) as sim:
         start = time.perf_counter()
-        n_updates = epochs * (len(x) // minibatch_size)
         sim.compile(
-            optimizer=keras.optimizers.Adam(
-                keras.optimizers.schedules.CosineDecay(2e-3, n_updates)
-            ),
+            optimizer=keras.optimizers.RMSprop(0.001),
             loss={net.out: keras.losses.SparseCategoricalCrossentropy(from_logits=True)},
         )
         sim.fit({net.image: x[:, None]}, {net.out: y[:, None, None]}, epochs=epochs, verbose=2)
@@ -95,7 +91,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", help="path of an mnist.npz; downloaded by Keras where not given")
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--train", type=int, default=60000, help="number of training images")
     arguments = parser.parse_args()

@@ -29,7 +29,6 @@ class Settings:
     dtype: str
     minibatch_size: int
     lif_smoothing: float | None = None
-    inference_only: bool = False
     surrogate: Any = None
     #: ``product_form(n, rows, columns, batch)``: the fastest way to multiply small matrices on the
     #: backend

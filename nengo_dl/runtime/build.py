@@ -80,7 +80,6 @@ def build(
         dtype=setting("dtype", "float32"),
         minibatch_size=target.minibatch_size,
         lif_smoothing=setting("lif_smoothing", None),
-        inference_only=setting("inference_only", False),
         surrogate=surrogates.get(setting("surrogate", None)),
         product_form=backend.product_form,
     )

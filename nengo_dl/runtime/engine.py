@@ -105,7 +105,7 @@ class Engine:
         with self.scope():
             return State(tuple(self._tensor(value) for value in values), n_steps)
 
-    def capacity(self, rows: Mapping[Input, np.ndarray] | None = None) -> int:
+    def capacity(self) -> int:
         """Most steps in a chunk."""
         item = np.dtype(self.settings.dtype).itemsize * self.settings.minibatch_size
         widths = sum(w for w, keep in zip(self.widths, self.kept, strict=True) if keep)

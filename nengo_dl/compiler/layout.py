@@ -28,6 +28,10 @@ from nengo_dl.compiler.signals import (
 )
 
 HOLE = -1
+#: elements from which on parameters that one group reads are stored apart from the others of their
+#: kind: cutting a large tensor up, and putting its gradient together, moves as much memory as an
+#: optimizer's update
+LARGE = 16384
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,16 @@ def _broadcast(positions: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.broadcast_to(positions, shape)
 
 
+def _with_small_parameters_merged(stacks: dict[tuple, dict]) -> dict[tuple, dict]:
+    """One stack for all parameters of a kind, but for stacks that are `LARGE`."""
+    merged: dict[tuple, dict] = {}
+    for (kind, index, slot), signals in stacks.items():
+        if kind == "parameter" and sum(map(signal_size, signals)) < LARGE:
+            slot = None
+        merged.setdefault((kind, index, slot), {}).update(signals)
+    return merged
+
+
 class _Execution:
     def __init__(self, program: Program, plan: Sequence[tuple[Operator, ...]]):
         self.program = program
@@ -182,8 +196,8 @@ class _Execution:
         return tensors
 
     def _place_stored(self, plan) -> list[Stored]:
-        """Stack the initial values: states by the group that writes them, parameters by what they
-        are, constants by their first reader.
+        """Stack the initial values: states by the group that writes them, constants by their first
+        reader, parameters by what they are, and the large ones by their first reader too.
         """
         carried = _Carried(plan, self.probed)
         stacks: dict[tuple, dict[Signal, None]] = {}
@@ -194,7 +208,7 @@ class _Execution:
             elif base in carried.written or base in self.layers:
                 return
             elif base in self.program.trainable:
-                key = ("parameter", self.program.trainable[base], 0)
+                key = ("parameter", self.program.trainable[base], index)
             else:
                 key = ("constant", index, slot)
             stacks.setdefault(key, {})[base] = None
@@ -213,7 +227,7 @@ class _Execution:
                 place(sig.base, len(self.plan), 0)
         return [
             self._store(kind, self._in_writing_order(kind, index, slot, signals))
-            for (kind, index, slot), signals in stacks.items()
+            for (kind, index, slot), signals in _with_small_parameters_merged(stacks).items()
         ]
 
     def _in_writing_order(self, kind, index, slot, signals: dict[Signal, None]) -> tuple:

@@ -202,7 +202,7 @@ def _choose_stochastic_neurons(op):
 @register_neurons(nengo_neurons.RectifiedLinear, ["amplitude"])
 def rectified_linear(context, J, amplitude):
     """`nengo.RectifiedLinear`."""
-    return amplitude * ops.maximum(J, 0.0)
+    return amplitude * ops.relu(J)
 
 
 def _rectified_linear_training(context, J, voltage, amplitude):
@@ -214,7 +214,7 @@ def _rectified_linear_training(context, J, voltage, amplitude):
 )
 def spiking_rectified_linear(context, J, voltage, amplitude):
     """`nengo.SpikingRectifiedLinear`."""
-    return _whole_spikes(context, ops.maximum(J, 0.0), voltage, amplitude)
+    return _whole_spikes(context, ops.relu(J), voltage, amplitude)
 
 
 def _whole_spikes(context, rate, voltage, amplitude):

@@ -14,6 +14,7 @@ from keras import ops
 
 from nengo_dl.compiler.layout import Stored
 from nengo_dl.compiler.program import Input
+from nengo_dl.runtime.blocks import Blocks
 from nengo_dl.runtime.names import unique
 from nengo_dl.runtime.scan import n_segments, segmented_scan, unrolled_scan
 from nengo_dl.runtime.step import LoweredNetwork, stored_values, tensor_name, weight_name
@@ -115,6 +116,9 @@ class NengoModel(keras.Model):
         #: name of the probe that the loss is about, where it is only one, and the weight of the
         #: loss
         self.only_loss: tuple[str, float] | None = None
+        #: whether training takes its batches from `blocks`, and not from Keras
+        self.in_blocks = False
+        self.blocks: Blocks | None = None
         #: whether a call leaves its last state in `state`
         self.keep_state = False
         taken: set[str] = set()
@@ -242,6 +246,16 @@ class NengoModel(keras.Model):
             self._store(state, first + (n_steps - 1))
         self.assign_carried(state[len(self.lowered.states) :])
         return dict(zip(self.active_outputs, outputs, strict=True))
+
+    def make_train_function(self, force: bool = False):
+        """As Keras; with `in_blocks`, many batches run in one call of a compiled function, without
+        anything in between.
+        """
+        if not self.in_blocks:
+            return super().make_train_function(force)
+        if self.train_function is None or force:
+            self.train_function = self.loop_backend.block_function(self)
+        return self.train_function
 
     def has_convolutions(self) -> bool:
         """Whether a step convolves, in a transform or in a Keras layer."""

@@ -16,6 +16,7 @@ from nengo.exceptions import SimulationError, ValidationError
 
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.batch_hooks import batches_per_call
+from nengo_dl.runtime.blocks import Blocks, ticks
 from nengo_dl.runtime.engine import Engine, State
 from nengo_dl.runtime.gradients import GradientPaths
 from nengo_dl.runtime.interrupt import DeferredInterrupt
@@ -139,7 +140,17 @@ class Training:
         if start.stateful or (is_batches(x) and not isinstance(x, keras.utils.PyDataset)):
             kwargs.setdefault("shuffle", False)
         callbacks = _as_list(callbacks)
-        self._prepare_functions(start, callbacks, kwargs.get("steps_per_epoch") or n_batches)
+        in_blocks = not is_batches(x) and self._can_use_blocks(kwargs)
+        steps = kwargs.get("steps_per_epoch") or n_batches
+        self._prepare_functions(start, callbacks, steps, in_blocks)
+        if in_blocks:
+            self.model.blocks = Blocks(
+                data,
+                self.minibatch_size,
+                self.model.steps_per_execution,
+                kwargs.pop("shuffle", True),
+            )
+            kwargs["shuffle"] = False
         self._build_optimizer()
         # set by BackupAndRestore, and kept by Keras for the next time
         self.model._initial_epoch = None
@@ -325,10 +336,15 @@ class Training:
             try:
                 if len(data) > 1:
                     self._build(data)
+                if self.model.blocks is not None:
+                    n_batches = self.model.blocks.n_batches
+                    data, kwargs = (ticks(),), {**kwargs, "steps_per_epoch": n_batches}
                 result = self._call(method, data, kwargs)
             except BaseException:
                 self.engine.backend.restore_variables(self.model, session.values)
                 raise
+            finally:
+                self.model.blocks = None
             return result, self._saved_state() if start.stateful else start.state
 
     def _call(self, method: Callable, data: tuple, kwargs: dict) -> Any:
@@ -341,6 +357,8 @@ class Training:
                 raise
             # nothing was trained yet: XLA refuses before the first batch
             self._configure(jit_compile=False)
+            if self.model.blocks is not None:
+                self.model.blocks.restart()
             return method(**data, **kwargs)
 
     def _build(self, data: Sequence[Mapping[str, np.ndarray]]) -> None:
@@ -354,8 +372,24 @@ class Training:
             with self._scope():
                 self.model.optimizer.build(self.model.trainable_variables)
 
+    def _can_use_blocks(self, kwargs: Mapping[str, Any]) -> bool:
+        """Whether arrays need not go through Keras's data pipeline. It takes part in the
+        distribution to several devices, and in debugging.
+        """
+        model = self.model
+        return not (
+            kwargs.get("steps_per_epoch")
+            or model.run_eagerly
+            or self.engine.backend.is_distributed()
+            or (not model.jit_compile and self.engine.backend.name == "jax")
+        )
+
     def _prepare_functions(
-        self, start: Start, callbacks: Iterable[Any], n_batches: int | None
+        self,
+        start: Start,
+        callbacks: Iterable[Any],
+        n_batches: int | None,
+        in_blocks: bool = False,
     ) -> None:
         """Run several batches in a call, unless the user chose, or a callback wants to see each
         one.
@@ -364,6 +398,7 @@ class Training:
         self._configure(
             steps_per_execution=batches_per_call(callbacks, n_batches) if n is None else n,
             keep_state=start.stateful,
+            in_blocks=in_blocks,
         )
 
     def _configure(self, **settings: Any) -> None:
@@ -371,7 +406,7 @@ class Training:
         were compiled.
         """
         model = self.model
-        names = ("steps_per_execution", "keep_state", "jit_compile")
+        names = ("steps_per_execution", "keep_state", "jit_compile", "in_blocks")
         functions = ("train_function", "test_function", "predict_function")
         if all(getattr(model, name) == value for name, value in settings.items()):
             return

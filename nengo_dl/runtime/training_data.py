@@ -221,7 +221,9 @@ class TrainingData:
 
     def _as_computed(self, values: np.ndarray) -> np.ndarray:
         """Floating point numbers in the precision of the network; class numbers stay integers."""
-        return values.astype(self.model.compute_dtype) if values.dtype.kind == "f" else values
+        if values.dtype.kind != "f":
+            return values
+        return values.astype(self.model.compute_dtype, copy=False)
 
     def _check_target(self, name: str, shape, batch: int, n_steps: int, argument: str) -> None:
         what = f"the targets of Probe {name!r}"

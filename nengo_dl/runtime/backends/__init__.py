@@ -18,6 +18,10 @@
     Compiles a `Chunk`.
 ``scan(step, state, rows, n_steps, kept, shapes, dtype)``
     The loop of training: a fixed number of steps, differentiable.
+``is_distributed()``
+    Whether Keras spreads models over several devices.
+``block_function(model)``
+    Keras's ``train_function`` for batches that come in blocks.
 ``output_shapes(function, shapes, dtype)``
     Shapes of a function's results, from those of its arguments.
 ``checkpoint(function)``

@@ -158,6 +158,42 @@ def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
     return state, outputs
 
 
+def is_distributed() -> bool:
+    """Whether Keras spreads models over several devices."""
+    return keras.distribution.distribution() is not None
+
+
+def block_function(model):
+    """A function ``(state, iterator) -> (logs, state)`` that trains on the next of
+    ``model.blocks``.
+    """
+
+    def train(state, block, count):
+        def one(i, state):
+            batch = jax.tree.map(
+                lambda v: jax.lax.dynamic_index_in_dim(v, i, keepdims=False), block
+            )
+            return model.train_step(state, batch)
+
+        def body(loop):
+            i, _, state = loop
+            return i + 1, *one(i, state)
+
+        logs = jax.eval_shape(one, 0, state)[0]
+        logs = jax.tree.map(lambda value: jnp.zeros(value.shape, value.dtype), logs)
+        loop = (jnp.zeros((), jnp.int32), logs, state)
+        return jax.lax.while_loop(lambda loop: loop[0] < count, body, loop)[1:]
+
+    compiled = jax.jit(train, donate_argnums=0)
+
+    def run(state, iterator):
+        for block, count in model.blocks.next_call():
+            logs, state = compiled(state, block, count)
+        return logs, state
+
+    return run
+
+
 def output_shapes(function, shapes, dtype: str):
     """Shapes of what ``function`` returns for tensors of these shapes, without computing it."""
     specs = [jax.ShapeDtypeStruct(shape, dtype) for shape in shapes]

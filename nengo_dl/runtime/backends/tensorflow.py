@@ -190,6 +190,31 @@ def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
     return state, merge_outputs(outputs, [value[:, None] for value in last], kept)
 
 
+def is_distributed() -> bool:
+    """Whether Keras spreads models over several devices."""
+    return tf.distribute.has_strategy()
+
+
+def block_function(model):
+    """A function ``(iterator) -> logs`` that trains on the next of ``model.blocks``."""
+
+    @partial(tf.function, jit_compile=bool(model.jit_compile), autograph=False)
+    def train(count, block):
+        def one(i):
+            model.train_step(tf.nest.map_structure(lambda values: values[i], block))
+            return i + 1
+
+        tf.while_loop(lambda i: i < count, one, [tf.constant(0)], parallel_iterations=1)
+        return model.get_metrics_result()
+
+    def run(iterator):
+        for block, count in model.blocks.next_call():
+            logs = train(tf.constant(count), tf.nest.map_structure(tf.constant, block))
+        return logs
+
+    return run
+
+
 def output_shapes(function, shapes, dtype: str):
     """Shapes of what ``function`` returns for tensors of these shapes, without computing it."""
     specs = [tf.TensorSpec(shape, dtype) for shape in shapes]

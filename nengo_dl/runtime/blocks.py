@@ -1,0 +1,83 @@
+"""Blocks of batches: what one call of a compiled training function takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+#: most bytes of a block; batches of longer sequences go to the device in several blocks
+MOST_BYTES = 2**26
+
+
+class Blocks:
+    """Batches of examples, in a new random order in each epoch, stacked into blocks.
+
+    A block has shape (n_batches, batch, ...), always of the same size so that nothing is compiled
+    twice; where fewer batches are left, the rest of it is not to be looked at.
+
+    Parameters
+    ----------
+    examples
+        A structure of arrays that start with the same batch axis.
+    batch_size
+        Items of a batch; divides the number of examples.
+    batches_per_call
+        Batches that `next_call` gives.
+    shuffle
+        True: the examples change places in each epoch. False: they keep their order. "batch":
+        those of each batch change places.
+    """
+
+    def __init__(self, examples: Any, batch_size: int, batches_per_call: int, shuffle: Any = True):
+        self._examples = examples
+        self._arrays = {id(a): a for a in keras.tree.flatten(examples)}
+        self._batch_size, self._shuffle = batch_size, shuffle
+        self._n_items = len(next(iter(self._arrays.values())))
+        self.n_batches = self._n_items // batch_size
+        bytes_of_batch = sum(a.nbytes for a in self._arrays.values()) / self.n_batches
+        self._size = int(np.clip(MOST_BYTES / bytes_of_batch, 1, batches_per_call))
+        self._batches_per_call = batches_per_call
+        self.restart()
+
+    def restart(self) -> None:
+        """Go back to the first batch, before anything was trained."""
+        self._next, self._order = 0, self._new_order()
+
+    def _new_order(self) -> np.ndarray:
+        """Numbers of the examples, (n_batches, batch_size)."""
+        order = np.arange(self._n_items)
+        if self._shuffle and self._shuffle != "batch":
+            order = np.random.permutation(self._n_items)
+        order = order.reshape(self.n_batches, self._batch_size)
+        if self._shuffle == "batch":
+            order = np.stack([np.random.permutation(batch) for batch in order])
+        return order
+
+    def next_call(self) -> Iterator[tuple[Any, np.int32]]:
+        """Blocks of the next call, each with the number of batches in it, to the end of the epoch
+        at most.
+        """
+        if self._next == self.n_batches:
+            self._next, self._order = 0, self._new_order()
+        stop = min(self._next + self._batches_per_call, self.n_batches)
+        while self._next < stop:
+            count = min(self._size, stop - self._next)
+            chosen = np.arange(self._next, self._next + self._size)
+            chosen[count:] = self._next
+            yield self._gathered(self._order[chosen]), np.int32(count)
+            self._next += count
+
+    def _gathered(self, items: np.ndarray) -> Any:
+        taken = {key: array[items] for key, array in self._arrays.items()}
+        return keras.tree.map_structure(lambda array: taken[id(array)], self._examples)
+
+
+def ticks() -> Iterator[tuple[np.ndarray]]:
+    """What Keras is given instead of data where a function takes its batches from `Blocks`: one
+    for each batch.
+    """
+    while True:
+        yield (np.zeros((1, 1), dtype=np.float32),)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +64,16 @@ def _segments(value: Any) -> bool | int:
     return int(value)
 
 
+def _names(value: Any) -> tuple[str, ...]:
+    names = (value,) if isinstance(value, str) else value
+    if not isinstance(names, Iterable) or isinstance(names, Mapping):
+        raise ValueError
+    names = tuple(dict.fromkeys(names))
+    if not all(isinstance(name, str) and name.isidentifier() for name in names):
+        raise ValueError
+    return names
+
+
 def _anything(value: Any) -> Any:
     return value
 
@@ -81,6 +91,11 @@ class _Definition:
 _SETTINGS: dict[str, _Definition] = {
     "trainable": _Definition(
         _flag, "one of None, True, False", classes=(Ensemble, Neurons, Connection)
+    ),
+    "trainable_attributes": _Definition(
+        _names,
+        "the name of an attribute, a list of names or None",
+        classes=(Ensemble, Connection, Probe),
     ),
     "planner": _Definition(_function, "a function or None"),
     "sorter": _Definition(_function, "a function or None"),
@@ -145,6 +160,12 @@ def configure_settings(**settings: Any) -> None:
         ``[nengo.ensemble.Neurons]`` and ``[nengo.Connection]`` and of each such object, made before
         or after: ``network.config[ensemble].trainable = False``. `TrainableResolver` says which of
         them counts.
+    trainable_attributes : str or list of str or None
+        Attributes of neuron types (``"tau_rc"``, ``"amplitude"``, ``"sigma"``, ...) and synapses
+        (``"tau"``) that training changes, each object's for itself; those that have to be positive
+        stay so. Made for a network it concerns the objects that have such attributes. It is a
+        parameter of ensembles, connections and probes:
+        ``network.config[connection].trainable_attributes = "tau"``.
     keep_history : bool
         Whether ``sim.data`` keeps all steps of a probe (the default) or only the last one. Makes
         ``keep_history`` a parameter of ``network.config[nengo.Probe]`` and of each probe.
@@ -272,6 +293,27 @@ def get_trainable(toplevel: Network, obj: Ensemble | Neurons | Connection) -> bo
 def get_keep_history(toplevel: Network, probe: Probe) -> bool:
     """Whether all steps of a probe are kept, by the rules of `TrainableResolver`; else True."""
     return _resolve(_EnclosingConfigs(toplevel)[probe], "keep_history", (probe,), default=True)
+
+
+class AttributesResolver:
+    """Answers for ensembles, connections and probes which attributes of their neuron type or
+    synapse are trained, by the rules of `TrainableResolver`.
+
+    Parameters
+    ----------
+    toplevel
+        The network that is simulated.
+    """
+
+    def __init__(self, toplevel: Network):
+        self._configs = _EnclosingConfigs(toplevel)
+
+    def __call__(self, obj: Ensemble | Connection | Probe) -> tuple[tuple[str, ...], bool]:
+        """Names of attributes, and whether they were said of this object itself."""
+        name, configs = "trainable_attributes", self._configs[obj]
+        names = _resolve(configs, name, (obj,), default=()) or ()
+        said = (config.params.get(obj) for config in configs)
+        return names, any(params is not None and _is_set(params, name) for params in said)
 
 
 class TrainableResolver:

@@ -29,6 +29,8 @@ class Options:
     sorter: Callable = order_signals
     simplifications: Iterable[Callable] = default_simplifications
     trainable: Mapping[Signal, str] = field(default_factory=dict)
+    #: operators -> those to use in their place
+    replaced: Mapping[Operator, Operator] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ def compile_model(model: Model, options: Options | None = None) -> Compiled:
     program = replace(lift_inputs(model), trainable=options.trainable)
     inputs = frozenset(item.signal.base for item in program.inputs)
     operators = simplify(
-        list(program.operators), options.simplifications, inputs | frozenset(options.trainable)
+        [options.replaced.get(op, op) for op in program.operators],
+        options.simplifications,
+        inputs | frozenset(options.trainable),
     )
     plan = call_planner(options.planner, operators)
     _, plan = options.sorter(plan)

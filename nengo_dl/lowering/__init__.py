@@ -5,6 +5,7 @@ in one file here.
 """
 
 from nengo_dl.lowering import (
+    attributes,
     convolution,
     host,
     learning_rules,
@@ -15,6 +16,7 @@ from nengo_dl.lowering import (
 )
 
 __all__ = [
+    "attributes",
     "convolution",
     "host",
     "learning_rules",

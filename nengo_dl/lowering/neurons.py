@@ -129,12 +129,15 @@ class NeuronKernel(Kernel):
             simulated = self.lowering.variant(ops_, settings) or simulated
 
         def step(context, constants, J, *state):
-            arguments = {**numbers, **constants}
-            if not context.training:
-                return _as_tuple(simulated(context, J, *state, **arguments))
-            return _train(self.lowering, simulated, context, (J, *state), arguments)
+            return self.run(simulated, context, (J, *state), {**numbers, **constants})
 
         return Prepared(step, arrays)
+
+    def run(self, simulated: Callable, context, operands: tuple, arguments: dict) -> tuple:
+        """A step, of a simulation with the function ``simulated`` or of training."""
+        if not context.training:
+            return _as_tuple(simulated(context, *operands, **arguments))
+        return _train(self.lowering, simulated, context, operands, arguments)
 
 
 def _train(lowering: NeuronLowering, simulated: Callable, context, operands: tuple, arguments):

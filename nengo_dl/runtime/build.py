@@ -24,6 +24,7 @@ from nengo_dl.runtime.keras_model import NengoModel
 from nengo_dl.runtime.names import unique_names
 from nengo_dl.runtime.parameters import Parameter, describe, find_parameters, find_trainable
 from nengo_dl.runtime.step import LoweredNetwork
+from nengo_dl.runtime.trained_attributes import TrainedAttributes, find_attributes
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Built:
     engine: Engine
     host: HostRuntime
     parameters: tuple[Parameter, ...]
+    attributes: TrainedAttributes
     choices: Choices
     names: dict[Node | Probe, str]
     inputs: dict[Node, Input]
@@ -70,8 +72,9 @@ def build(
         value = None if toplevel is None else config.get_setting(toplevel, name)
         return default if value is None else value
 
-    parameters = find_parameters(model, toplevel)
-    compiled = _compile(model, toplevel, parameters, setting)
+    attributes = find_attributes(model, toplevel)
+    parameters = [*find_parameters(model, toplevel), *attributes.parameters()]
+    compiled = _compile(model, toplevel, parameters, attributes, setting)
     inputs = {item.node: item for item in _node_inputs(compiled)}
     names = {**unique_names(inputs), **unique_names(model.probes)}
     backend = backends.active()
@@ -109,11 +112,20 @@ def build(
         device=target.device,
     )
     return Built(
-        model, compiled, keras_model, engine, host, tuple(parameters), choices, names, inputs
+        model,
+        compiled,
+        keras_model,
+        engine,
+        host,
+        tuple(parameters),
+        attributes,
+        choices,
+        names,
+        inputs,
     )
 
 
-def _compile(model: Model, toplevel: Network | None, parameters, setting) -> Compiled:
+def _compile(model: Model, toplevel: Network | None, parameters, attributes, setting) -> Compiled:
     trainable = {}
     if not setting("inference_only", False):
         trainable = find_trainable(model, toplevel, parameters)
@@ -125,6 +137,7 @@ def _compile(model: Model, toplevel: Network | None, parameters, setting) -> Com
             sorter=setting("sorter", defaults.sorter),
             simplifications=setting("simplifications", defaults.simplifications),
             trainable=trainable,
+            replaced=attributes.replaced,
         ),
     )
 

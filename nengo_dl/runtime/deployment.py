@@ -5,7 +5,7 @@ only.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from nengo.base import NengoObject
 from nengo.transforms import Convolution, ConvolutionTranspose, Dense, NoTransform, Sparse
 
 from nengo_dl.runtime import param_file
+from nengo_dl.runtime.attributes import attribute_params, holder
 from nengo_dl.runtime.freezing import (
     connection_params,
     ensemble_params,
@@ -53,7 +54,10 @@ def load_params_into(network: Network, path: str | os.PathLike) -> None:
     found: dict[str, dict[str, np.ndarray]] = {}
     for (obj, attribute), value in contents.parameters.items():
         found.setdefault(obj, {})[attribute] = value
-    expected = {names[obj]: expected_shapes(obj) for obj in names}
+    expected = {
+        names[obj]: {**expected_shapes(obj), **_attribute_shapes(obj, found.get(names[obj], {}))}
+        for obj in names
+    }
     variables = {
         obj: _variables(obj) for obj in names if isinstance(obj, Node) and names[obj] in found
     }
@@ -97,6 +101,11 @@ def expected_shapes(obj: NengoObject) -> dict[str, tuple]:
     return {}
 
 
+def _attribute_shapes(obj: NengoObject, names: Iterable[str]) -> dict[str, tuple]:
+    """Those of ``names`` that are attributes of the object's neuron type or synapse."""
+    return {name: () for name in names if holder(obj, name) is not None}
+
+
 def _weight_shapes(conn: Connection) -> dict[str, tuple]:
     transform = conn.transform
     if is_decoded(conn):
@@ -137,11 +146,18 @@ def _fits(shape: Shape, expected: tuple) -> bool:
 
 def _params(obj: NengoObject, found: Mapping[str, np.ndarray]) -> dict[str, Any]:
     found = {name: np.asarray(value, dtype=_dtype(value)) for name, value in found.items()}
+    attributes = {name: value for name, value in found.items() if holder(obj, name) is not None}
+    return {**_own_params(obj, found), **attribute_params(obj, attributes)}
+
+
+def _own_params(obj: NengoObject, found: Mapping[str, np.ndarray]) -> dict[str, Any]:
     if isinstance(obj, Ensemble):
         params = ensemble_params(obj, found["scaled_encoders"], found["gain"], found["bias"])
         return {**params, "seed": int(found["seed"])}
     if isinstance(obj, Probe):
-        return probe_params(found["decoders"])
+        return probe_params(found["decoders"]) if "decoders" in found else {}
+    if "weights" not in found:
+        return {}
     if "weights positions" in found:
         weights = Sparse(
             obj.transform.shape, indices=found["weights positions"], init=found["weights"]

@@ -6,7 +6,7 @@ transforms.py. Needs Nengo and NumPy only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import nengo
@@ -26,6 +26,9 @@ from nengo.transforms import (
     Sparse,
     SparseMatrix,
 )
+
+from nengo_dl.compiler.attributes import Attribute
+from nengo_dl.runtime.attributes import attribute_params
 
 
 class FixedWeights(NoSolver):
@@ -237,10 +240,19 @@ class LiveParameters:
         Signal -> its present value, (minibatch_size or 1, *shape).
     item
         The item of the minibatch whose learned weights are taken; None where all are the same.
+    attributes
+        Object -> trained attributes of its neuron type or synapse.
     """
 
-    def __init__(self, model: Model, present: Any, item: int | None = None):
+    def __init__(
+        self,
+        model: Model,
+        present: Any,
+        item: int | None = None,
+        attributes: Mapping[NengoObject, Sequence[Attribute]] | None = None,
+    ):
         self.model, self._present, self.item = model, present, item
+        self._attributes = attributes or {}
         self._signals = ParameterSignals(model)
 
     def value(self, obj: NengoObject, attribute: str) -> np.ndarray:
@@ -268,17 +280,24 @@ class LiveParameters:
         if isinstance(obj, (Ensemble, Connection, Probe)) and obj not in self.model.params:
             raise ValidationError(f"{obj} is not in the network that is simulated", attr="objs")
         if isinstance(obj, Ensemble):
-            return self._ensemble(obj)
+            return {**self._ensemble(obj), **self._of_attributes(obj)}
         if isinstance(obj, Connection):
-            return self._connection(obj)
+            return {**self._connection(obj), **self._of_attributes(obj)}
         if isinstance(obj, Probe):
-            return probe_params(self.value(obj, "decoders")) if self._signals(obj) else {}
+            decoders = probe_params(self.value(obj, "decoders")) if self._signals(obj) else {}
+            return {**decoders, **self._of_attributes(obj)}
         if isinstance(obj, Node):
             return {}
         raise ValidationError(
             f"expected an Ensemble, a Connection or a Probe, got {obj!r} of type "
             f"{type(obj).__name__}",
             attr="objs",
+        )
+
+    def _of_attributes(self, obj: NengoObject) -> dict[str, Any]:
+        attributes = self._attributes.get(obj, ())
+        return attribute_params(
+            obj, {a.name: a.decode(self._present(a.signal)).item() for a in attributes}
         )
 
     def _ensemble(self, ens: Ensemble) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nengo import Connection, Ensemble, Network
+from nengo import Network
 from nengo.base import NengoObject
 from nengo.builder import Model
 from nengo.builder.signal import Signal
@@ -22,7 +22,7 @@ class Parameter:
     """A parameter of a Nengo object.
 
     ``attribute`` is "encoders" (scaled by gain and radius, as Nengo's builder does), "bias" or
-    "weights" (decoders included).
+    "weights" (decoders included), or the name of an attribute of a neuron type or synapse.
     """
 
     obj: NengoObject
@@ -65,6 +65,8 @@ def find_trainable(
 
 
 def _trains(parameter: Parameter, resolver: config.TrainableResolver) -> bool:
+    if parameter.attribute not in ("encoders", "bias", "weights"):
+        return True  # it is a parameter only because it was asked for
     if parameter.attribute == "bias":
         choice = resolver.bias(parameter.obj)
     else:
@@ -77,7 +79,6 @@ def describe(stored: Stored, parameters: Iterable[Parameter]) -> str:
     by_signal = {p.signal.base: p for p in parameters}
     members = [by_signal[sig] for sig in stored.signals]
     (attribute, *_) = dict.fromkeys(p.attribute for p in members)
-    kind = "connection" if isinstance(members[0].obj, Connection) else "ensemble"
-    assert kind == "connection" or isinstance(members[0].obj, Ensemble)
-    plural = "s" if len(members) > 1 else ""
-    return f"{attribute}_of_{len(members)}_{kind}{plural}"
+    kinds = dict.fromkeys(type(p.obj).__name__.lower() for p in members)
+    kind = "_and_".join(kind + "s" * (len(members) > 1) for kind in kinds)
+    return f"{attribute}_of_{len(members)}_{kind}"

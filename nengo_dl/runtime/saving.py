@@ -20,6 +20,7 @@ from nengo.builder.signal import Signal
 from nengo.ensemble import Neurons
 from nengo.exceptions import ValidationError
 
+from nengo_dl.compiler.attributes import Attribute
 from nengo_dl.compiler.signals import initial_values
 from nengo_dl.lowering.tensor_nodes import SimTensorNode
 from nengo_dl.runtime import param_file
@@ -47,6 +48,8 @@ class Running:
     host: HostRuntime
     state: State
     seed: int
+    #: of neuron types and synapses, by object
+    attributes: Mapping[NengoObject, tuple[Attribute, ...]] = field(default_factory=dict)
 
     @property
     def network(self) -> Network:
@@ -81,12 +84,14 @@ class Slots:
     """Where the parameters of a simulated network are, by name of object and attribute."""
 
     signals: dict[Key, Signal] = field(default_factory=dict)
+    #: those of neuron types and synapses; a file has their values, not those of their signals
+    attributes: dict[Key, Attribute] = field(default_factory=dict)
     variables: dict[Key, keras.Variable] = field(default_factory=dict)
     #: what the file says too and loading cannot change, and whether it has to agree
     fixed: dict[Key, tuple[np.ndarray, bool]] = field(default_factory=dict)
 
     def names(self) -> dict[Key, None]:
-        return dict.fromkeys((*self.signals, *self.variables, *self.fixed))
+        return dict.fromkeys((*self.signals, *self.attributes, *self.variables, *self.fixed))
 
 
 def find_slots(sim: Running) -> Slots:
@@ -105,6 +110,8 @@ def find_slots(sim: Running) -> Slots:
             if signal.sparse:
                 where = positions(signal.initial_value)
                 slots.fixed[names[obj], f"{attribute} positions"] = where, True
+        for attribute in sim.attributes.get(obj, ()):
+            slots.attributes[names[obj], attribute.name] = attribute
         if has_neurons(obj):
             gain = np.asarray(sim.model.params[obj].gain)
             slots.fixed[names[obj], "gain"] = gain, obj in to_neurons
@@ -137,11 +144,13 @@ def save(sim: Running, path: str | os.PathLike, include_state: bool) -> None:
     """See `nengo_dl.Simulator.save_params`."""
     slots = find_slots(sim)
     engine, state = sim.engine, sim.state
-    wanted = set(slots.signals.values())
+    wanted = {*slots.signals.values(), *(a.signal for a in slots.attributes.values())}
     values = read_values(engine, state, wanted)
     parameters = {key: value for key, (value, _) in slots.fixed.items()}
     for key, signal in slots.signals.items():
         parameters[key] = _compact(values.get(signal, initial_values(signal)[None]), signal)
+    for key, attribute in slots.attributes.items():
+        parameters[key] = attribute.decode(values[attribute.signal][0, 0])
     for key, variable in slots.variables.items():
         parameters[key] = engine.backend.array(keras.ops.convert_to_tensor(variable))
     saved_state = _state_arrays(sim) if include_state else {}
@@ -218,6 +227,8 @@ def load(sim: Running, path: str | os.PathLike, include_state: bool) -> Loaded:
         signal: contents.parameters[key].reshape(-1, int(np.prod(_shape(signal))))
         for key, signal in slots.signals.items()
     }
+    for key, attribute in slots.attributes.items():
+        values[attribute.signal] = attribute.encode(contents.parameters[key]).reshape(1, 1)
     state = sim.state
     if include_state:
         names = _state_names(sim)
@@ -268,6 +279,11 @@ def _differing_parameters(sim: Running, slots: Slots, contents: Contents) -> lis
                     "trains it (nengo_dl.load_params_into puts the file into the network before "
                     "it is simulated)"
                 )
+    for key, attribute in slots.attributes.items():
+        if key in found:
+            differences += _differing_array(key, found[key], [()])
+            if attribute.positive and not np.all(found[key] > 0):
+                differences.append(f"{key[1]} of {key[0]!r} is {found[key]}, which is not positive")
     for key, variable in slots.variables.items():
         if key in found:
             differences += _differing_array(key, found[key], [tuple(variable.shape)])

@@ -42,6 +42,11 @@ def take(simulator: Simulator, engine: Engine) -> dict[str, Any]:
         "arguments": {name: getattr(simulator, name) for name in ARGUMENTS},
         "closed": simulator.closed,
         "n_steps": simulator.n_steps,
+        "attributes": {
+            (obj, attribute.name): values[attribute.signal].reshape(1, -1)
+            for obj, attributes in simulator.trained_attributes.items()
+            for attribute in attributes
+        },
         "values": {sig: value.reshape(len(value), -1) for sig, value in values.items()},
         "variables": [
             engine.backend.array(keras.ops.convert_to_tensor(v)) for v in _variables(engine)
@@ -52,7 +57,13 @@ def take(simulator: Simulator, engine: Engine) -> dict[str, Any]:
 
 def restore(simulator: Simulator, engine: Engine, snapshot: Mapping[str, Any]) -> State:
     """Give a simulator that was made anew its parameters and recorded data; returns its state."""
-    values = snapshot["values"]
+    # the signals of trained attributes are made anew, unlike those of Nengo's builder
+    attributes = {
+        attribute.signal: snapshot["attributes"][obj, attribute.name]
+        for obj, of_obj in simulator.trained_attributes.items()
+        for attribute in of_obj
+    }
+    values = {**snapshot["values"], **attributes}
     with engine.scope():
         for stored in engine.lowered.layout.of_kind("parameter"):
             engine.model.parameters[tensor_name(stored)].assign(_joined(stored, values))

@@ -95,6 +95,7 @@ class Simulator(TrainingInterface, ParameterInterface):
             built = build.build(network, dt, model, target, progress)
         self.model, self.program, self.keras_model = built.model, built.compiled, built.keras_model
         self._built, self._engine, self._host = built, built.engine, built.host
+        self.trained_attributes = built.attributes.of
         self._inputs, self._names = built.inputs, built.names
         self._seed = _choose_seed(network, seed)
         self.records = {

@@ -120,10 +120,17 @@ class ParameterInterface:
             saving.restore_processes(self._running(), loaded)
 
     def _live_parameters(self, item: int | None) -> freezing.LiveParameters:
-        return freezing.LiveParameters(self.model, PresentValues(self._engine, self._state), item)
+        present = PresentValues(self._engine, self._state)
+        return freezing.LiveParameters(self.model, present, item, self.trained_attributes)
 
     def _running(self) -> saving.Running:
         operators = self.program.program.operators
         return saving.Running(
-            self.model, operators, self._engine, self._host, self._state, self._seed
+            self.model,
+            operators,
+            self._engine,
+            self._host,
+            self._state,
+            self._seed,
+            self.trained_attributes,
         )

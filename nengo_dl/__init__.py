@@ -26,6 +26,7 @@ _MODULES = (
     "callbacks",
     "dists",
     "graph_optimizer",
+    "layers",
     "losses",
     "neurons",
     "obj",

@@ -1,0 +1,24 @@
+"""Spiking neurons, filters and memories as Keras layers, with every backend of Keras."""
+
+from nengo_dl.layers.filters import Alpha, AlphaCell, Lowpass, LowpassCell
+from nengo_dl.layers.legendre import LegendreMemory, LegendreMemoryCell
+from nengo_dl.layers.lmu import LMU, LMUCell
+from nengo_dl.layers.neurons import LIF, AdaptiveLIF, AdaptiveLIFCell, LIFCell
+from nengo_dl.layers.spiking import SpikingActivation, SpikingActivationCell
+
+__all__ = [
+    "LIF",
+    "LMU",
+    "AdaptiveLIF",
+    "AdaptiveLIFCell",
+    "Alpha",
+    "AlphaCell",
+    "LIFCell",
+    "LMUCell",
+    "LegendreMemory",
+    "LegendreMemoryCell",
+    "Lowpass",
+    "LowpassCell",
+    "SpikingActivation",
+    "SpikingActivationCell",
+]

@@ -1,0 +1,274 @@
+"""What all cells and layers of this package have in common."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from nengo_dl.layers.attributes import UnitAttribute, checked_names
+
+#: time step in seconds where none is given, as in Nengo
+DEFAULT_DT = 0.001
+
+
+class Cell(keras.layers.Layer):
+    """One step of a layer, for ``keras.layers.RNN``.
+
+    A subclass gives ``state_names``, `step` and where it can `all_steps`.
+
+    Parameters
+    ----------
+    units : int, optional
+        Number of units. By default that of the input, which has to be given where a
+        ``keras.layers.RNN`` with ``return_state=True`` holds the cell.
+    dt : float
+        Time step in seconds. It can be changed later, also while a model is trained:
+        ``cell.dt = 0.01``.
+    trainable_attributes : str or list of str
+        Names of attributes that training changes, each unit's for itself.
+    """
+
+    #: what is carried from step to step, each of shape (batch, units)
+    state_names: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        units: int | None = None,
+        dt: float = DEFAULT_DT,
+        attributes: tuple[UnitAttribute, ...] = (),
+        trainable_attributes: Any = (),
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if not isinstance(dt, (int, float, np.number)) or not 0 < dt < np.inf:
+            raise ValueError(f"dt was given {dt!r}; expected a positive number of seconds")
+        self.units = units
+        self.attributes = {attribute.name: attribute for attribute in attributes}
+        self.trainable_attributes = checked_names(trainable_attributes, tuple(self.attributes))
+        self._given_dt, self._dt = float(dt), None
+
+    # -- what Keras's RNN asks for -----------------------------------------------------------------
+
+    @property
+    def state_size(self) -> list[int | None]:
+        """Size of each part of the state."""
+        return [self.units for _ in self.state_names]
+
+    @property
+    def output_size(self) -> int | None:
+        """Size of the output."""
+        return self.units
+
+    def build(self, input_shape):
+        """Make the weights for inputs of shape (batch, units)."""
+        if self.units is None:
+            self.units = int(input_shape[-1])
+        self._check_size(int(input_shape[-1]))
+        self._dt = self.add_weight(
+            shape=(),
+            initializer=self._initial_dt,
+            trainable=False,
+            name="dt",
+        )
+        for name, attribute in self.attributes.items():
+            attribute.build(self, self.units, name in self.trainable_attributes)
+        self.built = True
+
+    def _initial_dt(self, shape, dtype=None):
+        return ops.convert_to_tensor(self._given_dt, dtype=dtype)
+
+    def _check_size(self, size: int) -> None:
+        if size != self.units:
+            raise ValueError(f"{self.name} has {self.units} units, but its input has size {size}")
+
+    def call(self, inputs, states, training=False):
+        """One step: inputs of shape (batch, units) -> outputs, and the next state."""
+        output, states = self.step(inputs, list(states), bool(training))
+        return output, list(states)
+
+    def get_initial_state(self, batch_size=None):
+        """The state before the first step, a list of tensors (batch, size)."""
+        return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in self.state_size]
+
+    # -- what subclasses define --------------------------------------------------------------------
+
+    def step(self, inputs: Any, states: list, training: bool) -> tuple[Any, list]:
+        """The output of a step and the next state."""
+        raise NotImplementedError
+
+    def all_steps(
+        self, inputs: Any, states: list, training: bool, every: bool, fresh: bool
+    ) -> tuple[Any, list] | None:
+        """All steps at once: inputs (batch, steps, units) -> outputs of the same form and the last
+        state. Only the last output, (batch, units), where ``every`` is False; ``fresh`` says that
+        the states are the initial ones. None where it cannot be done.
+        """
+        return None
+
+    # -- hyperparameters ---------------------------------------------------------------------------
+
+    @property
+    def dt(self) -> float:
+        """Time step in seconds."""
+        if self._dt is None:
+            return self._given_dt
+        present = ops.convert_to_numpy(self._dt)
+        same = present == present.dtype.type(self._given_dt)
+        return self._given_dt if same else float(present)
+
+    @dt.setter
+    def dt(self, value: float) -> None:
+        self._given_dt = float(value)
+        if self._dt is not None:
+            self._dt.assign(self._given_dt)
+
+    def dt_tensor(self) -> Any:
+        """The time step as a scalar tensor."""
+        return ops.cast(self._dt, self.compute_dtype)
+
+    def value(self, name: str) -> Any:
+        """An attribute as it enters the computation."""
+        return self.attributes[name](self.compute_dtype)
+
+    def attribute(self, name: str) -> np.ndarray:
+        """The present value of an attribute: one number, or one for each unit."""
+        return self.attributes[name].numpy()
+
+    def get_config(self) -> dict[str, Any]:
+        """What makes an equal cell."""
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "dt": self.dt,
+            **{name: attribute.config() for name, attribute in self.attributes.items()},
+            **({"trainable_attributes": self.trainable_attributes} if self.attributes else {}),
+        }
+
+
+class SequenceLayer(keras.layers.RNN):
+    """A layer that steps one of our cells through sequences, or computes all steps at once.
+
+    Takes inputs of shape (batch, steps, ...); units are all axes after the second. The state is
+    kept in the precision of the variables, also with mixed precision.
+
+    Parameters
+    ----------
+    cell : Cell
+        What is computed.
+    return_sequences : bool
+        Whether the output has every step, or only the last one.
+    parallel : bool
+        Whether to compute all steps at once where that is possible: it is not where there is a
+        mask, and where the number of steps is not known.
+    """
+
+    def __init__(self, cell: Cell, return_sequences: bool = True, parallel: bool = True, **kwargs):
+        super().__init__(cell, return_sequences=return_sequences, **kwargs)
+        self.parallel = parallel
+
+    @property
+    def dt(self) -> float:
+        """Time step in seconds; it can be changed at any time."""
+        return self.cell.dt
+
+    @dt.setter
+    def dt(self, value: float) -> None:
+        self.cell.dt = value
+
+    def attribute(self, name: str) -> np.ndarray:
+        """The present value of an attribute: one number, or one for each unit.
+
+        In its own unit, e.g. seconds: ``layer.attribute("tau")``.
+        """
+        return self.cell.attribute(name)
+
+    def build(self, sequences_shape, initial_state_shape=None):
+        """Make the cell for sequences of this shape."""
+        super().build(_flat_shape(sequences_shape))
+        self.state_size = list(self.cell.state_size)
+
+    def compute_output_shape(self, sequences_shape, initial_state_shape=None):
+        """Shape of the output, followed by those of the state with ``return_state``."""
+        batch, length = sequences_shape[:2]
+        units = self._output_units(tuple(sequences_shape[2:]))
+        shape = (batch, length, *units) if self.return_sequences else (batch, *units)
+        if not self.return_state:
+            return shape
+        sizes = self.cell.state_size if self.cell.built else self.state_size
+        return shape, *((batch, size) for size in sizes)
+
+    def _output_units(self, units: tuple[int, ...]) -> tuple[int, ...]:
+        return units
+
+    def reset_state(self):
+        """Go back to the initial state, where ``stateful``."""
+        if self.states is not None:
+            first = self.get_initial_state(int(self.states[0].shape[0]))
+            for variable, value in zip(self.states, first, strict=True):
+                variable.assign(value)
+
+    def call(self, sequences, initial_state=None, mask=None, training=False):
+        """Run through sequences of shape (batch, steps, ...)."""
+        units = tuple(sequences.shape[2:])
+        batch, length = ops.shape(sequences)[0], sequences.shape[1]
+        if self.unroll and length is None:
+            raise ValueError("unroll needs a number of steps that is known; give it in the Input")
+        x = ops.reshape(sequences, (batch, ops.shape(sequences)[1], math.prod(units)))
+        x = ops.cast(x, self.cell.compute_dtype)
+        fresh = initial_state is None and not self.stateful
+        if initial_state is None:
+            initial_state = self.states if self.stateful else self.get_initial_state(batch)
+        if not isinstance(initial_state, (list, tuple)):
+            initial_state = [initial_state]
+        states = [ops.cast(state, self.cell.compute_dtype) for state in initial_state]
+        found = None
+        if self.parallel and mask is None and not self.unroll and length is not None:
+            x_in_order = ops.flip(x, axis=1) if self.go_backwards else x
+            found = self.cell.all_steps(
+                x_in_order, states, bool(training), self.return_sequences, fresh
+            )
+        if found is None:
+            last, outputs, states = self.inner_loop(x, states, mask=mask, training=training)
+            found = (outputs if self.return_sequences else last), states
+        output, states = found
+        if self.stateful:
+            for variable, state in zip(self.states, states, strict=True):
+                variable.assign(ops.cast(state, variable.dtype))
+        before = (batch, ops.shape(sequences)[1]) if self.return_sequences else (batch,)
+        output = ops.reshape(output, (*before, *self._output_units(units)))
+        output = ops.cast(output, self.compute_dtype)
+        return (output, *states) if self.return_state else output
+
+    def get_config(self) -> dict[str, Any]:
+        """What makes an equal layer."""
+        inner = self.cell.get_config()
+        config = super().get_config()
+        for name in ("name", "trainable", "dtype", "units", "channels"):
+            inner.pop(name, None)
+        config.pop("cell")
+        return {**config, **inner, "parallel": self.parallel}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """The layer of a `get_config`."""
+        return cls(**config)
+
+
+def cell_dtype(kwargs: dict[str, Any]) -> str:
+    """Precision of a layer's cell: that of the variables, also with mixed precision."""
+    policy = kwargs.get("dtype")
+    policy = keras.config.dtype_policy() if policy is None else keras.dtype_policies.get(policy)
+    return policy.variable_dtype
+
+
+def _flat_shape(shape) -> tuple:
+    units = shape[2:]
+    if not units or any(n is None for n in units):
+        raise ValueError(
+            f"expected sequences of shape (batch, steps, units, ...) with known units; got {shape}"
+        )
+    return (*shape[:2], math.prod(units))

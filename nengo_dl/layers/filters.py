@@ -1,0 +1,205 @@
+"""Lowpass and alpha filters, Nengo's synapses, with trainable time constants and levels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from nengo_dl.layers.attributes import UnitAttribute
+from nengo_dl.layers.base import DEFAULT_DT, Cell, SequenceLayer, cell_dtype
+from nengo_dl.layers.convolution import filtered, last_filtered
+from nengo_dl.lowering.filters import alpha_coefficients, alpha_step, lowpass_decay
+
+
+class FilterCell(Cell):
+    """A filter with a time constant and an initial level for each unit."""
+
+    def __init__(
+        self,
+        tau: Any,
+        units: int | None = None,
+        dt: float = DEFAULT_DT,
+        initial_level: Any = 0.0,
+        apply_during_training: bool = True,
+        trainable_attributes: Any = ("tau", "initial_level"),
+        **kwargs: Any,
+    ):
+        attributes = (
+            UnitAttribute("tau", tau),
+            UnitAttribute("initial_level", initial_level, positive=False),
+        )
+        super().__init__(units, dt, attributes, trainable_attributes, **kwargs)
+        self.apply_during_training = bool(apply_during_training)
+
+    def tau(self) -> Any:
+        """Time constants in seconds, (units,)."""
+        return self._of_units("tau")
+
+    def _of_units(self, name: str) -> Any:
+        value = ops.convert_to_tensor(self.value(name), dtype=self.compute_dtype)
+        return ops.broadcast_to(value, (self.units,))
+
+    def _initial(self, batch_size: Any, value: Any) -> Any:
+        return ops.broadcast_to(value[None], (batch_size, self.units))
+
+    def step(self, inputs, states, training):
+        if training and not self.apply_during_training:
+            return inputs, states
+        return self.filter_step(inputs, states)
+
+    def all_steps(self, inputs, states, training, every, fresh):
+        if training and not self.apply_during_training:
+            return (inputs if every else inputs[:, -1]), states
+        return self.filter_all(inputs, states, every)
+
+    def filter_step(self, inputs: Any, states: list) -> tuple[Any, list]:
+        """The output of a step and the next state."""
+        raise NotImplementedError
+
+    def filter_all(self, inputs: Any, states: list, every: bool) -> tuple[Any, list]:
+        """See `Cell.all_steps`."""
+        raise NotImplementedError
+
+    def get_config(self):
+        return {**super().get_config(), "apply_during_training": self.apply_during_training}
+
+
+@keras.saving.register_keras_serializable(package="nengo_dl")
+class LowpassCell(FilterCell):
+    """One step of `Lowpass`, for ``keras.layers.RNN``; it has the same arguments, and ``units``."""
+
+    state_names = ("level",)
+
+    def get_initial_state(self, batch_size=None):
+        return [self._initial(batch_size, self._of_units("initial_level"))]
+
+    def filter_step(self, inputs, states):
+        level = inputs + lowpass_decay(self.tau(), self.dt_tensor()) * (states[0] - inputs)
+        return level, [level]
+
+    def filter_all(self, inputs, states, every):
+        r = self.dt_tensor() / self.tau()
+        left = ops.exp(-_numbers(inputs, r) * r)
+        kernel = -ops.expm1(-r) * left
+        remembered = ops.exp(-r) * left
+        if every:
+            output = filtered(inputs, kernel) + remembered[None] * states[0][:, None]
+            return output, [output[:, -1]]
+        output = last_filtered(inputs, kernel) + remembered[-1] * states[0]
+        return output, [output]
+
+
+@keras.saving.register_keras_serializable(package="nengo_dl")
+class AlphaCell(FilterCell):
+    """One step of `Alpha`, for ``keras.layers.RNN``; it has the same arguments, and ``units``."""
+
+    state_names = ("rate", "level")
+
+    def get_initial_state(self, batch_size=None):
+        level = self._of_units("initial_level") * ops.square(self.tau())
+        return [
+            ops.zeros((batch_size, self.units), dtype=self.compute_dtype),
+            self._initial(batch_size, level),
+        ]
+
+    def filter_step(self, inputs, states):
+        coefficients = alpha_coefficients(self.tau(), self.dt_tensor())
+        output, *states = alpha_step(coefficients, inputs, *states)
+        return output, states
+
+    def filter_all(self, inputs, states, every):
+        tau, dt = self.tau(), self.dt_tensor()
+        r, (_, gain, gap, _) = dt / tau, ops.unstack(alpha_coefficients(tau, dt), 4)
+        number = _numbers(inputs, r)
+        left = ops.exp(-number * r)
+        kernel = left * (gap - number * r * ops.expm1(-r))
+        # what is left of the first state, of which level / tau^2 is the output
+        rate, level = states[0], states[1] / ops.square(tau)
+        steps, after = number + 1, left * ops.exp(-r)
+        of_level, of_rate = after * (1 + steps * r), after * steps * r / tau
+        rate_kernel = left * (gain * (number + 1) - dt * number)
+        # the derivative of the output's part
+        last = after[-1]
+        rate_now = (
+            last_filtered(inputs, rate_kernel)
+            + last * (1 - steps[-1] * r) * rate
+            - last * steps[-1] * r * tau * level
+        )
+        if every:
+            output = filtered(inputs, kernel)
+            output = output + of_level[None] * level[:, None] + of_rate[None] * rate[:, None]
+            now = output[:, -1]
+        else:
+            output = last_filtered(inputs, kernel) + of_level[-1] * level + of_rate[-1] * rate
+            now = output
+        return output, [rate_now, now * ops.square(tau)]
+
+
+def _numbers(inputs: Any, like: Any) -> Any:
+    """0, 1, ... for each step, (steps, 1)."""
+    steps = np.arange(inputs.shape[1], dtype=np.float64)
+    return ops.convert_to_tensor(steps, dtype=like.dtype)[:, None]
+
+
+class _Filter(SequenceLayer):
+    """A layer that filters its input."""
+
+    cell_class: type[FilterCell]
+
+    def __init__(
+        self,
+        tau: Any = 0.005,
+        dt: float = DEFAULT_DT,
+        initial_level: Any = 0.0,
+        apply_during_training: bool = True,
+        trainable_attributes: Any = ("tau", "initial_level"),
+        **kwargs: Any,
+    ):
+        cell = self.cell_class(
+            tau,
+            dt=dt,
+            initial_level=initial_level,
+            apply_during_training=apply_during_training,
+            trainable_attributes=trainable_attributes,
+            dtype=cell_dtype(kwargs),
+        )
+        super().__init__(cell, **kwargs)
+
+
+@keras.saving.register_keras_serializable(package="nengo_dl")
+class Lowpass(_Filter):
+    """A first-order lowpass filter over time, `nengo.Lowpass`, for each unit of its input.
+
+    Parameters
+    ----------
+    tau : float or (units,) array_like
+        Time constant in seconds.
+    dt : float
+        Time step in seconds.
+    initial_level : float or (units,) array_like
+        Output before the first step.
+    apply_during_training : bool
+        False: in training the layer passes its input on.
+    trainable_attributes : str or list of str
+        What training changes, of ``"tau"`` and ``"initial_level"``; by default both.
+    parallel : bool
+        Whether to compute all steps at once, by FFT.
+    **kwargs
+        ``return_sequences`` (True by default), ``return_state``, ``go_backwards``, ``stateful``,
+        ``unroll``, ``zero_output_for_mask`` and the arguments of every Keras layer.
+    """
+
+    cell_class = LowpassCell
+
+
+@keras.saving.register_keras_serializable(package="nengo_dl")
+class Alpha(_Filter):
+    """A second-order lowpass filter over time, `nengo.Alpha`, for each unit of its input.
+
+    It has the parameters of `Lowpass`.
+    """
+
+    cell_class = AlphaCell

@@ -1,0 +1,233 @@
+"""Nengo's LIF neurons as Keras layers, by the code that runs them in Nengo networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import nengo
+from keras import ops
+
+from nengo_dl import surrogates
+from nengo_dl.layers.attributes import UnitAttribute
+from nengo_dl.layers.base import DEFAULT_DT, Cell, SequenceLayer, cell_dtype
+from nengo_dl.layers.context import step_context
+from nengo_dl.lowering.neurons import NeuronKernel, lowering_of
+
+
+class NeuronCell(Cell):
+    """Neurons of a Nengo type, whose input is the current.
+
+    Parameters
+    ----------
+    parameters : dict
+        First values of the neuron type's parameters; those of ``not_positive`` may be 0.
+    threshold : float or array_like
+        Current at which neurons start to fire, that is, by which the input is divided.
+    surrogate
+        See `LIF`.
+    lif_smoothing : float, optional
+        See `LIF`.
+    """
+
+    neuron_type: nengo.neurons.NeuronType
+    not_positive = ("tau_ref", "min_voltage", "inc_n")
+
+    def __init__(
+        self,
+        parameters: dict[str, Any],
+        threshold: Any = 1.0,
+        surrogate: Any = "fast_sigmoid",
+        lif_smoothing: float | None = None,
+        **kwargs: Any,
+    ):
+        values = {"threshold": threshold, **parameters}
+        attributes = [UnitAttribute(k, v, k not in self.not_positive) for k, v in values.items()]
+        super().__init__(attributes=tuple(attributes), **kwargs)
+        if isinstance(surrogate, dict):
+            surrogate = keras.saving.deserialize_keras_object(surrogate)
+        self.surrogate, self.lif_smoothing = surrogate, lif_smoothing
+        self._surrogate = surrogates.get(surrogate)
+        lowering = lowering_of(self.neuron_type)
+        self.state_names = lowering.state
+        self._kernel, self._parameters = NeuronKernel(lowering), tuple(parameters)
+
+    def step(self, inputs, states, training):
+        context = step_context(self, training, self.lif_smoothing, self._surrogate)
+        current = inputs / self.value("threshold")
+        arguments = {name: self.value(name) for name in self._parameters}
+        operands = (current, *states)
+        output, *states = self._kernel.run(self._kernel.lowering.step, context, operands, arguments)
+        return output, [ops.broadcast_to(s, ops.shape(current)) for s in states]
+
+    def get_config(self):
+        surrogate = self.surrogate
+        if surrogate is not None and not isinstance(surrogate, str):
+            surrogate = keras.saving.serialize_keras_object(surrogate)
+        return {
+            **super().get_config(),
+            "surrogate": surrogate,
+            "lif_smoothing": self.lif_smoothing,
+        }
+
+
+@keras.saving.register_keras_serializable(package="nengo_dl")
+class LIFCell(NeuronCell):
+    """One step of `LIF`, for ``keras.layers.RNN``; it has the same arguments, and ``units``."""
+
+    neuron_type = nengo.LIF()
+
+    def __init__(
+        self,
+        units: int | None = None,
+        dt: float = DEFAULT_DT,
+        tau_rc: Any = 0.02,
+        tau_ref: Any = 0.002,
+        min_voltage: Any = 0.0,
+        amplitude: Any = 1.0,
+        **kwargs: Any,
+    ):
+        parameters = {
+            "tau_rc": tau_rc,
+            "tau_ref": tau_ref,
+            "min_voltage": min_voltage,
+            "amplitude": amplitude,
+        }
+        super().__init__(parameters, units=units, dt=dt, **kwargs)
+
+
+@keras.saving.register_keras_serializable(package="nengo_dl")
+class AdaptiveLIFCell(NeuronCell):
+    """One step of `AdaptiveLIF`, for ``keras.layers.RNN``; it has the same arguments, and
+    ``units``.
+    """
+
+    neuron_type = nengo.AdaptiveLIF()
+
+    def __init__(
+        self,
+        units: int | None = None,
+        dt: float = DEFAULT_DT,
+        tau_n: Any = 1.0,
+        inc_n: Any = 0.01,
+        tau_rc: Any = 0.02,
+        tau_ref: Any = 0.002,
+        min_voltage: Any = 0.0,
+        amplitude: Any = 1.0,
+        **kwargs: Any,
+    ):
+        parameters = {
+            "tau_n": tau_n,
+            "inc_n": inc_n,
+            "tau_rc": tau_rc,
+            "tau_ref": tau_ref,
+            "min_voltage": min_voltage,
+            "amplitude": amplitude,
+        }
+        super().__init__(parameters, units=units, dt=dt, **kwargs)
+
+
+_CELL_ARGUMENTS = (
+    "threshold",
+    "surrogate",
+    "lif_smoothing",
+    "trainable_attributes",
+)
+
+
+def _cell(cell_class: type[NeuronCell], arguments: dict[str, Any], kwargs: dict[str, Any]) -> Cell:
+    """A cell of ``arguments`` and those of ``kwargs`` that are not for the layer."""
+    own = {name: kwargs.pop(name) for name in _CELL_ARGUMENTS if name in kwargs}
+    return cell_class(**arguments, **own, dtype=cell_dtype(kwargs))
+
+
+@keras.saving.register_keras_serializable(package="nengo_dl")
+class LIF(SequenceLayer):
+    """Leaky integrate-and-fire neurons, those of `nengo.LIF`.
+
+    The input is the current, of shape (batch, steps, ...); it comes e.g. from a Dense layer in
+    front. The output are spikes of height ``amplitude / dt``. They are those of a Nengo ensemble's
+    neurons with gain 1 and bias 0.
+
+    Parameters
+    ----------
+    dt : float
+        Time step in seconds.
+    tau_rc, tau_ref : float or array_like
+        Time constant of the membrane and refractory period in seconds, for all or for each unit.
+    min_voltage, amplitude : float or array_like
+        Lowest voltage, and factor on the output.
+    threshold : float or array_like
+        Current at which neurons start to fire.
+    surrogate : str or callable or None
+        Derivative that stands for that of a spike in training; see `nengo_dl.surrogates`. None:
+        training uses firing rates instead of spikes, as Nengo networks do by default.
+    lif_smoothing : float, optional
+        Sigma of the soft LIF rates that stand for spikes in training, with ``surrogate=None`` (they
+        are the output) and ``surrogate="softlif"`` (they give the derivative).
+    trainable_attributes : str or list of str
+        Which of the attributes named above training changes, each unit's for itself: ``"tau_rc"``,
+        ``"threshold"``, ``"amplitude"``, ... With ``surrogate`` a derivative of the voltage,
+        ``tau_ref`` has none.
+    **kwargs
+        ``return_sequences`` (True by default), ``return_state``, ``go_backwards``, ``stateful``,
+        ``unroll``, ``zero_output_for_mask`` and the arguments of every Keras layer. The state is
+        ``[voltage, refractory_time]``.
+    """
+
+    def __init__(
+        self,
+        dt: float = DEFAULT_DT,
+        tau_rc: Any = 0.02,
+        tau_ref: Any = 0.002,
+        min_voltage: Any = 0.0,
+        amplitude: Any = 1.0,
+        **kwargs: Any,
+    ):
+        arguments = {
+            "dt": dt,
+            "tau_rc": tau_rc,
+            "tau_ref": tau_ref,
+            "min_voltage": min_voltage,
+            "amplitude": amplitude,
+        }
+        super().__init__(_cell(LIFCell, arguments, kwargs), **kwargs)
+
+
+@keras.saving.register_keras_serializable(package="nengo_dl")
+class AdaptiveLIF(SequenceLayer):
+    """Leaky integrate-and-fire neurons that adapt, those of `nengo.AdaptiveLIF`.
+
+    Parameters
+    ----------
+    dt : float
+        Time step in seconds.
+    tau_n : float or array_like
+        Time constant of the adaptation in seconds.
+    inc_n : float or array_like
+        What a spike adds to the adaptation, which is taken off the current.
+    tau_rc, tau_ref, min_voltage, amplitude, **kwargs
+        As in `LIF`. The state is ``[voltage, refractory_time, adaptation]``.
+    """
+
+    def __init__(
+        self,
+        dt: float = DEFAULT_DT,
+        tau_n: Any = 1.0,
+        inc_n: Any = 0.01,
+        tau_rc: Any = 0.02,
+        tau_ref: Any = 0.002,
+        min_voltage: Any = 0.0,
+        amplitude: Any = 1.0,
+        **kwargs: Any,
+    ):
+        arguments = {
+            "dt": dt,
+            "tau_n": tau_n,
+            "inc_n": inc_n,
+            "tau_rc": tau_rc,
+            "tau_ref": tau_ref,
+            "min_voltage": min_voltage,
+            "amplitude": amplitude,
+        }
+        super().__init__(_cell(AdaptiveLIFCell, arguments, kwargs), **kwargs)

@@ -1,0 +1,246 @@
+"""`from_nir`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nengo
+import nir
+import numpy as np
+from nengo import Network, Node, Probe
+from nengo.exceptions import ValidationError
+
+from nengo_dl.nir.constant import Constant
+from nengo_dl.nir.reading.flatten import FlatGraph, flatten
+from nengo_dl.nir.reading.neurons import Port, PortMaker, wait
+from nengo_dl.nir.reading.shapes import Shape, find_shapes
+from nengo_dl.nir.reading.weights import TYPES, Weights, read_weights
+from nengo_dl.nir.times import Times
+
+
+class GraphNetwork(Network):
+    """A network that was read from a NIR graph.
+
+    Attributes
+    ----------
+    inputs : dict of str to nengo.Node
+        The Nodes that stand for the graph's Inputs.
+    outputs : dict of str to nengo.Node
+        Those that stand for its Outputs, to connect to other objects.
+    output_probes : dict of str to nengo.Probe
+        Probes of these.
+    ensembles_of : dict of str to list of nengo.Ensemble
+        The ensembles that each of the graph's nodes became: one for each of its membrane time
+        constants. Their neurons' output is 1 in a step with a spike.
+    shapes : dict of str to tuple of int
+        The shapes of inputs and outputs, channels first, which in Nengo are vectors.
+    """
+
+    def __init__(self, label: str | None = None, seed: int | None = None):
+        super().__init__(label=label, seed=seed)
+        self.inputs: dict[str, Node] = {}
+        self.outputs: dict[str, Node] = {}
+        self.output_probes: dict[str, Probe] = {}
+        self.ensembles_of: dict[str, list[nengo.Ensemble]] = {}
+        self.shapes: dict[str, Shape] = {}
+
+
+def from_nir(
+    graph: nir.NIRGraph | str | os.PathLike,
+    dt: float | None = None,
+    method: str | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    label: str | None = None,
+    seed: int | None = None,
+) -> GraphNetwork:
+    """Read a graph of the Neuromorphic Intermediate Representation as a Nengo network.
+
+    Neurons become ensembles of LIF neurons without a refractory period, whose output is 1 in a step
+    with a spike; LI, CubaLI, I and Delay become synapses; weights become connections. Values are
+    vectors: arrays in C order, channels first. Initial voltages are 0.
+
+    Parameters
+    ----------
+    graph : nir.NIRGraph or path
+        The graph, or a file of one. Files are only read as data.
+    dt : float, optional
+        Time step in seconds with which the network will be simulated. By default what `to_nir`
+        wrote, else 0.001. snnTorch and SpikingJelly write graphs for steps of 0.0001.
+    method : {"exact", "euler"}, optional
+        "euler" takes time constants such that Nengo's exact step does what a step of Euler's
+        method would, which is how snnTorch, Norse and SpikingJelly run the networks that they
+        write; "exact" takes them as they are. By default what `to_nir` wrote, else "exact".
+    inputs : dict of str to Node output, optional
+        Outputs (arrays, functions, processes) for the Nodes that stand for Inputs, by name. Others
+        are 0 unless data is given to the simulator.
+    label, seed
+        Of the network.
+
+    Raises
+    ------
+    nengo.exceptions.ValidationError
+        For a graph that does not fit together, and for nodes that Nengo cannot have; it names the
+        node.
+
+    Notes
+    -----
+    In a loop something has to delay. Where nothing in it does (LI, CubaLIF, Delay), the edge that
+    closes it passes on what was there a step before, as in nirtorch.
+    """
+    if not isinstance(graph, nir.NIRNode):
+        graph = nir.read(Path(graph))
+    if not isinstance(graph, nir.NIRGraph):
+        graph = nir.NIRGraph.from_list(graph)
+    written = dict((graph.metadata or {}).get("nengo_dl", {}))
+    dt = float(written.get("dt", 0.001)) if dt is None else dt
+    method = str(written.get("method", "exact")) if method is None else method
+    flat = flatten(graph)
+    _check_types(flat)
+    shapes = find_shapes(flat)
+    network = GraphNetwork(label=label, seed=seed)
+    with network:
+        _Reading(network, flat, shapes, Times(dt, method), inputs or {}).run()
+    return network
+
+
+#: what a graph is made of, besides what becomes weights or has a state
+_STRUCTURE = (nir.Input, nir.Output)
+
+
+def _check_types(graph: FlatGraph) -> None:
+    known = (*_STRUCTURE, *TYPES, *PortMaker(Times(0.001)).types)
+    for name, node in graph.nodes.items():
+        if type(node) not in known:
+            raise ValidationError(
+                f"{name!r} is a {type(node).__name__}, which from_nir does not know; it knows "
+                f"{', '.join(sorted(t.__name__ for t in known))}",
+                attr="graph",
+            )
+
+
+class _Reading:
+    """Makes ports for what has a state, then connections for weights and edges."""
+
+    def __init__(
+        self,
+        network: GraphNetwork,
+        graph: FlatGraph,
+        shapes: Mapping[str, tuple[Shape, Shape]],
+        times: Times,
+        inputs: Mapping[str, Any],
+    ):
+        self.network, self.graph, self.shapes = network, graph, shapes
+        self.maker, self.inputs = PortMaker(times), inputs
+        self.ports: dict[str, Port] = {}
+        unknown = [name for name in inputs if name not in graph.inputs]
+        if unknown:
+            raise ValidationError(
+                f"the graph has no Input {unknown[0]!r}; it has {', '.join(graph.inputs)}",
+                attr="inputs",
+            )
+
+    def run(self) -> None:
+        nodes = self.graph.nodes
+        for name, node in nodes.items():
+            if not isinstance(node, TYPES):
+                self.ports[name] = self._port(name, node)
+        weighted = {
+            name: read_weights(name, node, self.shapes[name][0])
+            for name, node in nodes.items()
+            if isinstance(node, TYPES)
+        }
+        for name in weighted:
+            self._make_ends(name, weighted)
+        for name, weights in weighted.items():
+            self._connect_weights(name, weights)
+        for a, b in self.graph.edges:
+            if a not in weighted and b not in weighted:
+                self._connect(self.ports[a].output, self.ports[b].input, [(a, b)])
+        for name in self.graph.outputs:
+            node = self.ports[name].output
+            self.network.outputs[name] = node
+            self.network.output_probes[name] = Probe(node, label=name)
+            self.network.shapes[name] = self.shapes[name][0]
+
+    def _port(self, name: str, node: nir.NIRNode) -> Port:
+        shape = self.shapes[name][0]
+        size = int(np.prod(shape))
+        if name in self.graph.inputs:
+            obj = Node(self.inputs.get(name, np.zeros(size)), label=name)
+            if obj.size_out != size:
+                raise ValidationError(
+                    f"the output given for the Input {name!r} has {obj.size_out} elements; its "
+                    f"shape is {shape}",
+                    attr="inputs",
+                )
+            self.network.inputs[name], self.network.shapes[name] = obj, shape
+            return Port(None, obj)
+        if isinstance(node, _STRUCTURE):
+            obj = Node(size_in=size, label=name)
+            return Port(obj, obj)
+        port = self.maker.make(name, node, shape, self.graph.joined.get(name, []))
+        if port.ensembles:
+            self.network.ensembles_of[name] = port.ensembles
+        return port
+
+    # -- weights ----------------------------------------------------------------------------------
+
+    def _make_ends(self, name: str, weighted: Mapping[str, Weights]) -> None:
+        """A port for weights whose input is a sum, or whose output goes to several nodes."""
+        before, after = self.graph.before(name), self.graph.after(name)
+        shape_in, shape_out = self.shapes[name]
+        into = out = None
+        if len(before) != 1 or weighted[name].padded is not None:
+            into = Node(size_in=int(np.prod(shape_in)), label=f"{name} in")
+        if len(after) != 1 or after[0] in weighted or self._is_delayed_twice(name):
+            out = Node(size_in=int(np.prod(shape_out)), label=f"{name} out")
+        self.ports[name] = Port(into, out)
+
+    def _is_delayed_twice(self, name: str) -> bool:
+        edges = {(a, name) for a in self.graph.before(name)}
+        edges |= {(name, b) for b in self.graph.after(name)}
+        return len(edges & self.graph.delayed) > 1
+
+    def _connect_weights(self, name: str, weights: Weights) -> None:
+        port, before, after = self.ports[name], self.graph.before(name), self.graph.after(name)
+        path = []
+        pre, post = port.input, port.output
+        if pre is None:
+            pre, path = self.ports[before[0]].output, [(before[0], name)]
+        else:
+            for a in before:
+                self._connect(self.ports[a].output, pre, [(a, name)])
+        if post is None:
+            post, path = self.ports[after[0]].input, [*path, (name, after[0])]
+        else:
+            for b in after:
+                if not isinstance(self.graph.nodes[b], TYPES):  # weights see to their own inputs
+                    self._connect(post, self.ports[b].input, [(name, b)])
+        if weights.padded is not None:
+            shape, places = weights.padded
+            larger = Node(size_in=int(np.prod(shape)), label=f"{name} padded")
+            nengo.Connection(pre, larger[places], synapse=None)
+            pre = larger
+        self._connect(pre, post, path, transform=weights.transform, label=name)
+        if weights.bias is not None:
+            self._add(name, weights.bias, post)
+
+    def _add(self, name: str, bias: np.ndarray, post: Any) -> None:
+        """Add a bias to what weights give: to an ensemble's biases, if it goes nowhere else.
+
+        It is there from the first step, also where the weights close a loop.
+        """
+        after = self.graph.after(name)
+        ens = self.ports[after[0]].ensemble if len(after) == 1 else None
+        if ens is not None:
+            ens.bias = ens.bias + ens.gain * bias
+        else:
+            nengo.Connection(Constant(bias, label=f"{name} bias"), post, synapse=None)
+
+    def _connect(self, pre: Any, post: Any, path: list, **arguments: Any) -> None:
+        """Connect two objects, with a delay where an edge of the path closes a loop."""
+        delayed = any(edge in self.graph.delayed for edge in path)
+        nengo.Connection(pre, post, synapse=wait(1) if delayed else None, **arguments)

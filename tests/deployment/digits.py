@@ -15,9 +15,7 @@ STEPS = 100  # for which a digit is shown
 def chip_lif(**kwargs):
     """LIF neurons as NIR and most chips have them."""
     start = {"voltage": nengo.dists.Choice([0])}
-    return nengo.LIF(
-        **{"tau_ref": 0.0, "min_voltage": -np.inf, "initial_state": start, **kwargs}
-    )
+    return nengo.LIF(**{"tau_ref": 0.0, "min_voltage": -np.inf, "initial_state": start, **kwargs})
 
 
 def make_network(neuron_type=None, seed=0, synapse=None):
@@ -75,7 +73,12 @@ def train(net, epochs=15, n_steps=1, lr=3e-3, **settings):
         loss={net.out: keras.losses.SparseCategoricalCrossentropy(from_logits=True)},
     )
     rows = np.repeat(x[:, None], n_steps, axis=1)
-    sim.fit({net.image: rows}, {net.out: np.repeat(y[:, None, None], n_steps, 1)}, epochs=epochs, verbose=0)
+    sim.fit(
+        {net.image: rows},
+        {net.out: np.repeat(y[:, None, None], n_steps, 1)},
+        epochs=epochs,
+        verbose=0,
+    )
     return sim
 
 

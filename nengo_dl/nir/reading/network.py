@@ -15,6 +15,7 @@ from nengo.exceptions import ValidationError
 
 from nengo_dl.nir.constant import Constant
 from nengo_dl.nir.reading.flatten import FlatGraph, flatten
+from nengo_dl.nir.reading.gains import raise_gain
 from nengo_dl.nir.reading.neurons import Port, PortMaker, wait
 from nengo_dl.nir.reading.shapes import Shape, find_shapes
 from nengo_dl.nir.reading.weights import TYPES, Weights, read_weights
@@ -53,6 +54,7 @@ def from_nir(
     dt: float | None = None,
     method: str | None = None,
     inputs: Mapping[str, Any] | None = None,
+    start: str = "zero",
     label: str | None = None,
     seed: int | None = None,
 ) -> GraphNetwork:
@@ -60,7 +62,7 @@ def from_nir(
 
     Neurons become ensembles of LIF neurons without a refractory period, whose output is 1 in a step
     with a spike; LI, CubaLI, I and Delay become synapses; weights become connections. Values are
-    vectors: arrays in C order, channels first. Initial voltages are 0.
+    vectors: arrays in C order, channels first.
 
     Parameters
     ----------
@@ -76,6 +78,9 @@ def from_nir(
     inputs : dict of str to Node output, optional
         Outputs (arrays, functions, processes) for the Nodes that stand for Inputs, by name. Others
         are 0 unless data is given to the simulator.
+    start : {"zero", "v_reset", "v_leak"}
+        Where voltages start, of which NIR says nothing. In snnTorch that is 0, in Norse v_leak, in
+        SpikingJelly v_reset.
     label, seed
         Of the network.
 
@@ -102,7 +107,8 @@ def from_nir(
     shapes = find_shapes(flat)
     network = GraphNetwork(label=label, seed=seed)
     with network:
-        _Reading(network, flat, shapes, Times(dt, method), inputs or {}).run()
+        maker = PortMaker(Times(dt, method), start)
+        _Reading(network, flat, shapes, maker, inputs or {}).run()
     return network
 
 
@@ -129,11 +135,11 @@ class _Reading:
         network: GraphNetwork,
         graph: FlatGraph,
         shapes: Mapping[str, tuple[Shape, Shape]],
-        times: Times,
+        maker: PortMaker,
         inputs: Mapping[str, Any],
     ):
         self.network, self.graph, self.shapes = network, graph, shapes
-        self.maker, self.inputs = PortMaker(times), inputs
+        self.maker, self.inputs = maker, inputs
         self.ports: dict[str, Port] = {}
         unknown = [name for name in inputs if name not in graph.inputs]
         if unknown:
@@ -164,6 +170,9 @@ class _Reading:
             self.network.outputs[name] = node
             self.network.output_probes[name] = Probe(node, label=name)
             self.network.shapes[name] = self.shapes[name][0]
+        for ensembles in self.network.ensembles_of.values():
+            for ens in ensembles:
+                raise_gain(self.network, ens)
 
     def _port(self, name: str, node: nir.NIRNode) -> Port:
         shape = self.shapes[name][0]

@@ -17,6 +17,9 @@ from nengo_dl.nir.constant import Constant
 from nengo_dl.nir.reading.shapes import Shape, parameter
 from nengo_dl.nir.times import NO_LEAK, NO_MEMORY, Times
 
+#: where voltages may start, of which NIR says nothing
+STARTS = ("zero", "v_reset", "v_leak")
+
 
 @dataclass(eq=False)
 class Port:
@@ -45,10 +48,16 @@ class PortMaker:
     ----------
     times
         How time constants are read.
+    start
+        Where voltages start: "zero", "v_reset" or "v_leak".
     """
 
-    def __init__(self, times: Times):
-        self.times = times
+    def __init__(self, times: Times, start: str = "zero"):
+        if start not in STARTS:
+            raise ValidationError(
+                f"expected one of {', '.join(STARTS)}, got {start!r}", attr="start"
+            )
+        self.times, self.start = times, start
         self._makers = {
             nir.LIF: self._lif,
             nir.IF: self._if,
@@ -83,13 +92,20 @@ class PortMaker:
     def _lif(self, name, tau, r, v_leak, v_threshold, v_reset) -> Port:
         taus = self._taus(tau, name)
         scale = _height(v_threshold, v_reset, name)
-        return self._ensembles(name, taus, r / scale, (v_leak - v_reset) / scale, -v_reset / scale)
+        start = self._start(v_leak, v_reset) / scale
+        return self._ensembles(name, taus, r / scale, (v_leak - v_reset) / scale, start)
 
     def _if(self, name, r, v_threshold, v_reset) -> Port:
         scale = _height(v_threshold, v_reset, name)
         gain = r * self.times.scale * NO_LEAK / scale
         zeros = np.zeros(len(r))
-        return self._ensembles(name, np.full(len(r), NO_LEAK), gain, zeros, -v_reset / scale)
+        start = self._start(zeros, v_reset) / scale
+        return self._ensembles(name, np.full(len(r), NO_LEAK), gain, zeros, start)
+
+    def _start(self, v_leak: np.ndarray, v_reset: np.ndarray) -> np.ndarray:
+        """The voltages at the start, above v_reset."""
+        level = {"zero": np.zeros_like(v_reset), "v_reset": v_reset, "v_leak": v_leak}
+        return level[self.start] - v_reset
 
     def _threshold(self, name, threshold) -> Port:
         n = len(threshold)

@@ -20,21 +20,15 @@ def convolution_node(op: Convolve, array: Callable) -> nir.NIRNode:
         node = kind(
             kernel_size=np.array(size),
             stride=np.array(transform.strides),
-            padding=np.zeros(len(size), dtype=int),
+            padding=np.array([before for before, _ in _pads(op)]),
         )
         return _with_types(node, op)
-    sizes = transform.input_shape.spatial_shape
-    padding, extra = [0] * len(sizes), [0] * len(sizes)
-    if transform.padding == "same":
-        pairs = [
-            same_padding(n, k, s)
-            for n, k, s in zip(sizes, transform.kernel_size, transform.strides, strict=True)
-        ]
-        padding = [after for _, after in pairs]
-        extra = [after - before for before, after in pairs]
-    # the same on both sides is all that NIR knows: where Nengo has less in front, a kernel that
-    # starts with zeros takes the difference
-    kernel = np.pad(op.kernel, [(e, 0) for e in extra] + [(0, 0), (0, 0)])
+    sizes = op.input_shape.spatial_shape
+    pairs = _pads(op)
+    padding = [max(pair) for pair in pairs]
+    # the same on both sides is all that NIR knows; zeros in the kernel take the difference
+    zeros = [(p - before, p - after) for p, (before, after) in zip(padding, pairs, strict=True)]
+    kernel = np.pad(op.kernel, [*zeros, (0, 0), (0, 0)])
     weight = array(np.moveaxis(kernel, (-1, -2), (0, 1)))
     one = len(sizes) == 1
     node = (nir.Conv1d if one else nir.Conv2d)(
@@ -49,6 +43,17 @@ def convolution_node(op: Convolve, array: Callable) -> nir.NIRNode:
     return _with_types(node, op)
 
 
+def _pads(op: Convolve) -> list[tuple[int, int]]:
+    """Zeros before and after each axis."""
+    transform = op.transform
+    if op.around is not None:
+        return list(op.around)
+    if transform.padding == "valid":
+        return [(0, 0)] * transform.dimensions
+    axes = (op.input_shape.spatial_shape, transform.kernel_size, transform.strides)
+    return [same_padding(n, k, s) for n, k, s in zip(*axes, strict=True)]
+
+
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     """Zeros before and after, as nengo.transforms.Convolution has them with padding "same"."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
@@ -60,7 +65,8 @@ def _pool(op: Convolve) -> tuple[type, tuple[int, ...]] | None:
     transform = op.transform
     channels = transform.input_shape.n_channels
     depthwise = transform.groups == channels == transform.n_filters
-    if transform.dimensions != 2 or not depthwise or transform.padding != "valid":
+    pairs = _pads(op)
+    if transform.dimensions != 2 or not depthwise or any(a != b for a, b in pairs):
         return None
     if np.any(op.bias) or np.ptp(op.kernel) != 0 or transform.kernel_size == (1, 1):
         return None
@@ -75,6 +81,6 @@ def _with_types(node: nir.NIRNode, op: Convolve) -> nir.NIRNode:
     """With the shapes that it has; nir 1.0.8 gives others to kernels that are not square, and to
     groups.
     """
-    node.input_type = {"input": np.array(of_image(op.transform.input_shape).shape)}
+    node.input_type = {"input": np.array(of_image(op.input_shape).shape)}
     node.output_type = {"output": np.array(of_image(op.transform.output_shape).shape)}
     return node

@@ -129,7 +129,7 @@ class ChainWriter:
                 name, "it adds values that differ within a channel of an image"
             )
         if isinstance(op, Convolve):
-            expected = of_image(op.transform.input_shape)
+            expected = of_image(op.input_shape)
             if not layout.same_as(expected):
                 raise self.findings.refuse(
                     name,

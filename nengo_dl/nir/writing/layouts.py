@@ -97,7 +97,7 @@ def _images(link: Link) -> tuple[Layout | None, Layout | None]:
         return None, None
     first, last = weighted[0], weighted[-1]
     return (
-        of_image(first.transform.input_shape) if isinstance(first, Convolve) else None,
+        of_image(first.input_shape) if isinstance(first, Convolve) else None,
         of_image(last.transform.output_shape) if isinstance(last, Convolve) else None,
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from nengo.transforms import Convolution
+from nengo.transforms import ChannelShape, Convolution
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +45,26 @@ class Convolve:
         (*kernel_size, channels_in / groups, channels_out)
     bias
         Added to each channel, (channels_out,).
+    around
+        Zeros before and after each axis of the image that an input gets before ``transform``, with
+        padding "valid"; None for none.
     """
 
     transform: Convolution
     kernel: np.ndarray
     bias: np.ndarray
+    around: tuple[tuple[int, int], ...] | None = None
+
+    @property
+    def input_shape(self) -> ChannelShape:
+        """Shape of the input."""
+        shape = self.transform.input_shape
+        if self.around is None:
+            return shape
+        inner = [n - sum(pair) for n, pair in zip(shape.spatial_shape, self.around, strict=True)]
+        return ChannelShape.from_space_and_channels(
+            tuple(inner), shape.n_channels, shape.channels_last
+        )
 
     def channels(self, values: np.ndarray) -> np.ndarray | None:
         """One value for each output channel, if ``values`` has only that many."""
@@ -155,9 +170,31 @@ def _join(a: Operation, b: Operation) -> list[Operation] | None:
             values = a.channels(b.values)
             if values is not None:
                 return [replace(a, bias=a.bias + values)]
-    elif isinstance(b, Convolve) and isinstance(a, Elementwise) and np.ptp(a.factors) == 0:
-        return [replace(b, kernel=b.kernel * a.factors[0])]
+    elif isinstance(b, Convolve):
+        if isinstance(a, Elementwise) and np.ptp(a.factors) == 0:
+            return [replace(b, kernel=b.kernel * a.factors[0])]
+        if isinstance(a, Dense):
+            around = _zeros_around(a.matrix, b)
+            return None if around is None else [replace(b, around=around)]
     return None
+
+
+def _zeros_around(matrix: np.ndarray, op: Convolve) -> tuple[tuple[int, int], ...] | None:
+    """The zeros that a matrix puts around an image; None where it does anything else."""
+    shape, transform = op.transform.input_shape, op.transform
+    rows = np.argmax(matrix, axis=0)
+    copies = np.zeros_like(matrix)
+    copies[rows, np.arange(matrix.shape[1])] = 1.0
+    if op.around is not None or transform.padding != "valid" or not np.array_equal(matrix, copies):
+        return None
+    places = np.array(np.unravel_index(rows, shape.shape))
+    first, last = places.min(axis=1), places.max(axis=1)
+    box = tuple(slice(a, b + 1) for a, b in zip(first, last, strict=True))
+    if not np.array_equal(np.arange(shape.size).reshape(shape.shape)[box].ravel(), rows):
+        return None
+    pairs = [(int(a), int(n - 1 - b)) for a, b, n in zip(first, last, shape.shape, strict=True)]
+    channels = pairs.pop(-1 if shape.channels_last else 0)
+    return None if any(channels) else tuple(pairs)
 
 
 def _product_size(a: Dense, b: Dense) -> int:

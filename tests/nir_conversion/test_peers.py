@@ -17,6 +17,7 @@ from nengo_dl.nir import from_nir, to_nir  # noqa: E402
 # of the libraries themselves
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
+torch.set_num_threads(1)  # more wait for each other where the processor is shared
 N_STEPS = 100
 N_DIGITS = 200
 LAYERS = ("hidden0", "hidden1")

@@ -95,7 +95,9 @@ def test_in_this_simulator():
     """Of a simulator the trained parameters are written; what is read is simulated too."""
     net = make_network()
     with net:
-        nengo_dl.configure_settings(dtype="float64")
+        nengo_dl.configure_settings(
+            dtype="float64", trainable_attributes=["tau_rc", "tau", "amplitude"]
+        )
     with nengo_dl.Simulator(net, progress_bar=False) as sim:
         for variable in sim.keras_model.parameters.values():
             variable.assign(np.asarray(variable) * 1.1)

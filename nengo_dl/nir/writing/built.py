@@ -10,6 +10,10 @@ from nengo import Connection, Ensemble, Network, Probe
 from nengo.builder import Model
 from nengo.builder.ensemble import BuiltEnsemble
 from nengo.exceptions import ValidationError
+from nengo.neurons import NeuronType
+from nengo.synapses import Synapse
+
+from nengo_dl import config
 
 
 class Built:
@@ -30,10 +34,13 @@ class Built:
             self.model = Model(dt=0.001 if dt is None else dt)
             self.model.build(source)
             self._present = self.model.params
+            self._simulator = None
         else:
             self._check_simulator(source, dt)
             self.model, self._present = source.model, source.data
             self.network = self.model.toplevel
+            self._simulator = None if isinstance(source, nengo.Simulator) else source
+            self._trained = config.AttributesResolver(self.network)
 
     @staticmethod
     def _check_simulator(source: Any, dt: float | None) -> None:
@@ -61,6 +68,23 @@ class Built:
     def weights(self, conn: Connection) -> Any:
         """As in Nengo's BuiltConnection: transform times decoders."""
         return self._one(self._present[conn], conn, "weights").weights
+
+    def neuron_type(self, ens: Ensemble) -> NeuronType:
+        """With its trained attributes, if it has any."""
+        return self._attributes(ens).get("neuron_type", ens.neuron_type)
+
+    def synapse(self, obj: Connection | Probe) -> Synapse | None:
+        """With its trained attributes, if it has any."""
+        return self._attributes(obj).get("synapse", obj.synapse)
+
+    def spike_height(self, ens: Ensemble) -> float:
+        """The output of Nengo's neurons in a step with a spike."""
+        return self.neuron_type(ens).amplitude / self.dt
+
+    def _attributes(self, obj: Any) -> dict[str, Any]:
+        if self._simulator is None or not self._trained(obj)[0]:
+            return {}
+        return self._simulator.get_nengo_params(obj)
 
     def probe_connection(self, probe: Probe) -> Connection | None:
         """The connection that decodes or filters for a probe; None for one of a signal."""

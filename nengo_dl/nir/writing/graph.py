@@ -199,7 +199,7 @@ class _Writing:
                     continue
                 link.operations = added
                 return None
-        if has_leak(place.obj, self.graph.times):
+        if has_leak(self.places.built.neuron_type(place.obj)):
             return bias
         raise self.findings.refuse(
             place.obj,
@@ -219,12 +219,13 @@ class _Writing:
         """The lowpass that all currents of neurons go through, which CubaLIF has built in."""
         into = self.places.into(place)
         last = [link.operations[-1] if link.operations else None for link in into]
-        if not last or not can_filter(place.obj, self.graph.times):
+        neurons = self.places.built.neuron_type(place.obj)
+        if not last or not can_filter(neurons, self.graph.times):
             return None
         if last[0] != LeakyFilter(getattr(last[0], "tau", 0)) or any(x != last[0] for x in last):
             return None
         tau = last[0].tau
-        factor = current_factor(place.obj, self.graph.times, tau)
+        factor = current_factor(neurons, self.graph.times, tau)
         for link in into:
             factors = Elementwise(np.full(place.size, factor))
             link.operations = simplify([*link.operations[:-1], factors])

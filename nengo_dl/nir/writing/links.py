@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from nengo import Connection, Ensemble, LinearFilter, Node
+from nengo import Connection, Ensemble, LinearFilter, Node, Probe
 from nengo.ensemble import Neurons
-from nengo.synapses import Alpha, Lowpass, Synapse
+from nengo.synapses import Alpha, Lowpass
 from nengo.transforms import Convolution, Dense, NoTransform, Sparse
 
 from nengo_dl.nir.findings import Findings
@@ -50,7 +50,7 @@ class ConnectionReader:
             operations.append(DenseOperation(np.asarray(weights)))
         else:
             operations += self._transform(conn, weights)
-        operations += self.synapse(conn.synapse, conn)
+        operations += self.synapse(conn)
         return simplify([*operations, *self._post(conn)])
 
     def _check(self, conn: Connection) -> None:
@@ -83,7 +83,7 @@ class ConnectionReader:
         amplitude.
         """
         ens = conn.pre_obj.ensemble if isinstance(conn.pre_obj, Neurons) else conn.pre_obj
-        return Elementwise(np.full(ens.n_neurons, spike_height(ens, self.built.dt)))
+        return Elementwise(np.full(ens.n_neurons, self.built.spike_height(ens)))
 
     def _transform(self, conn: Connection, weights: Any) -> list:
         transform = conn.transform
@@ -113,8 +113,9 @@ class ConnectionReader:
 
     # -- the synapse ------------------------------------------------------------------------------
 
-    def synapse(self, synapse: Synapse | None, owner: Any) -> list:
-        """The filters of a connection or probe, ``owner``."""
+    def synapse(self, owner: Connection | Probe) -> list:
+        """The filters of a connection or probe."""
+        synapse = self.built.synapse(owner)
         if synapse is None:
             return []
         if isinstance(synapse, Alpha):
@@ -152,11 +153,6 @@ class ConnectionReader:
             gain = np.asarray(self.built.ensemble(post.ensemble).gain, dtype=float)
             operations.append(Elementwise(np.broadcast_to(gain, (size,))))
         return operations
-
-
-def spike_height(ens: Ensemble, dt: float) -> float:
-    """The output of Nengo's neurons in a step with a spike."""
-    return ens.neuron_type.amplitude / dt
 
 
 def _linear_filter(synapse: LinearFilter) -> list | None:

@@ -6,6 +6,7 @@ import nengo
 import nir
 import numpy as np
 from nengo import Ensemble
+from nengo.neurons import NeuronType
 
 from nengo_dl.nir.findings import Findings
 from nengo_dl.nir.times import NO_LEAK, NO_MEMORY, Times
@@ -15,7 +16,7 @@ from nengo_dl.nir.writing.layouts import Layout
 
 def check_neurons(ens: Ensemble, built: Built, findings: Findings, keep_voltages: bool) -> None:
     """Find what NIR has no means for."""
-    neurons = ens.neuron_type
+    neurons = built.neuron_type(ens)
     if type(neurons) is nengo.SpikingRectifiedLinear:
         findings.approximate(
             ens,
@@ -32,7 +33,7 @@ def check_neurons(ens: Ensemble, built: Built, findings: Findings, keep_voltages
             "initial_state={'voltage': nengo.dists.Choice([0])})",
         )
     else:
-        _check_lif(ens, findings)
+        _check_lif(ens, neurons, findings)
     starts_at_zero = not np.any(built.initial_state(ens, "voltage"))
     if not keep_voltages and not starts_at_zero:
         findings.approximate(
@@ -44,8 +45,7 @@ def check_neurons(ens: Ensemble, built: Built, findings: Findings, keep_voltages
         )
 
 
-def _check_lif(ens: Ensemble, findings: Findings) -> None:
-    neurons = ens.neuron_type
+def _check_lif(ens: Ensemble, neurons: nengo.LIF, findings: Findings) -> None:
     if neurons.tau_ref != 0:
         findings.approximate(
             ens,
@@ -83,7 +83,7 @@ def neuron_node(
     keep_voltages
         Whether NIR's zero is what Nengo's voltages start at.
     """
-    neurons = ens.neuron_type
+    neurons = built.neuron_type(ens)
     one, zero = np.ones(layout.shape), np.zeros(layout.shape)
     start = zero
     if keep_voltages:
@@ -112,18 +112,17 @@ def neuron_node(
     )
 
 
-def has_leak(ens: Ensemble, times: Times) -> bool:
+def has_leak(neurons: NeuronType) -> bool:
     """Whether the node has a ``v_leak`` (or a threshold) that can hold a bias."""
-    neurons = ens.neuron_type
     return type(neurons) is nengo.LIF and neurons.tau_rc < NO_LEAK
 
 
-def can_filter(ens: Ensemble, times: Times) -> bool:
+def can_filter(neurons: NeuronType, times: Times) -> bool:
     """Whether the node can filter its currents."""
-    return has_leak(ens, times) and ens.neuron_type.tau_rc > NO_MEMORY * times.dt
+    return has_leak(neurons) and neurons.tau_rc > NO_MEMORY * times.dt
 
 
-def current_factor(ens: Ensemble, times: Times, tau_syn: float) -> float:
+def current_factor(neurons: nengo.LIF, times: Times, tau_syn: float) -> float:
     """By what the weights into a CubaLIF have to be multiplied for its ``r`` and ``w_in``."""
-    product = times.to_nir(ens.neuron_type.tau_rc) * times.to_nir(tau_syn)
+    product = times.to_nir(neurons.tau_rc) * times.to_nir(tau_syn)
     return times.written_dt**2 / product

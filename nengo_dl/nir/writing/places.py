@@ -17,7 +17,7 @@ from nengo.ensemble import Neurons
 from nengo_dl.nir.constant import Constant
 from nengo_dl.nir.findings import Findings
 from nengo_dl.nir.writing.built import Built, is_direct
-from nengo_dl.nir.writing.links import ConnectionReader, spike_height
+from nengo_dl.nir.writing.links import ConnectionReader
 from nengo_dl.nir.writing.operations import (
     FILTERS,
     Elementwise,
@@ -183,9 +183,9 @@ class Places:
             raise self.findings.refuse(probe, "it is not in the network", "outputs")
         name = probe.label or name
         conn = self.built.probe_connection(probe)
-        filters = self.reader.synapse(probe.synapse, probe)
+        filters = self.reader.synapse(probe)
         if isinstance(target, Ensemble) and conn is not None and not is_direct(target):
-            height = spike_height(target, self.built.dt)
+            height = self.built.spike_height(target)
             decoders = DenseOperation(height * np.asarray(self.built.weights(conn)))
             operations = [decoders, *filters]
         elif isinstance(target, Neurons) and probe.attr in (None, "output", "spikes"):
@@ -214,7 +214,7 @@ class Places:
         """
         ens = probe.obj.ensemble
         chosen = np.arange(ens.n_neurons)[probe.slice or slice(None)]
-        height = spike_height(ens, self.built.dt) if filters else 1.0
+        height = self.built.spike_height(ens) if filters else 1.0
         factor = Elementwise(np.full(ens.n_neurons, height))
         return [factor, DenseOperation(np.eye(ens.n_neurons)[chosen]), *filters]
 

@@ -66,6 +66,9 @@ class Kernel(ABC):
     on_host = False
     #: whether in training a gradient passes from the results to the operands
     differentiable = True
+    #: whether a step only depends on its operands, so that many can be computed at once, as items
+    #: of a larger batch, where they do not depend on each other
+    every_step_alone = False
     #: whether a step convolves
     convolves = False
 

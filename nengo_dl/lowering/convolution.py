@@ -20,6 +20,7 @@ class ConvolutionKernel(Kernel):
     """``Y += W * X``"""
 
     convolves = True
+    every_step_alone = True
 
     def merge_key(self, op):
         return (id(op),)

@@ -103,6 +103,8 @@ def lowering_of(neurons: NeuronType) -> NeuronLowering | None:
 class NeuronKernel(Kernel):
     """All neurons of a type."""
 
+    every_step_alone = True  # those that have a state are told by it
+
     def __init__(self, lowering: NeuronLowering):
         self.lowering = lowering
 

@@ -15,6 +15,8 @@ from nengo_dl.compiler.kernel import Kernel, Prepared, register
 class DotKernel(Kernel):
     """``Y += A.X`` for matrices of one shape (rows, columns) in a group."""
 
+    every_step_alone = True
+
     def merge_key(self, op):
         # learned weights have a batch dimension, so they are kept apart from constant ones
         return (_matrix_shape(op), op.A.readonly)
@@ -106,6 +108,8 @@ FORMS = {
 class ElementwiseKernel(Kernel):
     """``Y += A * X`` with numpy's broadcasting."""
 
+    every_step_alone = True
+
     def merge_key(self, op):
         a, x, y = (_two_dimensional(sig.shape) for sig in (op.A, op.X, op.Y))
         if a == x == y:
@@ -135,6 +139,8 @@ def _two_dimensional(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 class SparseDotKernel(Kernel):
     """``Y += A.X`` where A is sparse; its operand is the vector of its non-zero entries."""
+
+    every_step_alone = True
 
     def merge_key(self, op):
         return (id(op),)
@@ -168,6 +174,8 @@ class BlockSparseDotKernel(Kernel):
     """``Y += A.X`` where A holds the blocks of a block sparse row matrix; Nengo's optimizer makes
     them.
     """
+
+    every_step_alone = True
 
     def merge_key(self, op):
         return (id(op),)

@@ -17,6 +17,7 @@ from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.blocks import Blocks
 from nengo_dl.runtime.names import unique
 from nengo_dl.runtime.scan import n_segments, segmented_scan, unrolled_scan
+from nengo_dl.runtime.stages import StagedNetwork
 from nengo_dl.runtime.step import LoweredNetwork, stored_values, tensor_name, weight_name
 
 CONVOLUTIONS = (
@@ -227,25 +228,46 @@ class NengoModel(keras.Model):
         changing = tuple(self.network_inputs[name] for name in names)
         rows = [self._rows(inputs[name], item) for name, item in zip(names, changing, strict=True)]
         n_steps = next(x.shape[1] for x in inputs.values())
-        prepare, step = self.lowered.functions(changing, bool(training))
-        invariant = prepare(self.arguments(), self._fixed_inputs(changing))
+        fixed = self._fixed_inputs(changing)
+        state = [
+            ops.convert_to_tensor(self.state.values[tensor_name(s)]) for s in self.lowered.states
+        ] + self.carried()
         first = ops.convert_to_tensor(self.state.values["n_steps"]) + 1
+        run = self._run_in_stages if self._can_split(n_steps) else self._run_in_one_loop
+        state, outputs = run(changing, bool(training), fixed, state, rows, n_steps, first)
+        if self.keep_state:
+            self._store(state, first + (n_steps - 1))
+        self.assign_carried(state[len(self.lowered.states) :])
+        return dict(zip(self.active_outputs, outputs, strict=True))
+
+    def _can_split(self, n_steps: int) -> bool:
+        plain = self.use_loop and n_segments(self.checkpoint_segments, n_steps) == 1
+        return plain and n_steps > 1
+
+    def _chosen(self) -> tuple[list[int], list[bool]]:
+        """The numbers of the probes that a call returns, and whether all steps of them."""
         chosen = [self.network_outputs.index(name) for name in self.active_outputs]
+        return chosen, [self.kept[k] for k in chosen]
+
+    def _run_in_stages(self, changing, training, fixed, state, rows, n_steps, first):
+        staged = StagedNetwork(self.lowered, changing, training)
+        if not staged.is_split:
+            return self._run_in_one_loop(changing, training, fixed, state, rows, n_steps, first)
+        arguments, scan = self.arguments(), self.loop_backend.scan
+        return staged.run(scan, arguments, fixed, state, rows, n_steps, first, *self._chosen())
+
+    def _run_in_one_loop(self, changing, training, fixed, state, rows, n_steps, first):
+        prepare, step = self.lowered.functions(changing, training)
+        invariant = prepare(self.arguments(), fixed)
+        chosen, kept = self._chosen()
 
         def one_step(invariant, state, now, i):
             state, outputs = step(invariant, state, now, first + i)
             return state, [outputs[k] for k in chosen]
 
-        state = [
-            ops.convert_to_tensor(self.state.values[tensor_name(s)]) for s in self.lowered.states
-        ] + self.carried()
-        kept = tuple(self.kept[k] for k in chosen)
         shapes = [(self.minibatch_size, self.lowered.layout.outputs[k].width) for k in chosen]
-        state, outputs = self._scan(one_step, invariant, state, rows, n_steps, kept, shapes)
-        if self.keep_state:
-            self._store(state, first + (n_steps - 1))
-        self.assign_carried(state[len(self.lowered.states) :])
-        return dict(zip(self.active_outputs, outputs, strict=True))
+        rows = [ops.transpose(row, (1, 0, 2)) for row in rows]
+        return self._scan(one_step, invariant, state, rows, n_steps, kept, shapes)
 
     def make_train_function(self, force: bool = False):
         """As Keras; with `in_blocks`, many batches run in one call of a compiled function, without
@@ -298,9 +320,9 @@ class NengoModel(keras.Model):
             variable.assign(value)
 
     def _rows(self, x, item: Input):
-        """(batch, n_steps, size) -> (n_steps, batch, size)"""
+        """An input as (batch, n_steps, size), in the network's precision."""
         x = ops.reshape(x, (self.minibatch_size, x.shape[1], item.size))
-        return ops.transpose(ops.cast(x, self.lowered.settings.dtype), (1, 0, 2))
+        return ops.cast(x, self.lowered.settings.dtype)
 
     def _fixed_inputs(self, changing: Sequence[Input]) -> list:
         """Values of the Nodes with an array as output."""

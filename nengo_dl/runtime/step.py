@@ -7,6 +7,7 @@ parameters, indices) are arguments of the compiled function, gathered in one dic
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras.ops as ops
@@ -34,6 +35,26 @@ from nengo_dl.lowering.context import Host, StepContext, Variables
 SMALL = 64
 
 Tensors = dict[int, Any]
+
+
+@dataclass(frozen=True)
+class StepParts:
+    """What a step computes, by where that happens.
+
+    Attributes
+    ----------
+    fixed_inputs
+        Inputs whose values do not change.
+    before, loop
+        Numbers of the instructions before the loop and in it.
+    fixed_operands
+        Operands of the loop that are the same in each step.
+    """
+
+    fixed_inputs: list[Input]
+    before: list[int]
+    loop: list[int]
+    fixed_operands: dict[tuple, Recipe]
 
 
 class LoweredNetwork:
@@ -97,7 +118,8 @@ class LoweredNetwork:
 
     # -- reading operands --------------------------------------------------------------------------
 
-    def _read(self, recipe: Recipe, values: Tensors, arguments: dict) -> Any:
+    def read(self, recipe: Recipe, values: Tensors, arguments: dict) -> Any:
+        """The value of an operand."""
         prepared = arguments.get((id(recipe),))
         return self._assemble(recipe, values, arguments) if prepared is None else prepared
 
@@ -109,18 +131,18 @@ class LoweredNetwork:
         if isinstance(recipe, Zeros):
             return ops.zeros((1, recipe.width), dtype=dtype)
         if isinstance(recipe, Concat):
-            return concatenate([self._read(p, values, arguments) for p in recipe.parts])
+            return concatenate([self.read(p, values, arguments) for p in recipe.parts])
         if isinstance(recipe, Gather):
-            source = concatenate([self._read(s, values, arguments) for s in recipe.sources])
+            source = concatenate([self.read(s, values, arguments) for s in recipe.sources])
             return gather(source, arguments[self._indices[id(recipe)]])
         if isinstance(recipe, Sum):
-            terms = [self._read(t, values, arguments) for t in recipe.terms]
+            terms = [self.read(t, values, arguments) for t in recipe.terms]
             return sum(terms[1:], terms[0])
         if isinstance(recipe, RowSum):
-            source = self._read(recipe.source, values, arguments)
+            source = self.read(recipe.source, values, arguments)
             return ops.sum(ops.reshape(source, (-1, recipe.rows, recipe.width)), axis=1)
         if isinstance(recipe, SegmentSum):
-            source = ops.transpose(self._read(recipe.source, values, arguments))
+            source = ops.transpose(self.read(recipe.source, values, arguments))
             segments = arguments[self._indices[id(recipe)]]
             sums = ops.segment_sum(source, segments, num_segments=recipe.width)
             return ops.transpose(sums)
@@ -128,11 +150,12 @@ class LoweredNetwork:
 
     # -- executing ---------------------------------------------------------------------------------
 
-    def _execute(self, numbers, values: Tensors, arguments: dict, context: StepContext) -> None:
+    def execute(self, numbers, values: Tensors, arguments: dict, context: StepContext) -> None:
+        """Run instructions; their results go into ``values``."""
         for number in numbers:
             step = self.layout.instructions[number]
             if isinstance(step, Assemble):
-                values[step.tensor.index] = self._read(step.recipe, values, arguments)
+                values[step.tensor.index] = self.read(step.recipe, values, arguments)
                 continue
             operands = [
                 self._operand(number, k, recipe, values, arguments)
@@ -148,11 +171,12 @@ class LoweredNetwork:
     def _operand(self, number: int, k: int, recipe: Recipe, values: Tensors, arguments) -> Any:
         if (number, k) in arguments:
             return arguments[number, k]
-        value = self._read(recipe, values, arguments)
+        value = self.read(recipe, values, arguments)
         arrange = self.kernels[number].arrange.get(k)
         return value if arrange is None else arrange(value)
 
-    def _context(self, step_index, training: bool, variables: Variables) -> StepContext:
+    def context(self, step_index, training: bool, variables: Variables) -> StepContext:
+        """What kernels are told."""
         return StepContext(
             dt=self.settings.dt,
             dtype=self.settings.dtype,
@@ -179,58 +203,67 @@ class LoweredNetwork:
         training
             Whether neurons act as their differentiable counterparts.
         """
-        fixed_inputs = [item for item in self.layout.inputs if item not in changing]
-        fixed_numbers, loop_numbers = self._split_instructions(fixed_inputs)
-        replaced = {item.operator for item in changing if item not in self.layout.inputs}
-        loop_numbers = [n for n in loop_numbers if not self._computes(n, replaced)]
-        fixed_operands = self._fixed_operands(loop_numbers, fixed_numbers, fixed_inputs)
+        parts = self.parts(changing)
 
         def prepare(arguments, fixed):
-            arguments = dict(arguments)
-            values = {
-                s.tensor.index: arguments[tensor_name(s)]
-                for s in self.layout.stored
-                if s.tensor.kind != "state"
-            }
-            for tensor, value in self.layout.literals.items():
-                values[tensor.index] = ops.full((1, 1), value, dtype=self.settings.dtype)
-            for item, value in zip(fixed_inputs, fixed, strict=True):
-                values[self.layout.inputs[item].index] = value
-            context = self._context(None, training, Variables((), ()))
-            self._execute(fixed_numbers, values, arguments, context)
-            for key, recipe in fixed_operands.items():
-                value = self._assemble(recipe, values, arguments)
-                arrange = self.kernels[key[0]].arrange.get(key[1]) if len(key) == 2 else None
-                arguments[key] = value if arrange is None else arrange(value)
-            return values, arguments
+            return self.prepare(parts, arguments, fixed, training)
 
         def step(invariant, state, rows, step_index):
             values, arguments = dict(invariant[0]), invariant[1]
             for stored, value in zip(self.states, state, strict=False):
                 values[stored.tensor.index] = value
             for item, row in zip(changing, rows, strict=True):
-                values[self._row_tensor(item).index] = row
-            values[self.layout.time.index] = self._time(step_index)
+                values[self.row_tensor(item).index] = row
+            values[self.layout.time.index] = self.time(step_index)
             weights = [arguments[weight_name(i)] for i in range(len(self.weights))]
             variables = Variables(
                 zip(self.weights, weights, strict=True),
                 zip(self.carried, state[len(self.states) :], strict=True),
             )
-            context = self._context(step_index, training, variables)
-            self._execute(loop_numbers, values, arguments, context)
+            context = self.context(step_index, training, variables)
+            self.execute(parts.loop, values, arguments, context)
             next_state = [
-                self._full(self._read(r, values, arguments)) for r in self.layout.next_state
+                self.full(self.read(r, values, arguments)) for r in self.layout.next_state
             ]
-            outputs = [self._full(self._read(r, values, arguments)) for r in self.layout.outputs]
+            outputs = [self.full(self.read(r, values, arguments)) for r in self.layout.outputs]
             return [*next_state, *variables.carried], outputs
 
         return prepare, step
+
+    def parts(self, changing: Sequence[Input]) -> StepParts:
+        """What is computed before the loop and in it, where these inputs change."""
+        fixed_inputs = [item for item in self.layout.inputs if item not in changing]
+        before, inside = self._split_instructions(fixed_inputs)
+        replaced = {item.operator for item in changing if item not in self.layout.inputs}
+        inside = [n for n in inside if not self._computes(n, replaced)]
+        operands = self._fixed_operands(inside, before, fixed_inputs)
+        return StepParts(fixed_inputs, before, inside, operands)
+
+    def prepare(self, parts: StepParts, arguments: dict, fixed: Sequence, training: bool) -> tuple:
+        """The values and arguments that are the same in each step."""
+        arguments = dict(arguments)
+        values = {
+            s.tensor.index: arguments[tensor_name(s)]
+            for s in self.layout.stored
+            if s.tensor.kind != "state"
+        }
+        for tensor, value in self.layout.literals.items():
+            values[tensor.index] = ops.full((1, 1), value, dtype=self.settings.dtype)
+        for item, value in zip(parts.fixed_inputs, fixed, strict=True):
+            values[self.layout.inputs[item].index] = value
+        context = self.context(None, training, Variables((), ()))
+        self.execute(parts.before, values, arguments, context)
+        for key, recipe in parts.fixed_operands.items():
+            value = self._assemble(recipe, values, arguments)
+            arrange = self.kernels[key[0]].arrange.get(key[1]) if len(key) == 2 else None
+            arguments[key] = value if arrange is None else arrange(value)
+        return values, arguments
 
     def _computes(self, number: int, operators: set) -> bool:
         step = self.layout.instructions[number]
         return isinstance(step, Run) and not operators.isdisjoint(step.group.operators)
 
-    def _row_tensor(self, item: Input) -> Tensor:
+    def row_tensor(self, item: Input) -> Tensor:
         """The tensor whose value is a row of an input."""
         if item in self.layout.inputs:
             return self.layout.inputs[item]
@@ -283,11 +316,12 @@ class LoweredNetwork:
                 found.update({(id(term),): term for term in terms})
         return {key: recipe for key, recipe in found.items() if recipe.tensors() <= fixed}
 
-    def _time(self, step_index):
+    def time(self, step_index):
+        """The tensor of the time, (1, 2): number of the step, and seconds."""
         step = ops.cast(ops.reshape(step_index, (1, 1)), self.settings.dtype)
         return ops.concatenate([step, step * self.settings.dt], axis=-1)
 
-    def _full(self, value):
+    def full(self, value):
         """``value`` for each item of the minibatch."""
         batch = self.settings.minibatch_size
         if value.shape[0] == batch:

@@ -40,14 +40,17 @@ class Variables:
     def __init__(self, fixed: Iterable[tuple], carried: Iterable[tuple]):
         self._fixed = list(fixed)
         self._carried = list(carried)
+        #: whether a layer added a loss, of which nothing comes
+        self.dropped_losses = False
 
     def run(self, function: Callable[[], Any]) -> Any:
         """Call ``function``, in which variables have these values, and keep what it assigns to
         those that are carried.
         """
         mapping = [*self._fixed, *self._carried]
-        with keras.StatelessScope(state_mapping=mapping) as scope:
+        with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
             result = function()
+        self.dropped_losses = bool(scope.losses)
         self._carried = [(v, scope.get_current_value(v)) for v, _ in self._carried]
         return result
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+
 import keras
 import keras.ops as ops
-import numpy as np
 from nengo.builder.operator import Operator
 from nengo.builder.signal import Signal
 from nengo.exceptions import SimulationError
@@ -18,8 +19,8 @@ class SimTensorNode(Operator):
     Parameters
     ----------
     call
-        ``call(t, x, state, training) -> (outputs, state)`` where ``x`` has shape (minibatch,
-        size_in) and the state is a list of tensors.
+        ``call(t, x, state, training, batch) -> (outputs, state)`` where ``x`` and the outputs have
+        shape (minibatch, size) and the state is a list of tensors.
     time, input, output
         Signals; ``input`` may be None.
     layer
@@ -60,8 +61,7 @@ class SimTensorNode(Operator):
         def step():
             raise SimulationError(
                 f"{self.tag} is a TensorNode, which only nengo_dl.Simulator can run; use a "
-                "nengo.Node "
-                "with a Python function for other simulators"
+                "nengo.Node with a Python function for other simulators"
             )
 
         return step
@@ -86,21 +86,25 @@ class TensorNodeKernel(Kernel):
             operands = [_for_each_item(x, batch) for x in operands]
             x = operands.pop(0) if size_in else None
             state = [ops.reshape(s, shape) for s, shape in zip(operands, shapes, strict=True)]
+            # what a layer passes on in its own precision
+            state = [ops.cast(s, op.layer.compute_dtype or dtype) for s in state]
 
             def call():
-                return op.call(ops.reshape(time, ()), x, state, context.training)
+                return op.call(ops.reshape(time, ()), x, state, context.training, batch)
 
             output, state = context.variables.run(call)
+            if context.training and context.variables.dropped_losses:
+                warnings.warn(
+                    f"a layer in {op.tag} adds a loss when it is called (an activity regularizer, "
+                    "or add_loss), which is not part of the loss of the network; give a Probe of "
+                    "its output a loss instead (nengo_dl.losses.Regularize)",
+                    stacklevel=2,
+                )
             results = (output, *state)
             return tuple(ops.cast(ops.reshape(r, (batch, -1)), dtype) for r in results)
 
-        layer = op.layer
-        return Prepared(
-            step,
-            weights=() if layer is None else tuple(layer.trainable_variables),
-            carried=() if layer is None else tuple(layer.non_trainable_variables),
-            layer=layer,
-        )
+        weights, carried = ([], []) if op.layer is None else split_variables(op.layer)
+        return Prepared(step, weights=tuple(weights), carried=tuple(carried), layer=op.layer)
 
 
 def _for_each_item(x, batch: int):
@@ -112,6 +116,15 @@ def _choose_tensor_node(op):
     return TensorNodeKernel()
 
 
-def state_signal(size: tuple[int, ...], name: str) -> Signal:
-    """A signal that starts at zero."""
-    return Signal(np.zeros(size), name=name)
+def split_variables(layer: keras.layers.Layer) -> tuple[list, list]:
+    """The variables of a layer that a step reads only, and those that it may change.
+
+    Weights that training would change if they were not frozen are of the first kind; as part of the
+    carry a large frozen model would be kept once for each step.
+    """
+    kept = {
+        id(variable) for inner in layer._flatten_layers() for variable in inner._trainable_variables
+    }
+    frozen = [v for v in layer.non_trainable_variables if id(v) in kept]
+    carried = [v for v in layer.non_trainable_variables if id(v) not in kept]
+    return [*layer.trainable_variables, *frozen], carried

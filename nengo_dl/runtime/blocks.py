@@ -40,10 +40,6 @@ class Blocks:
         bytes_of_batch = sum(a.nbytes for a in self._arrays.values()) / self.n_batches
         self._size = int(np.clip(MOST_BYTES / bytes_of_batch, 1, batches_per_call))
         self._batches_per_call = batches_per_call
-        self.restart()
-
-    def restart(self) -> None:
-        """Go back to the first batch, before anything was trained."""
         self._next, self._order = 0, self._new_order()
 
     def _new_order(self) -> np.ndarray:

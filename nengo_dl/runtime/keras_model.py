@@ -4,7 +4,7 @@ sequences.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from keras import ops
 from nengo_dl.compiler.layout import Stored
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.blocks import Blocks
+from nengo_dl.runtime.fallback import with_fallback
 from nengo_dl.runtime.names import unique
 from nengo_dl.runtime.scan import n_segments, segmented_scan, unrolled_scan
 from nengo_dl.runtime.stages import StagedNetwork
@@ -269,15 +270,34 @@ class NengoModel(keras.Model):
         rows = [ops.transpose(row, (1, 0, 2)) for row in rows]
         return self._scan(one_step, invariant, state, rows, n_steps, kept, shapes)
 
-    def make_train_function(self, force: bool = False):
-        """As Keras; with `in_blocks`, many batches run in one call of a compiled function, without
-        anything in between.
+    def make_train_function(self, force: bool = False) -> None:
+        """As Keras, without XLA where XLA cannot compile it; with `in_blocks`, many batches run in
+        one call of a compiled function, without anything in between.
         """
         if not self.in_blocks:
-            return super().make_train_function(force)
-        if self.train_function is None or force:
+            self._make_with_fallback("train_function", super().make_train_function, force)
+        elif self.train_function is None or force:
             self.train_function = self.loop_backend.block_function(self)
-        return self.train_function
+
+    def make_test_function(self, force: bool = False) -> None:
+        """As Keras; without XLA where XLA cannot compile it."""
+        self._make_with_fallback("test_function", super().make_test_function, force)
+
+    def _make_with_fallback(self, name: str, make: Callable[[bool], None], force: bool) -> None:
+        before = getattr(self, name)
+        make(force)
+        made = getattr(self, name)
+        if made is before or not self.loop_backend.compiles_with_xla:
+            return
+
+        def make_again():
+            make(True)
+            again = getattr(self, name)
+            setattr(self, name, function)
+            return again
+
+        function = with_fallback(made, self, make_again, self.loop_backend)
+        setattr(self, name, function)
 
     def has_convolutions(self) -> bool:
         """Whether a step convolves, in a transform or in a Keras layer."""

@@ -339,27 +339,14 @@ class Training:
                 if self.model.blocks is not None:
                     n_batches = self.model.blocks.n_batches
                     data, kwargs = (ticks(),), {**kwargs, "steps_per_epoch": n_batches}
-                result = self._call(method, data, kwargs)
+                names = ("x", "y", "sample_weight")
+                result = method(**dict(zip(names, data, strict=False)), **kwargs)
             except BaseException:
                 self.engine.backend.restore_variables(self.model, session.values)
                 raise
             finally:
                 self.model.blocks = None
             return result, self._saved_state() if start.stateful else start.state
-
-    def _call(self, method: Callable, data: tuple, kwargs: dict) -> Any:
-        names = ("x", "y", "sample_weight")
-        data = dict(zip(names, data, strict=False))
-        try:
-            return method(**data, **kwargs)
-        except Exception as error:
-            if not (self.model.jit_compile and "unsupported operations" in str(error)):
-                raise
-            # nothing was trained yet: XLA refuses before the first batch
-            self._configure(jit_compile=False)
-            if self.model.blocks is not None:
-                self.model.blocks.restart()
-            return method(**data, **kwargs)
 
     def _build(self, data: Sequence[Mapping[str, np.ndarray]]) -> None:
         """Let Keras build losses and metrics with batches of the right size."""

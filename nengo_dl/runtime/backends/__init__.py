@@ -16,6 +16,10 @@
     Calls numpy code from inside a compiled function.
 ``chunk_function(chunk, jit)``
     Compiles a `Chunk`.
+``compiles_with_xla``, ``is_refusal(error)``
+    Whether XLA may refuse what the backend traced, and whether an error says that it does.
+``iterator_of(batches, like)``
+    An iterator over batches in the form of another one; only where ``compiles_with_xla``.
 ``scan(step, state, rows, n_steps, kept, shapes, dtype)``
     The loop of training: a fixed number of steps, differentiable.
 ``is_distributed()``

@@ -13,6 +13,8 @@ from jax.experimental import io_callback
 from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
 
 name = "jax"
+#: JAX has nothing that XLA refuses
+compiles_with_xla = False
 
 
 def precision(dtype: str):

@@ -16,6 +16,8 @@ from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
 
 logger = logging.getLogger(__name__)
 name = "tensorflow"
+#: whether Keras's functions may meet code that XLA refuses
+compiles_with_xla = True
 
 
 @contextmanager
@@ -79,7 +81,7 @@ def chunk_function(chunk: Chunk, jit: bool | None):
         try:
             return compiled(*arguments)
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
-            if not _unsupported(error):
+            if not is_refusal(error):
                 raise
             logger.info("XLA cannot compile this network, running it as a plain graph: %s", error)
             compiled = _compile(chunk, False)
@@ -88,9 +90,20 @@ def chunk_function(chunk: Chunk, jit: bool | None):
     return run
 
 
-def _unsupported(error) -> bool:
-    text = str(error)
-    return "unsupported operations" in text or "No registered" in text
+def is_refusal(error: BaseException) -> bool:
+    """Whether XLA says that it cannot compile something."""
+    texts = ("unsupported operations", "No registered", "compile-time constant")
+    return any(text in str(error) for text in texts)
+
+
+def iterator_of(batches, like):
+    """An iterator over batches that Keras's functions take without being traced again after
+    ``like``.
+    """
+    if not isinstance(like, tf.data.Iterator):
+        return iter(batches)
+    dataset = tf.data.Dataset.from_generator(lambda: batches, output_signature=like.element_spec)
+    return iter(dataset)
 
 
 def _compile(chunk: Chunk, jit: bool):
@@ -198,7 +211,6 @@ def is_distributed() -> bool:
 def block_function(model):
     """A function ``(iterator) -> logs`` that trains on the next of ``model.blocks``."""
 
-    @partial(tf.function, jit_compile=bool(model.jit_compile), autograph=False)
     def train(count, block):
         def one(i):
             model.train_step(tf.nest.map_structure(lambda values: values[i], block))
@@ -207,9 +219,24 @@ def block_function(model):
         tf.while_loop(lambda i: i < count, one, [tf.constant(0)], parallel_iterations=1)
         return model.get_metrics_result()
 
+    def compiled():
+        return tf.function(train, jit_compile=bool(model.jit_compile), autograph=False)
+
+    function = compiled()
+
     def run(iterator):
+        nonlocal function
         for block, count in model.blocks.next_call():
-            logs = train(tf.constant(count), tf.nest.map_structure(tf.constant, block))
+            arguments = tf.constant(count), tf.nest.map_structure(tf.constant, block)
+            try:
+                logs = function(*arguments)
+            except tf.errors.OpError as error:
+                if not (model.jit_compile and is_refusal(error)):
+                    raise
+                logger.info("XLA cannot compile this training, running a plain graph: %s", error)
+                model.jit_compile = False
+                function = compiled()
+                logs = function(*arguments)
         return logs
 
     return run

@@ -1,0 +1,185 @@
+"""Keras layers, models and recurrent cells as what a TensorNode calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from nengo.exceptions import SimulationError, ValidationError
+
+from nengo_dl.tensor_node.calls import TensorCall, takes_separately
+from nengo_dl.tensor_node.messages import foreign_hint
+from nengo_dl.tensor_node.shapes import Shapes, structure
+
+
+class LayerCall(TensorCall):
+    """A Keras layer or model."""
+
+    @property
+    def layer(self):
+        return self.tensor_func
+
+    @property
+    def function(self):
+        return self.tensor_func.call
+
+    @property
+    def called(self) -> keras.layers.Layer:
+        """The layer that is called each step."""
+        return self.tensor_func
+
+    def infer(self, given):
+        n_inputs = 0 if self.inputs is None else len(self.inputs.shapes)
+        self._separate = takes_separately(self.called.call, n_inputs, self.pass_time)
+        output = self._symbolic()
+        found = structure(output)
+        shapes = [tuple(item.shape[1:]) for item in found.items]
+        if any(None in shape for shape in shapes):
+            raise ValidationError(
+                f"{self.name} returns tensors of shapes {shapes}, where None is not known; a Nengo "
+                "Node has a fixed size",
+                attr="tensor_func",
+            )
+        return self.check_given(found.shapes(shapes), given)
+
+    def _symbolic(self) -> Any:
+        """What the layer returns for symbolic tensors; this builds it."""
+        return self._called_symbolically(self.called, self._symbolic_arguments(self.inputs))
+
+    def _symbolic_arguments(self, inputs: Shapes | None, *more: Any) -> list:
+        arguments = [keras.KerasTensor(())] if self.pass_time else []
+        if inputs is not None:
+            tensors = [keras.KerasTensor((None, *shape)) for shape in inputs.shapes]
+            arguments.extend(tensors if self._separate else [inputs.pack(tensors)])
+        return [*arguments, *more]
+
+    def _called_symbolically(self, layer: keras.layers.Layer, arguments: list) -> Any:
+        try:
+            return layer(*arguments)
+        except Exception as error:
+            given = [] if self.inputs is None else [f"shape_in={self.inputs.value}"]
+            given += ["pass_time=True"] if self.pass_time else []
+            hint = foreign_hint(layer.call, error)
+            if self.pass_time and not hint:
+                hint = ". With pass_time=False the layer does not get the time as first argument"
+            raise ValidationError(
+                f"{self.name} cannot be called with {', '.join(given)}: "
+                f"{type(error).__name__}: {error}{hint}",
+                attr="tensor_func",
+            ) from error
+
+    def call(self, arguments, state, training):
+        if self._separate:
+            *arguments, inputs = arguments
+            arguments = [*arguments, *structure(inputs).items]
+        return self._run_layer(arguments, training), []
+
+    def _run_layer(self, arguments: list, training: bool) -> Any:
+        layer = self.called
+        if layer.compute_dtype is not None:
+            arguments = keras.tree.map_structure(
+                lambda value: keras.ops.cast(value, layer.compute_dtype), arguments
+            )
+        kwargs = {"training": training} if layer._call_has_training_arg else {}
+        try:
+            return layer(*arguments, **kwargs)
+        except Exception as error:
+            raise SimulationError(
+                f"{self.name} failed: {type(error).__name__}: {error}"
+                + foreign_hint(layer.call, error)
+            ) from error
+
+
+class CellCall(LayerCall):
+    """A recurrent cell, or the cell of a recurrent layer, that makes one step at each step of the
+    network and whose state the network carries.
+    """
+
+    @property
+    def called(self):
+        layer = self.tensor_func
+        return layer.cell if isinstance(layer, keras.layers.RNN) else layer
+
+    @property
+    def initial_state(self):
+        return self._initial_state
+
+    def _symbolic(self):
+        layer = self.tensor_func
+        if isinstance(layer, keras.layers.RNN):
+            if layer.go_backwards:
+                raise ValidationError(
+                    f"{self.name} cannot go backwards, because it gets one step at a time; give it "
+                    "the whole sequence with shape_in=(n_steps, size)",
+                    attr="tensor_func",
+                )
+            sequence = Shapes(tuple((1, *shape) for shape in self.inputs.shapes))
+            self._called_symbolically(layer, self._symbolic_arguments(sequence))
+        self._state = _first_state(self.called, self.name)
+        self._initial_state = [
+            np.asarray(keras.ops.convert_to_numpy(value)[0], dtype=np.float64)
+            for value in keras.tree.flatten(self._state)
+        ]
+        symbolic = keras.tree.map_structure(
+            lambda value: keras.KerasTensor((None, *value.shape[1:]), dtype=value.dtype),
+            self._state,
+        )
+        arguments = self._symbolic_arguments(self.inputs, symbolic)
+        result = self._called_symbolically(self.called, arguments)
+        if not isinstance(result, (tuple, list)) or len(result) != 2:
+            raise ValidationError(
+                f"{self.name} has a state_size, but does not return (output, state) as a "
+                f"recurrent cell of Keras: it returns {result!r}",
+                attr="tensor_func",
+            )
+        shapes = [tuple(value.shape[1:]) for value in keras.tree.flatten(result[1])]
+        expected = [value.shape for value in self._initial_state]
+        if shapes != expected:
+            raise ValidationError(
+                f"{self.name} returns a state of shapes {shapes}; expected those of its state_size "
+                f"or get_initial_state, {expected}",
+                attr="tensor_func",
+            )
+        return result[0]
+
+    def call(self, arguments, state, training):
+        state = keras.tree.pack_sequence_as(self._state, state)
+        output, state = self._run_layer([*arguments, state], training)
+        self._forget_masks()
+        return output, keras.tree.flatten(state)
+
+    def _forget_masks(self) -> None:
+        """Cells keep a dropout mask from one call to the next, but it belongs to this step."""
+        for layer in self.called._flatten_layers():
+            for name in ("reset_dropout_mask", "reset_recurrent_dropout_mask"):
+                getattr(layer, name, lambda: None)()
+
+
+def is_recurrent(layer: keras.layers.Layer, inputs: Shapes | None) -> bool:
+    """Whether a layer makes one step of a recurrence when it is called with such inputs: a cell,
+    or a recurrent layer of Keras whose input has no axis of time.
+    """
+    if not isinstance(layer, keras.layers.RNN):
+        return hasattr(layer, "state_size")
+    spec = layer.input_spec[0] if isinstance(layer.input_spec, list) else layer.input_spec
+    ndim = 3 if spec is None or spec.ndim is None else spec.ndim
+    return inputs is not None and inputs.kind == "one" and len(inputs.shapes[0]) == ndim - 2
+
+
+def _first_state(cell: keras.layers.Layer, name: str) -> Any:
+    """The state before the first step of one item, in the cell's own structure."""
+    initial = getattr(cell, "get_initial_state", None)
+    if initial is not None:
+        return initial(batch_size=1)
+    sizes = cell.state_size
+
+    def zeros(size):
+        shape = tuple(size) if isinstance(size, (tuple, list)) else (size,)
+        return keras.ops.zeros((1, *shape), dtype=cell.compute_dtype)
+
+    if not isinstance(sizes, (list, tuple)):
+        return zeros(sizes)
+    if not sizes:
+        raise ValidationError(f"{name} has an empty state_size", attr="tensor_func")
+    return [zeros(size) for size in sizes]

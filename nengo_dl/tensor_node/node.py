@@ -1,0 +1,194 @@
+"""The Nengo object whose output is computed with tensors."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import nengo
+from nengo.builder import Builder, Model
+from nengo.builder.operator import Reset
+from nengo.builder.signal import Signal
+from nengo.exceptions import ValidationError
+from nengo.params import Default
+
+from nengo_dl.lowering.tensor_nodes import SimTensorNode
+from nengo_dl.tensor_node.calls import FunctionCall, TensorCall
+from nengo_dl.tensor_node.layers import CellCall, LayerCall, is_recurrent
+from nengo_dl.tensor_node.messages import describe_node
+from nengo_dl.tensor_node.shapes import Shapes
+
+
+class TensorNode(nengo.Node):
+    """A Node whose output is a function of tensors, or a Keras layer or model.
+
+    It is differentiable, computed for a whole minibatch at once, and the weights of a layer are
+    trained by ``Simulator.fit``.
+
+    Parameters
+    ----------
+    tensor_func : function, keras.layers.Layer, or subclass of it
+        A function of ``(t)``, ``(t, x)`` or ``(x)`` in the backend's tensors, or a layer or model.
+        ``t`` is the time in seconds (a scalar) and ``x`` has shape (minibatch, *shape_in). A
+        recurrent cell (a layer with a ``state_size``) keeps its state from step to step; so does
+        the cell of a recurrent layer (``keras.layers.LSTM``) whose ``shape_in`` has no axis of
+        time.
+    shape_in : tuple of int, or list or dict of such tuples, optional
+        Shape of the input of one item; none by default. With several shapes the function gets a
+        list or dict of tensors, or one argument for each where it takes more than one.
+    shape_out : like shape_in, optional
+        Shape of the output of one item. By default it is found by calling the function with
+        symbolic tensors.
+    pass_time : bool
+        Whether ``t`` is the first argument.
+    label : str, optional
+        As in nengo.Node.
+    size_in, size_out : int, optional
+        Of version 2: short for ``shape_in=(size_in,)`` and ``shape_out=(size_out,)``.
+
+    Attributes
+    ----------
+    inputs, outputs
+        What to connect to and from: the Node, or where there are several tensors a list or dict of
+        its parts.
+
+    Raises
+    ------
+    nengo.exceptions.ValidationError
+        If the function cannot be called like this, or returns something else than tensors of
+        floating point numbers.
+
+    Examples
+    --------
+    ::
+
+        with net:
+            square = nengo_dl.TensorNode(keras.ops.square, shape_in=(2,), pass_time=False)
+            merge = nengo_dl.TensorNode(keras.layers.Add(), shape_in=[(3,), (3,)], pass_time=False)
+            nengo.Connection(a, merge.inputs[0])
+            nengo.Connection(b, merge.inputs[1])
+    """
+
+    def __init__(
+        self,
+        tensor_func: Callable,
+        shape_in: Any = None,
+        shape_out: Any = None,
+        pass_time: bool = True,
+        label: str | None = Default,
+        size_in: int | None = None,
+        size_out: int | None = None,
+    ):
+        inputs = _shapes(shape_in, size_in, "shape_in")
+        outputs = _shapes(shape_out, size_out, "shape_out")
+        if inputs is None and not pass_time:
+            raise ValidationError(
+                f"{describe_node(label, tensor_func)} would be called without arguments: give "
+                "shape_in, or leave pass_time=True",
+                attr="pass_time",
+            )
+        call = make_call(tensor_func, inputs, pass_time, outputs, label)
+        super().__init__(
+            output=call,
+            size_in=0 if inputs is None else inputs.size,
+            size_out=call.outputs.size,
+            label=label,
+        )
+
+    @property
+    def tensor_func(self) -> Callable:
+        """The function, or the layer."""
+        return self.output.tensor_func
+
+    @property
+    def shape_in(self) -> Any:
+        """Shape of the input of one item; a list or dict of them where there are several."""
+        return None if self.output.inputs is None else self.output.inputs.value
+
+    @property
+    def shape_out(self) -> Any:
+        """Shape of the output of one item; a list or dict of them where there are several."""
+        return self.output.outputs.value
+
+    @property
+    def pass_time(self) -> bool:
+        """Whether the time is the first argument."""
+        return self.output.pass_time
+
+    @property
+    def inputs(self) -> Any:
+        """What to connect to."""
+        return None if self.output.inputs is None else self._parts(self.output.inputs)
+
+    @property
+    def outputs(self) -> Any:
+        """What to connect from."""
+        return self._parts(self.output.outputs)
+
+    def _parts(self, shapes: Shapes) -> Any:
+        if shapes.kind == "one":
+            return self
+        return shapes.pack([self[part] for part in shapes.slices])
+
+
+def make_call(
+    tensor_func: Any,
+    inputs: Shapes | None,
+    pass_time: bool,
+    outputs: Shapes | None,
+    label: str | None,
+) -> TensorCall:
+    """What a TensorNode calls.
+
+    Raises
+    ------
+    nengo.exceptions.ValidationError
+        If it is not something that can be called, or not like this.
+    """
+    if inspect.isclass(tensor_func) and issubclass(tensor_func, keras.layers.Layer):
+        try:
+            tensor_func = tensor_func()
+        except TypeError as error:
+            raise ValidationError(
+                f"{describe_node(label, tensor_func)} cannot be made without arguments ({error}); "
+                "give an instance",
+                attr="tensor_func",
+            ) from None
+    if not callable(tensor_func):
+        raise ValidationError(
+            f"expected a function, a Keras layer or a Keras model, got {tensor_func!r}",
+            attr="tensor_func",
+        )
+    kind = FunctionCall
+    if isinstance(tensor_func, keras.layers.Layer):
+        kind = CellCall if is_recurrent(tensor_func, inputs) else LayerCall
+    return kind(tensor_func, inputs, pass_time, outputs, label)
+
+
+def _shapes(shape: Any, size: int | None, attr: str) -> Shapes | None:
+    if shape is not None and size is not None:
+        raise ValidationError(f"give {attr} or its size, not both", attr=attr)
+    if size is not None:
+        return Shapes.of((int(size),), attr) if size else None
+    return None if shape is None else Shapes.of(shape, attr)
+
+
+@Builder.register(TensorNode)
+def build_tensor_node(model: Model, node: TensorNode) -> None:
+    """Signals and operator of a TensorNode."""
+    sig_in = None
+    if node.size_in:
+        sig_in = Signal(shape=node.size_in, name=f"{node}.in")
+        model.add_op(Reset(sig_in))
+    sig_out = Signal(shape=node.size_out, name=f"{node}.out")
+    call: TensorCall = node.output
+    state = tuple(Signal(value, name=f"{node}.state") for value in call.initial_state)
+    model.sig[node]["in"], model.sig[node]["out"] = sig_in, sig_out
+    for i, sig in enumerate(state):
+        model.sig[node][f"state{i}"] = sig
+    model.add_op(
+        SimTensorNode(call.run, model.time, sig_in, sig_out, call.layer, state, tag=str(node))
+    )
+    model.params[node] = None

@@ -194,9 +194,11 @@ class FunctionCall(TensorCall):
         for batch in (2, 1):  # so that an axis of the batch is seen; some functions know its size
             of_inputs = () if self.inputs is None else self.inputs.shapes
             try:
-                return self._traced([*shapes, *((batch, *s) for s in of_inputs)], batch, given)
+                found = self._traced([*shapes, *((batch, *s) for s in of_inputs)], batch, given)
             except (ValidationError, SimulationError) as error:
                 errors.append(error)
+            else:
+                return self.check_given(found, given)
         if given is not None:
             return given  # it may need a batch size that is not known yet; checked when it runs
         raise ValidationError(
@@ -259,10 +261,8 @@ class FunctionCall(TensorCall):
                 f"{self.name} returns tensors of shapes {results}, which are not known in full",
                 attr="tensor_func",
             )
-        inferred = found[0].shapes([self._of_item(tuple(r), batch, given) for r in results])
-        inferred = self.check_given(inferred, given)
         self._variables = FunctionVariables(used) if used else None
-        return inferred
+        return found[0].shapes([self._of_item(tuple(r), batch, given) for r in results])
 
     def _of_item(self, shape: Shape, batch: int, given: Shapes | None) -> Shape:
         """The shape for one item."""

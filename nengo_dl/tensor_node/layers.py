@@ -127,6 +127,7 @@ class CellCall(LayerCall):
         )
         arguments = self._symbolic_arguments(self.inputs, symbolic)
         result = self._called_symbolically(self.called, arguments)
+        self._forget_masks()
         if not isinstance(result, (tuple, list)) or len(result) != 2:
             raise ValidationError(
                 f"{self.name} has a state_size, but does not return (output, state) as a "
@@ -145,8 +146,10 @@ class CellCall(LayerCall):
 
     def call(self, arguments, state, training):
         state = keras.tree.pack_sequence_as(self._state, state)
-        output, state = self._run_layer([*arguments, state], training)
-        self._forget_masks()
+        try:
+            output, state = self._run_layer([*arguments, state], training)
+        finally:
+            self._forget_masks()
         return output, keras.tree.flatten(state)
 
     def _forget_masks(self) -> None:
@@ -167,19 +170,15 @@ def is_recurrent(layer: keras.layers.Layer, inputs: Shapes | None) -> bool:
     return inputs is not None and inputs.kind == "one" and len(inputs.shapes[0]) == ndim - 2
 
 
-def _first_state(cell: keras.layers.Layer, name: str) -> Any:
-    """The state before the first step of one item, in the cell's own structure."""
+def _first_state(cell: keras.layers.Layer, name: str) -> list:
+    """The state before the first step of one item, a list as Keras gives it to a cell."""
     initial = getattr(cell, "get_initial_state", None)
     if initial is not None:
-        return initial(batch_size=1)
+        state = initial(batch_size=1)
+        return list(state) if isinstance(state, (list, tuple)) else [state]
     sizes = cell.state_size
-
-    def zeros(size):
-        shape = tuple(size) if isinstance(size, (tuple, list)) else (size,)
-        return keras.ops.zeros((1, *shape), dtype=cell.compute_dtype)
-
-    if not isinstance(sizes, (list, tuple)):
-        return zeros(sizes)
+    sizes = list(sizes) if isinstance(sizes, (list, tuple)) else [sizes]
     if not sizes:
         raise ValidationError(f"{name} has an empty state_size", attr="tensor_func")
-    return [zeros(size) for size in sizes]
+    shapes = [tuple(size) if isinstance(size, (list, tuple)) else (size,) for size in sizes]
+    return [keras.ops.zeros((1, *shape), dtype=cell.compute_dtype) for shape in shapes]

@@ -157,7 +157,9 @@ def test_errors_in_training_name_the_node(net):
     nengo.Probe(function)
     with nengo_dl.Simulator(net, minibatch_size=4, progress_bar=False) as sim:
         sim.compile("sgd", loss="mse")
-        with pytest.raises((SimulationError, RuntimeError), match="TensorNode 'mine'.*no attribute"):
+        with pytest.raises(
+            (SimulationError, RuntimeError), match="TensorNode 'mine'.*no attribute"
+        ):
             sim.fit(np.zeros((4, 1, 3)), np.zeros((4, 1, 3)), verbose=0)
 
 

@@ -39,13 +39,6 @@ def test_orders():
     assert np.array_equal(np.sort(within), np.arange(12).reshape(3, 4))
 
 
-def test_restart_gives_the_same_batches():
-    blocks = Blocks({"x": np.arange(6.0)[:, None]}, 2, 3, shuffle=False)
-    first = seen(blocks, 1)
-    blocks.restart()
-    assert np.array_equal(seen(blocks, 1), first)
-
-
 def test_blocks_have_one_shape_and_a_bounded_size(monkeypatch):
     monkeypatch.setattr(module, "MOST_BYTES", 2 * 4 * 8)  # of two batches
     blocks = Blocks({"x": np.arange(28.0)[:, None]}, batch_size=4, batches_per_call=5)

@@ -11,7 +11,10 @@ from nengo_dl.version import __version__
 #: public name -> module that has it; loaded when it is first used, because Keras and its backend
 #: take seconds to load and not everything needs them
 _PUBLIC = {
+    "Converter": "converter",
+    "InputNode": "input_node",
     "Layer": "tensor_node",
+    "ClippedReLU": "neurons",
     "LeakyReLU": "neurons",
     "Simulator": "simulator",
     "SoftLIFRate": "neurons",
@@ -24,6 +27,7 @@ _PUBLIC = {
 _MODULES = (
     "benchmarks",
     "callbacks",
+    "converter",
     "dists",
     "graph_optimizer",
     "layers",

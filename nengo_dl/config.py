@@ -109,6 +109,8 @@ _SETTINGS: dict[str, _Definition] = {
     "learning_phase": _Definition(_flag, "one of None, True, False"),
     "jit_compile": _Definition(_flag, "one of None, True, False"),
     "surrogate": _Definition(_anything, "anything"),
+    "regularizer": _Definition(_function, "a function or None", classes=(Connection,)),
+    "persistent": _Definition(_flag, "one of True, False", optional=False, classes=(Connection,)),
     "checkpoint_segments": _Definition(_segments, "True, False, a positive integer or None"),
 }
 
@@ -169,6 +171,13 @@ def configure_settings(**settings: Any) -> None:
     keep_history : bool
         Whether ``sim.data`` keeps all steps of a probe (the default) or only the last one. Makes
         ``keep_history`` a parameter of ``network.config[nengo.Probe]`` and of each probe.
+    regularizer : callable or None
+        Function of a connection's weights that gives what is added to the loss in training, e.g.
+        ``keras.regularizers.L2(1e-4)``. Makes ``regularizer`` a parameter of
+        ``network.config[nengo.Connection]`` and of each connection.
+    persistent : bool
+        Whether ``save_params`` stores a connection's weights (the default), which it need not do
+        where other code makes them; a parameter of each connection, as ``regularizer`` is.
     planner : callable or None
         Function that groups the operators, see `nengo_dl.graph_optimizer`.
     sorter : callable or None
@@ -314,6 +323,28 @@ class AttributesResolver:
         names = _resolve(configs, name, (obj,), default=()) or ()
         said = (config.params.get(obj) for config in configs)
         return names, any(params is not None and _is_set(params, name) for params in said)
+
+
+class ConnectionSettings:
+    """The settings ``regularizer`` and ``persistent`` of every connection of a network, by the
+    rules of `TrainableResolver`. The networks are walked once, when it is made.
+
+    Parameters
+    ----------
+    toplevel
+        The network that is simulated.
+    """
+
+    def __init__(self, toplevel: Network):
+        self._configs = _EnclosingConfigs(toplevel)
+
+    def regularizer(self, conn: Connection) -> Callable | None:
+        """What is added to the loss for the connection's weights."""
+        return _resolve(self._configs[conn], "regularizer", (conn,))
+
+    def persistent(self, conn: Connection) -> bool:
+        """Whether the connection's weights are saved."""
+        return _resolve(self._configs[conn], "persistent", (conn,), default=True)
 
 
 class TrainableResolver:

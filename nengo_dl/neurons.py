@@ -119,6 +119,63 @@ class LeakyReLU(RectifiedLinear):
         return np.where(J < 0, self.negative_slope * J, J)
 
 
+class ClippedReLU(RectifiedLinear):
+    """`nengo.RectifiedLinear` with an upper bound, a threshold and a slope below it.
+
+    The output is ``amplitude`` times ``max_value`` for ``J >= max_value``, ``J`` for ``threshold <=
+    J < max_value``, and ``negative_slope * (J - threshold)`` below: the function of
+    ``keras.layers.ReLU``. ``nengo.RegularSpiking(ClippedReLU())`` makes spikes of it.
+
+    Parameters
+    ----------
+    max_value : float
+        The largest output, before the amplitude.
+    negative_slope : float
+        Slope below the threshold; not negative.
+    threshold : float
+        The current from which on the output is the current.
+    amplitude : float
+        Factor on the output.
+    initial_state : dict, optional
+        As in `nengo.RectifiedLinear`; there is no state to give a value to.
+    """
+
+    max_value = NumberParam("max_value", low=0)
+    negative_slope = NumberParam("negative_slope", low=0)
+    threshold = NumberParam("threshold")
+
+    def __init__(
+        self,
+        max_value: float = 6.0,
+        negative_slope: float = 0.0,
+        threshold: float = 0.0,
+        amplitude: float = 1,
+        initial_state: dict[str, Any] | None = None,
+    ):
+        super().__init__(amplitude=amplitude, initial_state=initial_state)
+        self.max_value, self.negative_slope = max_value, negative_slope
+        self.threshold = threshold
+
+    @property
+    def negative(self):
+        """Whether the output can be negative."""
+        return self.negative_slope > 0
+
+    def rates(self, x, gain, bias):
+        """Firing rates in hertz, of shape (n_samples, n_neurons), for inputs ``x``."""
+        J = self.current(x, gain, bias)
+        out = np.zeros_like(J)
+        ClippedReLU.step(self, dt=1, J=J, output=out)
+        return out
+
+    def step(self, dt, J, output):
+        """Write the firing rates in hertz for the currents ``J`` into ``output``."""
+        below = self.negative_slope * (J - self.threshold)
+        output[...] = self.amplitude * np.where(
+            J < self.threshold, below, np.minimum(J, self.max_value)
+        )
+
+
 class SpikingLeakyReLU(LeakyReLU):
     """Spiking version of `LeakyReLU`, as `nengo.SpikingRectifiedLinear` is one of RectifiedLinear.
 

@@ -8,7 +8,7 @@ from nengo import Node
 from nengo.builder import Model
 from nengo.builder.neurons import SimNeurons
 from nengo.builder.node import SimPyFunc
-from nengo.builder.operator import Copy, Operator
+from nengo.builder.operator import Copy, Operator, Reset
 from nengo.builder.processes import SimProcess
 from nengo.builder.signal import Signal
 from nengo.cache import get_default_decoder_cache
@@ -18,6 +18,7 @@ from nengo.utils.simulator import operator_dependency_graph
 
 from nengo_dl.compiler.operators import CopyUpdate, StochasticNeurons, UniformDraws
 from nengo_dl.compiler.program import Input, Program
+from nengo_dl.input_node import InputNode
 
 
 def build_model(
@@ -53,8 +54,12 @@ def lift_inputs(model: Model) -> Program:
         for sig, node in nodes.items()
         if node.size_in == 0 and sig.base not in written and not sig.is_view
     ]
+    given = _unconnected(model, nodes)
+    inputs += [Input(sig.name, sig, None, node) for sig, node in given.items()]
     operators, loop_inputs = [], []
     for op in model.operators:
+        if isinstance(op, Reset) and op.dst in given:
+            continue
         if isinstance(op, SimProcess) and op.input is None:
             _lift(op, op.output, nodes.get(op.output), inputs, operators)
         elif isinstance(op, SimPyFunc) and op.x is None:
@@ -82,6 +87,16 @@ def lift_inputs(model: Model) -> Program:
 
 def _output(model: Model, node: Node) -> Signal | None:
     return model.sig[node].get("out")
+
+
+def _unconnected(model: Model, nodes: dict[Signal, Node]) -> dict[Signal, Node]:
+    """The InputNodes to which nothing is connected: nothing but a Reset writes their signal."""
+    candidates = {sig: node for sig, node in nodes.items() if isinstance(node, InputNode)}
+    if not candidates:
+        return {}
+    written = {sig.base for op in model.operators for sig in (*op.incs, *op.updates)}
+    written |= {sig.base for op in model.operators if not isinstance(op, Reset) for sig in op.sets}
+    return {sig: node for sig, node in candidates.items() if sig.base not in written}
 
 
 def _is_node_function(op: Operator) -> bool:

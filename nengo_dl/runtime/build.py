@@ -16,6 +16,7 @@ from nengo_dl.compiler.compile import Compiled, Options, compile_model
 from nengo_dl.compiler.frontend import build_model
 from nengo_dl.compiler.kernel import Settings, is_host_call
 from nengo_dl.compiler.program import Input
+from nengo_dl.input_node import ConstantNode
 from nengo_dl.runtime import backends
 from nengo_dl.runtime.engine import Engine, scope
 from nengo_dl.runtime.host import HostRuntime
@@ -23,6 +24,7 @@ from nengo_dl.runtime.inputs import make_source
 from nengo_dl.runtime.keras_model import NengoModel
 from nengo_dl.runtime.names import unique_names
 from nengo_dl.runtime.parameters import Parameter, describe, find_parameters, find_trainable
+from nengo_dl.runtime.regularization import regularizer_of
 from nengo_dl.runtime.step import LoweredNetwork
 from nengo_dl.runtime.trained_attributes import TrainedAttributes, find_attributes
 
@@ -98,6 +100,10 @@ def build(
             use_loop=setting("use_loop", True),
             learning_phase=setting("learning_phase", None),
             checkpoint_segments=setting("checkpoint_segments", None),
+            regularizers=[
+                regularizer_of(s, parameters, toplevel)
+                for s in compiled.layout.of_kind("parameter")
+            ],
         )
     choices = Choices(
         stateful=setting("stateful", True),
@@ -153,7 +159,11 @@ def _node_inputs(compiled: Compiled) -> list[Input]:
     toplevel = compiled.program.model.toplevel
     nodes = [] if toplevel is None else toplevel.all_nodes
     order = {node: number for number, node in enumerate(nodes)}
-    inputs = [item for item in _all_inputs(compiled) if item.node is not None]
+    inputs = [
+        item
+        for item in _all_inputs(compiled)
+        if item.node is not None and not isinstance(item.node, ConstantNode)
+    ]
     return sorted(inputs, key=lambda item: order.get(item.node, len(order)))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from nengo import Network
+from nengo import Connection, Network
 from nengo.base import NengoObject
 from nengo.builder import Model
 from nengo.builder.operator import Operator
@@ -22,6 +22,7 @@ from nengo.exceptions import ValidationError
 
 from nengo_dl.compiler.attributes import Attribute
 from nengo_dl.compiler.signals import initial_values
+from nengo_dl.config import ConnectionSettings
 from nengo_dl.lowering.tensor_nodes import SimTensorNode
 from nengo_dl.runtime import param_file
 from nengo_dl.runtime.engine import Engine, State
@@ -104,7 +105,10 @@ def find_slots(sim: Running) -> Slots:
         for conn in network.all_connections
         if isinstance(conn.post_obj, Neurons)
     }
+    settings = ConnectionSettings(network)
     for obj in _objects(network):
+        if isinstance(obj, Connection) and not settings.persistent(obj):
+            continue
         for attribute, signal in signals_of(obj).items():
             slots.signals[names[obj], attribute] = signal
             if signal.sparse:

@@ -1,0 +1,64 @@
+"""Layers that are activations."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from nengo_dl.converter.base import LayerConverter, register
+
+
+@register(
+    keras.layers.Activation,
+    keras.layers.ReLU,
+    keras.layers.LeakyReLU,
+)
+class ConvertActivation(LayerConverter):
+    """Neurons, whose type computes the activation."""
+
+    def convert(self, node_id):
+        obj = self.add_nengo_obj(node_id, activation=self.layer)
+        self.add_connection(node_id, obj)
+        return obj
+
+
+@register(keras.layers.PReLU)
+class ConvertPReLU(LayerConverter):
+    """``relu(x) - alpha * relu(-x)``: two populations of rectified linear neurons, or where all
+    slopes are the same one of `nengo_dl.LeakyReLU`.
+    """
+
+    unsupported_training_args = ("alpha_constraint",)
+
+    @classmethod
+    def convertible(cls, layer, converter):
+        """See `LayerConverter.convertible`."""
+        if not converter.inference_only and layer.trainable:
+            return False, (
+                "its slopes are trained; they are fixed in Nengo, where inference_only=True or "
+                "layer.trainable=False"
+            )
+        return super().convertible(layer, converter)
+
+    def convert(self, node_id):
+        alpha = keras.ops.convert_to_numpy(self.layer.alpha)
+        name, shape = self.name(node_id), self.output_shape(node_id)
+        slope = float(alpha.flat[0])
+        if slope >= 0 and np.all(alpha == slope):
+            obj = self.add_nengo_obj(
+                node_id, activation=keras.layers.LeakyReLU(negative_slope=slope)
+            )
+            self.add_connection(node_id, obj)
+            return obj
+        source = self.filtered_input(node_id)
+        above = self.add_nengo_obj(node_id, activation=keras.activations.relu)
+        below = self.add_nengo_obj(node_id, activation=keras.activations.relu)
+        self.connect(source, above)
+        self.connect(source, below, transform=-1)
+        obj = self.add_node(int(np.prod(shape)), name)
+        self.connect(above, obj)
+        # in a temporal model the axis of time has no slopes of its own
+        alpha = alpha.reshape(alpha.shape[alpha.ndim - len(shape) :])
+        slopes = np.broadcast_to(alpha, shape).ravel()
+        self.connect(below, obj, transform=-slopes, persistent=True, label=f"{name}.alpha")
+        return obj

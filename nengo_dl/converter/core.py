@@ -1,0 +1,336 @@
+"""The conversion of a whole model."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import nengo
+import numpy as np
+from nengo.exceptions import ValidationError
+from nengo.neurons import NeuronType
+from nengo.utils.numpy import is_number
+
+from nengo_dl.config import configure_settings
+from nengo_dl.converter import base, lookup, rates, verification
+from nengo_dl.converter.activations import Swaps
+from nengo_dl.converter.fallback import Fallback
+from nengo_dl.converter.graph import Call, Value, trace, trace_layer
+from nengo_dl.input_node import ConstantNode, InputNode
+
+
+class Converter:
+    """Converts a Keras model to a Nengo network.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A Sequential or functional model, built. It is left as it is.
+    allow_fallback : bool
+        Whether layers without an equivalent in Nengo become TensorNodes, which only
+        ``nengo_dl.Simulator`` can run. If not, they are an error.
+    inference_only : bool
+        True: the network need not behave as the model does in training, so that e.g. batch
+        normalization can be converted and dropout left out.
+    max_to_avg_pool : bool
+        Whether average pooling takes the place of maximum pooling.
+    split_shared_weights : bool
+        Whether a layer that is called several times becomes several connections with weights of
+        their own, which training changes independently of each other.
+    swap_activations : dict, optional
+        Neuron types (or activations) to use in place of activations: functions of
+        ``keras.activations``, their names or neuron types -> neuron types or functions.
+    scale_firing_rates : float, dict or "auto", optional
+        Factor on the firing rates of all layers, or by layer, or one that gives each layer the
+        ``target_rate`` on ``sample_inputs``. The output of neurons is scaled down by as much, so it
+        stays the same for neurons with a linear curve, apart from being made of more spikes.
+    synapse : float, nengo.synapses.Synapse or dict, optional
+        Synapse on the output of all neurons, or by layer.
+    temporal_model : bool
+        Whether the first axis of the model's inputs (after the batch) is time. The network then
+        has it in its steps.
+    sample_inputs : array, list or dict, optional
+        Inputs of the model, (batch, ...), on which ``scale_firing_rates="auto"`` measures the
+        activity of its layers.
+    target_rate : float
+        Firing rate in hertz for ``"auto"``: that which the most active 0.1 % of the outputs of a
+        layer are above.
+
+    Attributes
+    ----------
+    net : nengo.Network
+        The network; inside the one in whose ``with`` block the converter was made, if any.
+    model : keras.Model
+        The model.
+    inputs : mapping
+        Keras input tensor, layer or name -> `nengo_dl.InputNode`. It takes data, or connections.
+    outputs : mapping
+        Output tensor, layer or name -> nengo.Probe.
+    layers : mapping
+        Any tensor, layer or name of a layer -> the Nengo object that holds the output, flattened.
+    fallbacks : dict
+        Name of each layer that became a TensorNode, or has one -> why.
+    firing_rates : list of rates.LayerRates
+        With ``scale_firing_rates="auto"``, the expected rates of each layer.
+
+    Raises
+    ------
+    nengo.exceptions.ValidationError
+        For a model that has no layers with known shapes, and for arguments that do not fit it.
+    TypeError
+        With ``allow_fallback=False``, for a layer that has no equivalent; says which, and why.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        allow_fallback: bool = True,
+        inference_only: bool = False,
+        max_to_avg_pool: bool = False,
+        split_shared_weights: bool = False,
+        swap_activations: Mapping[Any, Any] | None = None,
+        scale_firing_rates: float | Mapping[Any, float] | str | None = None,
+        synapse: Any = None,
+        temporal_model: bool = False,
+        sample_inputs: Any = None,
+        target_rate: float = rates.TARGET_RATE,
+    ):
+        self.model, self.allow_fallback, self.inference_only = model, allow_fallback, inference_only
+        self.max_to_avg_pool, self.temporal_model = max_to_avg_pool, temporal_model
+        self.split_shared_weights = split_shared_weights
+        self.graph = trace(model, temporal_model)
+        self.calls: list[Call] = list(self.graph.calls)
+        self.swaps = Swaps(swap_activations)
+        self._scales = rates.scales(self, scale_firing_rates, sample_inputs, target_rate)
+        self._synapses = lookup.by_layer(self.graph, synapse, "synapse", _synapse)
+        #: Nengo object of each value; synapse of neurons; where connections to an object go
+        self.objects: dict[Value, Any] = {}
+        self.synapses: dict[Any, Any] = {}
+        self.entrances: dict[Any, Any] = {}
+        #: copies of the Keras layers that are in TensorNodes
+        self.copies: dict[keras.layers.Layer, keras.layers.Layer] = {}
+        self.fallbacks: dict[str, str] = {}
+        self._filtered: dict[Any, nengo.Node] = {}
+        self._one: nengo.Node | None = None
+        with nengo.Network(label=model.name) as self.net:
+            configure_settings(trainable=None, regularizer=None, persistent=True, keep_history=True)
+            self._convert()
+        self._warn()
+        self.firing_rates = self._scales.report()
+
+    register: Callable = staticmethod(base.register)
+    """Decorator that enters a `LayerConverter` for a type of Keras layer."""
+
+    # -- conversion --------------------------------------------------------------------------------
+
+    def _convert(self) -> None:
+        inputs, outputs = {}, {}
+        for value in self.graph.inputs:
+            name = value.tensor._keras_history.operation.name
+            inputs[value] = self.objects[value] = InputNode(value.size, label=name)
+        for node_id in range(len(self.graph.calls)):
+            self._convert_call(node_id)
+        for value in self.graph.outputs:
+            if value not in outputs:
+                obj = self.objects[value]
+                name = lookup.name_of(self.graph, value)
+                probe = nengo.Probe(obj, synapse=self.synapses.get(obj), label=name)
+                outputs[value] = probe
+                if self.temporal_model and not value.temporal:
+                    self.net.config[probe].keep_history = False
+        self.inputs = lookup.Objects(self.graph, inputs, "input")
+        self.outputs = lookup.Objects(self.graph, outputs, "output")
+        self.layers = lookup.Objects(self.graph, self.objects, "tensor or layer")
+
+    def _convert_call(self, node_id: int) -> None:
+        call = self.calls[node_id]
+        _check_mask(call)
+        cls, reason = self._choose(call)
+        objects = None
+        if cls is not None:
+            try:
+                objects = cls(call.layer, self).convert(node_id)
+            except base.NotConvertible as error:
+                reason = str(error)
+        if reason:
+            self._note_fallback(call, reason, impossible=False)
+        if objects is None:
+            try:
+                objects = Fallback(call.layer, self).convert(node_id)
+            except base.NotConvertible as error:
+                self._note_fallback(call, str(error), impossible=True)
+        objects = objects if isinstance(objects, (list, tuple)) else [objects]
+        self.objects.update(zip(call.outputs, objects, strict=True))
+
+    def _choose(self, call: Call) -> tuple[type[base.LayerConverter] | None, str]:
+        """The converter of a call (None: a TensorNode), and why it needs TensorNodes."""
+        layer = call.layer
+        cls = base.converter_of(layer)
+        if cls is None:
+            return None, f"there is no equivalent of {_type_name(layer)} in Nengo"
+        if cls.moves_through_time and any(value.temporal for value in call.inputs):
+            return None, "it works across time steps, which a network has one after the other"
+        possible, reason = cls.convertible(layer, self)
+        if not possible:
+            return None, reason
+        shared = sum(other.layer is layer for other in self.graph.calls)
+        copies_are_fine = self.inference_only or self.split_shared_weights
+        if shared > 1 and not copies_are_fine and getattr(layer, "trainable_weights", ()):
+            return None, (
+                f"{shared} calls share its weights, which has no equivalent in Nengo, unless "
+                "split_shared_weights=True or inference_only=True"
+            )
+        return cls, base.activation_problem(layer, self)
+
+    def _note_fallback(self, call: Call, reason: str, impossible: bool) -> None:
+        if impossible or not self.allow_fallback:
+            hint = "" if impossible else ". With allow_fallback=True it becomes a TensorNode"
+            raise TypeError(
+                f"layer {call.name!r} ({_type_name(call.layer)}) cannot be converted: "
+                f"{reason}{hint}"
+            )
+        self.fallbacks[call.name] = reason
+
+    def convert_layer(self, layer: Any, obj: Any, shape: tuple[int, ...], name: str) -> Any:
+        """Convert a layer (or model) that the model itself does not call; returns its output.
+
+        Parameters
+        ----------
+        layer
+            The layer.
+        obj
+            The Nengo object that holds its input.
+        shape
+            Shape of one item of the input.
+        name
+            Name of the layer.
+        """
+        value = Value(keras.KerasTensor((None, *shape)), temporal=False)
+        self.objects[value] = obj
+        output, calls = trace_layer(layer, value, name)
+        for call in calls:
+            self.calls.append(call)
+            self._convert_call(len(self.calls) - 1)
+        return self.objects[output]
+
+    def _warn(self) -> None:
+        if self.fallbacks:
+            listed = "; ".join(f"{name}: {reason}" for name, reason in self.fallbacks.items())
+            warnings.warn(
+                f"{len(self.fallbacks)} layers are TensorNodes, or have one, which only "
+                f"nengo_dl.Simulator can run: {listed}",
+                stacklevel=3,
+            )
+        if self.swaps.unused:
+            unused = ", ".join(repr(getattr(k, "__name__", k)) for k in self.swaps.unused)
+            seen = ", ".join(self.swaps.seen) or "none"
+            warnings.warn(
+                f"swap_activations has keys that no layer of the model has: {unused}; "
+                f"its activations are {seen}",
+                stacklevel=3,
+            )
+
+    # -- what layer converters ask for -------------------------------------------------------------
+
+    @property
+    def one(self) -> nengo.Node:
+        """The Node that is 1, from which biases come."""
+        if self._one is None:
+            self._one = ConstantNode(np.ones(1), label=f"{self.model.name}.one")
+        return self._one
+
+    def filtered(self, obj: Any) -> Any:
+        """A Node with the filtered output of neurons; ``obj`` itself where it has no synapse."""
+        synapse = self.synapses.get(obj)
+        if synapse is None:
+            return obj
+        if obj not in self._filtered:
+            node = nengo.Node(size_in=obj.size_out, label=f"{obj.ensemble.label}.filtered")
+            conn = nengo.Connection(obj, node, synapse=synapse)
+            self.net.config[conn].trainable = False
+            self._filtered[obj] = node
+        return self._filtered[obj]
+
+    def scale_of(self, layer: Any, neurons: NeuronType) -> float:
+        """By how much the firing rates of a layer are scaled."""
+        return self._scales(layer, neurons)
+
+    def synapse_of(self, layer: Any) -> Any:
+        """Synapse on the output of a layer's neurons."""
+        return self._synapses(layer)
+
+    # -- checks ------------------------------------------------------------------------------------
+
+    def verify(
+        self, training: bool = False, inputs: Any = None, atol: float = 1e-8, rtol: float = 1e-5
+    ) -> bool:
+        """Compare the network's outputs with the model's.
+
+        Parameters
+        ----------
+        training
+            Whether to compare them after a step of training too, of both on the same random
+            targets. The Keras model has its weights back afterwards.
+        inputs
+            An array, list or dict of the model's inputs, (batch, ...); random by default.
+        atol, rtol
+            Allowed difference, absolute and relative to the largest absolute value of the output.
+
+        Returns
+        -------
+        bool
+            True.
+
+        Raises
+        ------
+        nengo.exceptions.ValidationError
+            If the outputs differ; the message names the first layer whose output does.
+        """
+        return verification.verify(self, training, inputs, atol, rtol)
+
+    def measure_rates(self, inputs: Any, n_steps: int = 50, dt: float = 0.001) -> list:
+        """Firing rates of all neurons in the network while it is given inputs.
+
+        Parameters
+        ----------
+        inputs
+            An array, list or dict of the model's inputs, (batch, ...); each is shown for
+            ``n_steps``.
+        n_steps
+            Number of steps.
+        dt
+            Length of a step in seconds.
+
+        Returns
+        -------
+        list of rates.MeasuredRates
+            One for each layer of neurons; ``rates.table`` makes text of them.
+        """
+        return rates.measure(self, inputs, n_steps, dt)
+
+
+def _synapse(value: Any) -> nengo.synapses.Synapse | None:
+    """As connections take it: a number is the time constant of a Lowpass, in seconds."""
+    if value is None or isinstance(value, nengo.synapses.Synapse):
+        return value
+    if not is_number(value):
+        raise ValidationError(
+            f"expected a time constant in seconds, a nengo synapse or None; got {value!r}",
+            attr="synapse",
+        )
+    return nengo.Lowpass(value)
+
+
+def _type_name(layer: Any) -> str:
+    return type(layer).__name__
+
+
+def _check_mask(call: Call) -> None:
+    for value in call.outputs:
+        if getattr(value.tensor, "_keras_mask", None) is not None:
+            raise TypeError(
+                f"layer {call.name!r} ({_type_name(call.layer)}) cannot be converted: it has a "
+                "mask, and a network has no masks. Leave out Masking and mask_zero"
+            )

@@ -1,0 +1,227 @@
+"""Firing rates of a converted network's layers: how far they are scaled, and what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from nengo.exceptions import ValidationError
+from nengo.neurons import NeuronType
+from nengo.utils.numpy import is_number
+
+from nengo_dl.converter import lookup, probing
+from nengo_dl.converter.scaling import has_amplitude
+from nengo_dl.simulator import Simulator
+
+if TYPE_CHECKING:
+    from nengo_dl.converter.core import Converter
+
+#: hertz; at 250 Hz an output is made of up to 15 spikes in 60 ms
+TARGET_RATE = 250.0
+#: per cent of the outputs of a layer that may not be above the target rate
+PERCENTILE = 99.9
+
+
+@dataclass(frozen=True)
+class LayerRates:
+    """Firing rates of a layer on sample inputs, in hertz, as its activations make one expect.
+
+    Attributes
+    ----------
+    name
+        Name of the layer.
+    neurons
+        Its neuron type, without the scale.
+    scale
+        By how much its firing rates are scaled.
+    mean_before, high_before
+        The mean rate, and that which 0.1 % are above, without the scale ...
+    mean_after, high_after
+        ... and with it.
+    """
+
+    name: str
+    neurons: NeuronType
+    scale: float
+    mean_before: float
+    high_before: float
+
+    @property
+    def mean_after(self) -> float:  # noqa: D102
+        return self.mean_before * self.scale
+
+    @property
+    def high_after(self) -> float:  # noqa: D102
+        return self.high_before * self.scale
+
+    def row(self) -> dict[str, Any]:
+        """Column of a table -> value."""
+        return {
+            "layer": self.name,
+            "scale": f"{self.scale:.4g}",
+            "mean before (Hz)": f"{self.mean_before:.2f}",
+            "99.9 % before": f"{self.high_before:.2f}",
+            "mean after (Hz)": f"{self.mean_after:.2f}",
+            "99.9 % after": f"{self.high_after:.2f}",
+        }
+
+
+@dataclass(frozen=True)
+class MeasuredRates:
+    """Firing rates of a layer in a simulation, in hertz."""
+
+    name: str
+    n_neurons: int
+    mean: float
+    high: float
+    highest: float
+    silent: float
+
+    def row(self) -> dict[str, Any]:
+        """Column of a table -> value."""
+        return {
+            "layer": self.name,
+            "neurons": self.n_neurons,
+            "mean (Hz)": f"{self.mean:.2f}",
+            "99.9 %": f"{self.high:.2f}",
+            "highest": f"{self.highest:.2f}",
+            "silent": f"{self.silent:.1%}",
+        }
+
+
+def table(rates: Sequence[LayerRates | MeasuredRates]) -> str:
+    """Firing rates as a table of text."""
+    rows = [rate.row() for rate in rates]
+    if not rows:
+        return "no layers of neurons"
+    lines = [list(rows[0]), *([str(v) for v in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(v.ljust(w) for v, w in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+# -- choosing scales -------------------------------------------------------------------------------
+
+
+class ChosenScales:
+    """Scales that the user gave."""
+
+    def __init__(self, graph: Any, choice: Any):
+        self._of = lookup.by_layer(graph, choice, "scale_firing_rates", _scale)
+
+    def __call__(self, layer: Any, neurons: NeuronType) -> float:
+        """By how much the firing rates of a layer are scaled."""
+        scale = self._of(layer)
+        return 1.0 if scale is None else scale
+
+    def report(self) -> list[LayerRates]:
+        """Nothing was measured."""
+        return []
+
+
+class MeasuredScales:
+    """Scales that give each layer a target rate on sample inputs.
+
+    Parameters
+    ----------
+    graph
+        The model.
+    arrays
+        Sample inputs.
+    target
+        The rate in hertz that `PERCENTILE` per cent of a layer's outputs are not to be above.
+    """
+
+    def __init__(self, graph: Any, arrays: Sequence[np.ndarray], target: float):
+        self.target = target
+        values = graph.evaluate(list(arrays))
+        self._activity: dict[int, list[np.ndarray]] = {}
+        for call in graph.calls:
+            sizes = [np.abs(values[v]).ravel() for v in call.outputs]
+            self._activity.setdefault(id(call.layer), []).extend(sizes)
+        self._report: dict[int, LayerRates] = {}
+
+    def __call__(self, layer: Any, neurons: NeuronType) -> float:
+        """By how much the firing rates of a layer are scaled."""
+        activity = self._activity.get(id(layer))
+        if activity is None or not has_amplitude(neurons):
+            return 1.0
+        # an output of `amplitude` is a rate of one hertz
+        rates = np.concatenate(activity) / neurons.amplitude
+        high = float(np.percentile(rates, PERCENTILE))
+        high = high if high > 0 else float(np.max(rates))
+        scale = self.target / high if high > 0 else 1.0
+        self._report[id(layer)] = LayerRates(
+            layer.name, neurons, scale, float(np.mean(rates)), high
+        )
+        return scale
+
+    def report(self) -> list[LayerRates]:
+        """What was measured, layer by layer."""
+        return list(self._report.values())
+
+
+def scales(converter: Converter, choice: Any, sample_inputs: Any, target: Any) -> Any:
+    """The scale of each layer, from what the user gave."""
+    if not isinstance(choice, str):
+        return ChosenScales(converter.graph, choice)
+    if choice != "auto":
+        raise ValidationError(
+            f"expected a positive number, a dict of layer -> number, or 'auto'; got {choice!r}",
+            attr="scale_firing_rates",
+        )
+    if sample_inputs is None:
+        raise ValidationError(
+            "scale_firing_rates='auto' measures the activity of the layers on sample_inputs; "
+            "give some inputs of the model, for example a hundred items of its training data",
+            attr="sample_inputs",
+        )
+    if not is_number(target) or not target > 0:
+        raise ValidationError(
+            f"expected a positive number of hertz, got {target!r}", attr="target_rate"
+        )
+    arrays = lookup.input_arrays(converter.graph, sample_inputs, "sample_inputs")
+    return MeasuredScales(converter.graph, arrays, float(target))
+
+
+def _scale(value: Any) -> float:
+    if value is None:
+        return 1.0
+    if not is_number(value) or not value > 0:
+        raise ValidationError(
+            f"expected a positive number, a dict of layer -> number, or 'auto'; got {value!r}",
+            attr="scale_firing_rates",
+        )
+    return float(value)
+
+
+# -- measuring -------------------------------------------------------------------------------------
+
+
+def measure(converter: Converter, inputs: Any, n_steps: int, dt: float) -> list[MeasuredRates]:
+    """See `Converter.measure_rates`."""
+    arrays = lookup.input_arrays(converter.graph, inputs, "inputs")
+    data = probing.input_data(converter, arrays, n_steps)
+    neurons = [ens.neurons for ens in converter.net.all_ensembles]
+    size = probing.minibatch_size(len(arrays[0]))
+    result = []
+    with probing.probes(converter.net, neurons) as probes:
+        with Simulator(converter.net, dt=dt, minibatch_size=size, progress_bar=False) as sim:
+            output = sim.predict(data)
+        for obj, probe in zip(neurons, probes, strict=True):
+            amplitude = getattr(obj.ensemble.neuron_type, "amplitude", 1.0)
+            rates = np.mean(np.abs(output[probe]), axis=1) / amplitude
+            result.append(
+                MeasuredRates(
+                    name=obj.ensemble.label,
+                    n_neurons=obj.size_out,
+                    mean=float(np.mean(rates)),
+                    high=float(np.percentile(rates, PERCENTILE)),
+                    highest=float(np.max(rates)),
+                    silent=float(np.mean(np.all(rates == 0, axis=0))),
+                )
+            )
+    return result

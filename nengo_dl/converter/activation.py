@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from nengo_dl.converter.base import LayerConverter, register
+from nengo_dl.converter.linear import array
 
 
 @register(
@@ -41,7 +42,7 @@ class ConvertPReLU(LayerConverter):
         return super().convertible(layer, converter)
 
     def convert(self, node_id):
-        alpha = keras.ops.convert_to_numpy(self.layer.alpha)
+        alpha = array(self.layer.alpha)
         name, shape = self.name(node_id), self.output_shape(node_id)
         slope = float(alpha.flat[0])
         if slope >= 0 and np.all(alpha == slope):

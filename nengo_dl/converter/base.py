@@ -263,8 +263,8 @@ class LayerConverter:
         kwargs.setdefault("synapse", self.converter.synapses.get(pre))
         post = self.converter.entrances.get(post, post)
         conn = nengo.Connection(
-            pre if indices is None else part(pre, indices),
-            post if to is None else part(post, to),
+            pre if indices is None else part(pre, indices, pre.size_out),
+            post if to is None else part(post, to, post.size_in),
             **kwargs,
         )
         trainable = trainable and getattr(self.layer, "trainable", False)

@@ -16,6 +16,7 @@ import nengo
 import numpy as np
 
 from nengo_dl.converter.base import LayerConverter, register
+from nengo_dl.converter.linear import array
 from nengo_dl.converter.regularizers import in_keras_shape
 from nengo_dl.converter.taps import Axis, patches
 
@@ -150,7 +151,7 @@ class ConvolutionConverter(LayerConverter):
         """Add the layer's bias, one for each channel."""
         layer = self.layer
         if layer.use_bias:
-            bias = keras.ops.convert_to_numpy(layer.bias)
+            bias = array(layer.bias)
             regularizer = in_keras_shape(layer.bias_regularizer, bias.shape)
             channels = self.images(node_id)[1].of_channels()
             self.add_bias(node_id, obj, bias, channels, regularizer)
@@ -164,7 +165,7 @@ class ConvertConv(ConvolutionConverter):
 
     def convert(self, node_id):
         layer = self.layer
-        kernel = keras.ops.convert_to_numpy(layer.kernel)
+        kernel = array(layer.kernel)
         obj = self.add_nengo_obj(node_id, activation=layer.activation)
         regularizer = in_keras_shape(layer.kernel_regularizer, kernel.shape)
         self.convolve(node_id, obj, kernel, layer.groups, regularizer)
@@ -181,7 +182,7 @@ class ConvertDepthwiseConv(ConvolutionConverter):
 
     def convert(self, node_id):
         layer = self.layer
-        kernel = keras.ops.convert_to_numpy(layer.kernel)
+        kernel = array(layer.kernel)
         *taps, channels, multiplier = kernel.shape
         obj = self.add_nengo_obj(node_id, activation=layer.activation)
         regularizer = in_keras_shape(layer.depthwise_regularizer, kernel.shape)
@@ -200,8 +201,8 @@ class ConvertSeparableConv(ConvolutionConverter):
 
     def convert(self, node_id):
         layer = self.layer
-        depthwise = keras.ops.convert_to_numpy(layer.depthwise_kernel)
-        pointwise = keras.ops.convert_to_numpy(layer.pointwise_kernel)
+        depthwise = array(layer.depthwise_kernel)
+        pointwise = array(layer.pointwise_kernel)
         *taps, channels, multiplier = depthwise.shape
         n_between = channels * multiplier
         target = self.images(node_id)[1]
@@ -242,7 +243,7 @@ class ConvertConvTranspose(ConvolutionConverter):
 
     def convert(self, node_id):
         layer = self.layer
-        kernel = keras.ops.convert_to_numpy(layer.kernel)
+        kernel = array(layer.kernel)
         source, target = self.images(node_id)
         padding = layer.output_padding or [None] * len(source.space)
         tables = [

@@ -7,6 +7,7 @@ import nengo
 import numpy as np
 
 from nengo_dl.converter.base import LayerConverter, register
+from nengo_dl.converter.linear import array
 from nengo_dl.converter.regularizers import in_keras_shape
 
 
@@ -18,7 +19,7 @@ class ConvertDense(LayerConverter):
 
     def convert(self, node_id):
         layer = self.layer
-        kernel = keras.ops.convert_to_numpy(layer.kernel)
+        kernel = array(layer.kernel)
         *positions, channels = self.input_shape(node_id)
         n = int(np.prod(positions))
         if n == 1:
@@ -39,7 +40,7 @@ class ConvertDense(LayerConverter):
         )
         if layer.use_bias:
             indices = None if n == 1 else np.tile(np.arange(layer.units), n)
-            bias = keras.ops.convert_to_numpy(layer.bias)
+            bias = array(layer.bias)
             regularizer = in_keras_shape(layer.bias_regularizer, bias.shape)
             self.add_bias(node_id, obj, bias, indices, regularizer)
         return obj

@@ -9,10 +9,17 @@ import keras
 import numpy as np
 from nengo.transforms import Sparse
 
+from nengo_dl.runtime import backends
+
 Shape = tuple[int, ...]
 
 #: integers up to this are exact in single precision
 EXACT = 2**24
+
+
+def array(tensor: Any) -> np.ndarray:
+    """The values of a Keras variable or tensor."""
+    return backends.active().array(keras.ops.convert_to_tensor(tensor))
 
 
 def moved_indices(layer: keras.Layer, shape: Shape) -> np.ndarray:
@@ -34,10 +41,9 @@ def moved_indices(layer: keras.Layer, shape: Shape) -> np.ndarray:
     return np.rint(output).astype(np.int64).ravel() - 1
 
 
-def part(obj: Any, indices: np.ndarray) -> Any:
-    """``obj[indices]`` of a Nengo object, as a slice where it is one."""
+def part(obj: Any, indices: np.ndarray, size: int) -> Any:
+    """``obj[indices]`` of a Nengo object with ``size`` values, as a slice where it is one."""
     indices = np.asarray(indices)
-    size = obj.size_out
     if len(indices) == size and np.array_equal(indices, np.arange(size)):
         return obj
     steps = np.diff(indices)

@@ -10,6 +10,7 @@ from keras.src import ops as keras_operations
 
 from nengo_dl.converter.base import LayerConverter, NotConvertible, register
 from nengo_dl.converter.graph import Value
+from nengo_dl.converter.linear import array
 
 
 class Merge(LayerConverter):
@@ -46,7 +47,7 @@ class Merge(LayerConverter):
 
 
 def _constant(x: Any) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(x), dtype=float)
+    return np.asarray(array(x), dtype=float)
 
 
 def _step_of(call, constant: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from nengo_dl.converter.base import LayerConverter, NotConvertible, register
+from nengo_dl.converter.linear import array
 
 
 class Affine(LayerConverter):
@@ -58,15 +59,14 @@ class ConvertBatchNormalization(Affine):
     def convert(self, node_id):
         layer = self.layer
         mean, variance = (
-            keras.ops.convert_to_numpy(v).astype(float)
-            for v in (layer.moving_mean, layer.moving_variance)
+            array(v).astype(float) for v in (layer.moving_mean, layer.moving_variance)
         )
         factor = 1 / np.sqrt(variance + layer.epsilon)
         if layer.scale:
-            factor = factor * keras.ops.convert_to_numpy(layer.gamma)
+            factor = factor * array(layer.gamma)
         offset = -mean * factor
         if layer.center:
-            offset = offset + keras.ops.convert_to_numpy(layer.beta)
+            offset = offset + array(layer.beta)
         return self.add_affine(
             node_id,
             self.along(node_id, layer.axis, factor),
@@ -93,10 +93,7 @@ class ConvertNormalization(Affine):
         layer = self.layer
         # both have the axes of the input, with the batch and in a temporal model time in front
         rank = len(self.input_shape(node_id))
-        mean, variance = (
-            np.asarray(keras.ops.convert_to_numpy(v), dtype=float)
-            for v in (layer.mean, layer.variance)
-        )
+        mean, variance = (np.asarray(array(v), dtype=float) for v in (layer.mean, layer.variance))
         if any(v.ndim > rank and np.prod(v.shape[: v.ndim - rank]) > 1 for v in (mean, variance)):
             raise NotConvertible("it normalizes each time step differently")
         mean, variance = (v.reshape(v.shape[max(v.ndim - rank, 0) :]) for v in (mean, variance))

@@ -8,6 +8,7 @@ import numpy as np
 
 from nengo_dl.converter.base import LayerConverter, NotConvertible, register
 from nengo_dl.converter.dense import ConvertDense
+from nengo_dl.converter.linear import array
 from nengo_dl.converter.regularizers import in_keras_shape
 
 
@@ -32,9 +33,7 @@ class ConvertSimpleRNN(LayerConverter):
             raise NotConvertible("an initial state has no equivalent in Nengo")
         layer, name = self.layer, self.name(node_id)
         cell = layer.cell
-        kernel, recurrent = (
-            keras.ops.convert_to_numpy(v) for v in (cell.kernel, cell.recurrent_kernel)
-        )
+        kernel, recurrent = (array(v) for v in (cell.kernel, cell.recurrent_kernel))
         obj = self.add_nengo_obj(node_id, activation=cell.activation)
         self.add_connection(
             node_id,
@@ -56,7 +55,7 @@ class ConvertSimpleRNN(LayerConverter):
             label=f"{name}.recurrent_kernel",
         )
         if cell.use_bias:
-            bias = keras.ops.convert_to_numpy(cell.bias)
+            bias = array(cell.bias)
             regularizer = in_keras_shape(cell.bias_regularizer, bias.shape)
             self.add_bias(node_id, obj, bias, regularizer=regularizer)
         return obj

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from nengo_dl.converter.base import LayerConverter, register
-from nengo_dl.converter.linear import along_axes, moved_indices
+from nengo_dl.converter.linear import along_axes, array, moved_indices
 
 
 @register(
@@ -63,7 +63,7 @@ class ConvertUpSampling2D(ConvertMove):
         units = np.eye(size, dtype=np.float32)
         units = np.expand_dims(units, (2, 3) if axis == 0 else (1, 3))
         units = units if last else np.moveaxis(units, 3, 1)
-        output = keras.ops.convert_to_numpy(self.layer.call(keras.ops.convert_to_tensor(units)))
+        output = array(self.layer.call(keras.ops.convert_to_tensor(units)))
         output = output if last else np.moveaxis(output, 1, 3)
         return (output[:, :, 0, 0] if axis == 0 else output[:, 0, :, 0]).T.astype(np.float64)
 

@@ -11,6 +11,7 @@ from nengo.exceptions import ValidationError
 
 from nengo_dl.converter import lookup, probing
 from nengo_dl.converter.graph import Graph, Value
+from nengo_dl.converter.linear import array
 from nengo_dl.simulator import Simulator
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class _Comparison:
 
     def _both(self, values: list[Value], training: bool):
         """Value -> array (batch, steps or 1, size), by Keras and by Nengo."""
-        weights = [keras.ops.convert_to_numpy(v) for v in self.converter.model.variables]
+        weights = [array(v) for v in self.converter.model.variables]
         try:
             if training and self.is_trainable:
                 self._train_keras()

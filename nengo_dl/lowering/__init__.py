@@ -5,6 +5,7 @@ in one file here.
 """
 
 from nengo_dl.lowering import (
+    clipped_relu,
     attributes,
     convolution,
     host,
@@ -16,6 +17,7 @@ from nengo_dl.lowering import (
 )
 
 __all__ = [
+    "clipped_relu",
     "attributes",
     "convolution",
     "host",

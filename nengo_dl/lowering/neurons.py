@@ -20,7 +20,7 @@ from nengo_dl.compiler.kernel import Kernel, Prepared, register
 from nengo_dl.compiler.operators import StochasticNeurons
 from nengo_dl.lowering.host import HostKernel
 from nengo_dl.lowering.parameters import columns, split
-from nengo_dl.neurons import ClippedReLU, LeakyReLU, SoftLIFRate, SpikingLeakyReLU
+from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
 from nengo_dl.surrogates import RateDerivative, fast_sigmoid
 
 
@@ -246,13 +246,6 @@ def _floor(x):
 def leaky_relu(context, J, negative_slope, amplitude):
     """`nengo_dl.LeakyReLU`."""
     return amplitude * ops.where(J < 0, negative_slope * J, J)
-
-
-@register_neurons(ClippedReLU, ["max_value", "negative_slope", "threshold", "amplitude"])
-def clipped_relu(context, J, max_value, negative_slope, threshold, amplitude):
-    """`nengo_dl.ClippedReLU`."""
-    below = negative_slope * (J - threshold)
-    return amplitude * ops.where(J < threshold, below, ops.minimum(J, max_value))
 
 
 def _leaky_relu_training(context, J, voltage, negative_slope, amplitude):

@@ -24,7 +24,7 @@ from nengo_dl.runtime.inputs import make_source
 from nengo_dl.runtime.keras_model import NengoModel
 from nengo_dl.runtime.names import unique_names
 from nengo_dl.runtime.parameters import Parameter, describe, find_parameters, find_trainable
-from nengo_dl.runtime.regularization import regularizer_of
+from nengo_dl.runtime.regularization import add_regularizers
 from nengo_dl.runtime.step import LoweredNetwork
 from nengo_dl.runtime.trained_attributes import TrainedAttributes, find_attributes
 
@@ -100,11 +100,8 @@ def build(
             use_loop=setting("use_loop", True),
             learning_phase=setting("learning_phase", None),
             checkpoint_segments=setting("checkpoint_segments", None),
-            regularizers=[
-                regularizer_of(s, parameters, toplevel)
-                for s in compiled.layout.of_kind("parameter")
-            ],
         )
+    add_regularizers(keras_model, parameters, toplevel)
     choices = Choices(
         stateful=setting("stateful", True),
         jit_compile=setting("jit_compile", None),

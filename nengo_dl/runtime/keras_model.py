@@ -36,20 +36,12 @@ class StoredValues(keras.layers.Layer):
     by name.
     """
 
-    def __init__(
-        self,
-        values: Mapping[str, np.ndarray],
-        name: str,
-        dtype: str,
-        trainable: bool,
-        regularizer: Any = None,
-    ):
+    def __init__(self, values: Mapping[str, np.ndarray], name: str, dtype: str, trainable: bool):
         super().__init__(name=name, dtype=dtype, trainable=trainable)
         self.values = {
             key: self.add_weight(
                 shape=value.shape,
                 initializer=_Given(value),
-                regularizer=regularizer,
                 dtype="int32" if value.dtype.kind in "iu" else dtype,
                 trainable=trainable,
                 name=key,
@@ -99,8 +91,6 @@ class NengoModel(keras.Model):
     checkpoint_segments
         Segments of a sequence that are computed again in the backward pass; True: about the square
         root of the number of steps.
-    regularizers
-        For each stored parameter None, or a function of its values.
     """
 
     def __init__(
@@ -114,7 +104,6 @@ class NengoModel(keras.Model):
         use_loop: bool = True,
         learning_phase: bool | None = None,
         checkpoint_segments: Any = None,
-        regularizers: Sequence[Any] | None = None,
     ):
         dtype = lowered.settings.dtype
         super().__init__(name="nengo", dtype=dtype)
@@ -135,19 +124,15 @@ class NengoModel(keras.Model):
         #: whether a call leaves its last state in `state`
         self.keep_state = False
         taken: set[str] = set()
-        stored_parameters = lowered.layout.of_kind("parameter")
-        if regularizers is None:
-            regularizers = [None] * len(stored_parameters)
         self.parameter_layers = [
             StoredValues(
                 {tensor_name(stored): stored_values(stored, dtype)},
                 unique(name, taken),
                 dtype,
                 trainable=True,
-                regularizer=regularizer,
             )
-            for stored, name, regularizer in zip(
-                stored_parameters, parameter_names, regularizers, strict=True
+            for stored, name in zip(
+                lowered.layout.of_kind("parameter"), parameter_names, strict=True
             )
         ]
         self.inner_layers = list(lowered.layers)

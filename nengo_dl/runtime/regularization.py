@@ -11,6 +11,7 @@ from nengo import Connection, Network
 
 from nengo_dl.compiler.layout import Stored
 from nengo_dl.config import ConnectionSettings
+from nengo_dl.runtime.keras_model import NengoModel
 from nengo_dl.runtime.parameters import Parameter
 
 
@@ -42,13 +43,22 @@ class StoredRegularizer:
         )
 
 
-def regularizer_of(
-    stored: Stored, parameters: Iterable[Parameter], toplevel: Network | None
+def add_regularizers(
+    model: NengoModel, parameters: Iterable[Parameter], toplevel: Network | None
+) -> None:
+    """Let the loss of a model hold what the settings of its connections say."""
+    if toplevel is None:
+        return
+    parameters, settings = list(parameters), ConnectionSettings(toplevel)
+    for stored in model.lowered.layout.of_kind("parameter"):
+        # Keras adds the regularizers of a model's variables to its loss
+        model.stored_variable(stored).regularizer = _regularizer(stored, parameters, settings)
+
+
+def _regularizer(
+    stored: Stored, parameters: Iterable[Parameter], settings: ConnectionSettings
 ) -> StoredRegularizer | None:
     """The regularizer of a stored tensor; None where no connection has one."""
-    if toplevel is None:
-        return None
-    settings = ConnectionSettings(toplevel)
     by_signal = {p.signal.base: p.obj for p in parameters if isinstance(p.obj, Connection)}
     terms = []
     for signal, columns in stored.spans():

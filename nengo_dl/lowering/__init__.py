@@ -5,8 +5,8 @@ in one file here.
 """
 
 from nengo_dl.lowering import (
-    clipped_relu,
     attributes,
+    clipped_relu,
     convolution,
     host,
     learning_rules,

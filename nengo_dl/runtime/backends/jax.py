@@ -215,6 +215,11 @@ def product_form(n: int, rows: int, columns: int, batch: int) -> str:
     return "einsum"
 
 
+def convolves_faster_in_graph() -> bool:
+    """There is nothing but XLA."""
+    return False
+
+
 def gradients(loss, variables) -> list:
     """Gradients of ``loss()`` with respect to Keras variables."""
 

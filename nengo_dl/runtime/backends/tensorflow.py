@@ -264,6 +264,11 @@ def product_form(n: int, rows: int, columns: int, batch: int) -> str:
     return "einsum" if batch == 1 else "matmul"
 
 
+def convolves_faster_in_graph() -> bool:
+    """Whether a convolution outside of a loop is faster without XLA: by oneDNN, on the CPU."""
+    return not tf.config.list_logical_devices("GPU")
+
+
 def gradients(loss, variables) -> list:
     """Gradients of ``loss()`` with respect to Keras variables; None where there is none."""
     with tf.GradientTape() as tape:

@@ -11,7 +11,7 @@ from functools import lru_cache
 import keras.ops as ops
 import numpy as np
 from nengo.builder.processes import SimProcess
-from nengo.synapses import LinearFilter
+from nengo.synapses import LinearFilter, Triangle
 
 from nengo_dl.compiler.kernel import Kernel, Prepared, register
 from nengo_dl.lowering.parameters import columns, split
@@ -29,6 +29,8 @@ class _FilterKernel(Kernel):
 
 class StatelessKernel(_FilterKernel):
     """``y = d u``"""
+
+    every_step_alone = True
 
     def merge_key(self, op):
         return ()
@@ -103,6 +105,42 @@ class StateSpaceKernel(_FilterKernel):
         return Prepared(step, constants)
 
 
+class TriangleKernel(Kernel):
+    """A finite impulse response with weights that fall linearly to zero, `nengo.Triangle`.
+
+    As in Nengo: from step to step the output grows by the first weight times the new input, and
+    falls by what the window holds, the difference of two weights times each input in it.
+    """
+
+    def merge_key(self, op):
+        return op.state["X"].shape
+
+    def reads(self, op):
+        return (op.input, op.state["Y"], op.state["X"], op.state["Xi"])
+
+    def writes(self, op):
+        return (op.output, op.state["Y"], op.state["X"], op.state["Xi"])
+
+    def prepare(self, ops_, settings):
+        n, (n_taps, *shape) = len(ops_), ops_[0].state["X"].shape
+        size = int(np.prod(shape))
+        total = n_taps * (n_taps + 1) / 2
+        first, difference = n_taps / total, 1 / total
+
+        def step(context, constants, u, y, window, position):
+            u = ops.reshape(u, (-1, n, size))
+            window = ops.reshape(window, (-1, n, n_taps, size))
+            y = ops.reshape(y, (-1, n, size)) + first * u - ops.sum(window, axis=2)
+            position = ops.where(position + 1 >= n_taps, position - (n_taps - 1), position + 1)
+            taps = ops.arange(n_taps, dtype=position.dtype)
+            newest = (taps == position[..., None])[..., None]
+            window = ops.where(newest, difference * u[:, :, None], window)
+            y = ops.reshape(y, (-1, n * size))
+            return y, y, ops.reshape(window, (-1, n * n_taps * size)), position
+
+        return Prepared(step)
+
+
 def _step_of(op: SimProcess, dt: float) -> LinearFilter.Step:
     return _discretize(op.process, dt)
 
@@ -114,8 +152,14 @@ def _discretize(process: LinearFilter, dt: float) -> LinearFilter.Step:
 
 
 @register(SimProcess)
-def _choose_filter(op):
+def _choose_synapse(op):
     process = op.process
+    if (
+        isinstance(process, Triangle)
+        and type(process).make_step is Triangle.make_step
+        and op.input is not None
+    ):
+        return TriangleKernel()
     if (
         not isinstance(process, LinearFilter)
         or type(process).make_step is not LinearFilter.make_step

@@ -25,13 +25,14 @@ from nengo_dl.runtime.interrupt import DeferredInterrupt
 from nengo_dl.runtime.recording import ProbeRecord
 from nengo_dl.runtime.signals import PresentSignals
 from nengo_dl.runtime.training import Training
+from nengo_dl.simulator.operators import OperatorInterface
 from nengo_dl.simulator.parameters import ParameterInterface
 from nengo_dl.simulator.training import TrainingInterface
 
 logger = logging.getLogger(__name__)
 
 
-class Simulator(TrainingInterface, ParameterInterface):
+class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
     """Simulates (and trains) a Nengo network, compiled for the backend of Keras.
 
     Parameters
@@ -196,14 +197,20 @@ class Simulator(TrainingInterface, ParameterInterface):
         self.run_steps(1, **{"progress_bar": False, **kwargs})
 
     def run_steps(
-        self, n_steps: int, data: Any = None, progress_bar: Any = None, stateful: bool = True
+        self,
+        n_steps: int | None = None,
+        data: Any = None,
+        progress_bar: Any = None,
+        stateful: bool = True,
+        *,
+        steps: int | None = None,
     ) -> None:
         """Simulate ``n_steps`` steps and append what the probes see to ``sim.data``.
 
         Parameters
         ----------
-        n_steps
-            Number of steps.
+        n_steps, steps
+            Number of steps; ``steps`` is Nengo's name for it.
         data
             Values for Nodes in place of their own: a dict {Node or name: array}, a list of arrays
             in the order of the Nodes, or one array, each of shape (minibatch_size, n_steps,
@@ -222,6 +229,9 @@ class Simulator(TrainingInterface, ParameterInterface):
             If ``data`` does not fit the network or ``n_steps``.
         """
         self._check_open("run")
+        n_steps = steps if n_steps is None else n_steps
+        if n_steps is None:
+            raise ValidationError("give the number of steps to run", attr="n_steps", obj=self)
         rows = self._feed(data)
         n_steps = feeds.check_steps(rows, n_steps)
         self._check_one_batch(rows)

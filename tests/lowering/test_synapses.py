@@ -6,6 +6,7 @@ import pytest
 from nengo.synapses import LinearFilter
 
 import nengo_dl
+from nengo_dl.lowering.synapses import TriangleKernel
 from oracle import assert_matches_nengo
 
 SYNAPSES = [
@@ -86,3 +87,10 @@ def test_equal_forms_are_one_group():
     with nengo_dl.Simulator(net) as sim:
         groups = [line.split() for line in str(sim.program).splitlines()]
     assert [words[1] for words in groups if "SimProcess" in words] == ["12"]
+
+
+def test_no_synapse_runs_on_the_host():
+    with nengo_dl.Simulator(network_of(*SYNAPSES), progress_bar=False) as sim:
+        kernels = [getattr(step, "kernel", None) for step in sim.program.layout.instructions]
+    assert not any(kernel.on_host for kernel in kernels if kernel is not None)
+    assert sum(type(kernel) is TriangleKernel for kernel in kernels) == 1  # all in one group

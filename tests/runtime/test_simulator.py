@@ -551,3 +551,20 @@ def test_names_are_unique():
     assert len(set(names)) == 5
     assert names[0] == "a"
     assert names[3:] == ["node", "node_1"]
+
+
+def test_operators_as_nengo_shows_them():
+    with nengo.Network(seed=0) as net:
+        nengo.Probe(nengo.Ensemble(10, 1))
+    with (
+        nengo.Simulator(net, optimize=False, progress_bar=False) as reference,
+        nengo_dl.Simulator(net, progress_bar=False) as sim,
+    ):
+        assert [str(op) for op in sim.step_order] == [str(op) for op in reference.step_order]
+        assert len(sim.dg) == len(reference.dg)
+        assert sim.seed == reference.seed
+        assert sim.rng.randint(1000) == np.random.RandomState(sim.seed).randint(1000)
+        sim.run_steps(steps=3)
+        assert sim.n_steps == 3
+        with pytest.raises(ValidationError, match="number of steps"):
+            sim.run_steps()

@@ -23,6 +23,7 @@ def network(neurons, **settings):
         nengo.Connection(net.inp, a.neurons, transform=nengo.dists.Gaussian(0, 0.1))
         nengo.Connection(net.inp[:2], a, synapse=nengo.Alpha(0.01))
         nengo.Connection(a, b[:2], synapse=nengo.LinearFilter([1], [1e-4, 0.02, 1]))
+        nengo.Connection(a, b[:2], synapse=nengo.Triangle(0.003))
         nengo.Connection(b, b, synapse=0.1, function=lambda x: 0.5 * x)
         nengo.Connection(b.neurons, out, transform=nengo.dists.Gaussian(0, 0.001))
         net.p = nengo.Probe(out, synapse=0.01, label="p")

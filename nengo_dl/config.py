@@ -223,6 +223,14 @@ def configure_settings(**settings: Any) -> None:
             _set_default(network.config, cls, name, value)
 
 
+def set_setting(network: Network, name: str, value: Any) -> None:
+    """`configure_settings` of one setting, for a network that need not be in a ``with`` block."""
+    _check_name(name)
+    value = _convert(name, value)
+    for cls in _SETTINGS[name].classes:
+        _set_default(network.config, cls, name, value)
+
+
 def _innermost_network() -> Network:
     if len(Network.context) == 0:
         raise ConfigError(

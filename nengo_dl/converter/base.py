@@ -89,7 +89,7 @@ class LayerConverter:
 
         Overriding methods should ask this one first.
         """
-        checked = [(arg, "") for arg in cls.unsupported_args]
+        checked = [(arg, "") for arg in (*cls.unsupported_args, "quantization_mode")]
         if not converter.inference_only:
             training = (*cls.unsupported_training_args, *_TRAINING_ARGS)
             checked += [(arg, ", unless inference_only=True") for arg in training]

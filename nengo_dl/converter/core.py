@@ -54,9 +54,10 @@ class Converter:
     sample_inputs : array, list or dict, optional
         Inputs of the model, (batch, ...), on which ``scale_firing_rates="auto"`` measures the
         activity of its layers.
-    target_rate : float
+    target_rate : float, optional
         Firing rate in hertz for ``"auto"``: that which the most active 0.1 % of the outputs of a
-        layer are above.
+        layer are above. By default 1000 Hz, a spike in each step of a millisecond, and for types
+        with a refractory period half of what that allows.
 
     Attributes
     ----------
@@ -95,7 +96,7 @@ class Converter:
         synapse: Any = None,
         temporal_model: bool = False,
         sample_inputs: Any = None,
-        target_rate: float = rates.TARGET_RATE,
+        target_rate: float | None = None,
     ):
         self.model, self.allow_fallback, self.inference_only = model, allow_fallback, inference_only
         self.max_to_avg_pool, self.temporal_model = max_to_avg_pool, temporal_model

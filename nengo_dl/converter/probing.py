@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import nengo
 import numpy as np
 
-from nengo_dl.config import configure_settings, get_setting
+from nengo_dl.config import get_setting, set_setting
 
 if TYPE_CHECKING:
     from nengo_dl.converter.core import Converter
@@ -24,12 +24,11 @@ def uncompiled(net: nengo.Network) -> Iterator[None]:
     without.
     """
     before = get_setting(net, "jit_compile")
-    with net:
-        configure_settings(jit_compile=False)
+    set_setting(net, "jit_compile", False)
     try:
         yield
     finally:
-        net.config[nengo.Network].jit_compile = before
+        set_setting(net, "jit_compile", before)
 
 
 @contextmanager

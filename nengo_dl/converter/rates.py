@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from nengo.exceptions import ValidationError
-from nengo.neurons import NeuronType
+from nengo.neurons import LIFRate, NeuronType
 from nengo.utils.numpy import is_number
 
 from nengo_dl.converter import lookup, probing
@@ -18,8 +18,10 @@ from nengo_dl.simulator import Simulator
 if TYPE_CHECKING:
     from nengo_dl.converter.core import Converter
 
-#: hertz; at 250 Hz an output is made of up to 15 spikes in 60 ms
-TARGET_RATE = 250.0
+#: hertz, of neurons that may fire as fast as they like: a spike in each step of Nengo's default
+FASTEST = 1000.0
+#: of the largest rate of neurons with a refractory period
+SHARE_OF_LARGEST = 0.5
 #: per cent of the outputs of a layer that may not be above the target rate
 PERCENTILE = 99.9
 
@@ -49,11 +51,11 @@ class LayerRates:
     high_before: float
 
     @property
-    def mean_after(self) -> float:  # noqa: D102
+    def mean_after(self) -> float:
         return self.mean_before * self.scale
 
     @property
-    def high_after(self) -> float:  # noqa: D102
+    def high_after(self) -> float:
         return self.high_before * self.scale
 
     def row(self) -> dict[str, Any]:
@@ -132,10 +134,11 @@ class MeasuredScales:
     arrays
         Sample inputs.
     target
-        The rate in hertz that `PERCENTILE` per cent of a layer's outputs are not to be above.
+        The rate in hertz that `PERCENTILE` per cent of a layer's outputs are not to be above; None:
+        `default_target`.
     """
 
-    def __init__(self, graph: Any, arrays: Sequence[np.ndarray], target: float):
+    def __init__(self, graph: Any, arrays: Sequence[np.ndarray], target: float | None):
         self.target = target
         values = graph.evaluate(list(arrays))
         self._activity: dict[int, list[np.ndarray]] = {}
@@ -153,7 +156,8 @@ class MeasuredScales:
         rates = np.concatenate(activity) / neurons.amplitude
         high = float(np.percentile(rates, PERCENTILE))
         high = high if high > 0 else float(np.max(rates))
-        scale = self.target / high if high > 0 else 1.0
+        target = default_target(neurons) if self.target is None else self.target
+        scale = target / high if high > 0 else 1.0
         self._report[id(layer)] = LayerRates(
             layer.name, neurons, scale, float(np.mean(rates)), high
         )
@@ -179,12 +183,22 @@ def scales(converter: Converter, choice: Any, sample_inputs: Any, target: Any) -
             "give some inputs of the model, for example a hundred items of its training data",
             attr="sample_inputs",
         )
-    if not is_number(target) or not target > 0:
+    if target is not None and (not is_number(target) or not target > 0):
         raise ValidationError(
             f"expected a positive number of hertz, got {target!r}", attr="target_rate"
         )
     arrays = lookup.input_arrays(converter.graph, sample_inputs, "sample_inputs")
-    return MeasuredScales(converter.graph, arrays, float(target))
+    return MeasuredScales(converter.graph, arrays, target)
+
+
+def default_target(neurons: NeuronType) -> float:
+    """A firing rate in hertz at which a layer is precise: the faster, the less a single spike
+    counts.
+    """
+    neurons = getattr(neurons, "base_type", neurons)
+    if isinstance(neurons, LIFRate) and neurons.tau_ref > 0:
+        return SHARE_OF_LARGEST / neurons.tau_ref
+    return FASTEST
 
 
 def _scale(value: Any) -> float:

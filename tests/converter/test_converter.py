@@ -83,6 +83,7 @@ def test_a_part_of_a_larger_network(simulator):
     with nengo.Network(seed=0) as network:
         stimulus = nengo.Node(x)
         converter = Converter(model)
+        assert converter.verify()
         nengo.Connection(stimulus, converter.inputs["image"], synapse=None)
         total = nengo.Node(size_in=1)
         nengo.Connection(converter.layers["out"], total, transform=[[1, 1, 1]], synapse=None)

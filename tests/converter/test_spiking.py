@@ -74,6 +74,21 @@ def test_the_data_sets_the_scales(model, samples):
     assert "second" in rates.table(measured)
 
 
+def test_target_rates_suit_the_neurons(model, samples):
+    for neurons, target in [
+        (nengo.SpikingRectifiedLinear(), 1000),
+        (nengo.LIF(amplitude=0.01), 250),
+        (nengo.RegularSpiking(nengo.LIFRate(tau_ref=0.01)), 50),
+    ]:
+        converter = Converter(
+            model,
+            swap_activations={"relu": neurons},
+            scale_firing_rates="auto",
+            sample_inputs=samples,
+        )
+        assert [r.high_after for r in converter.firing_rates] == pytest.approx([target] * 2)
+
+
 def test_a_scale_leaves_the_output_of_rate_neurons(model, samples):
     converter = Converter(model, scale_firing_rates={"first": 10, model.layers[1]: 0.5})
     assert converter.verify(inputs=samples)

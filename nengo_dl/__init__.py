@@ -34,6 +34,7 @@ _MODULES = (
     "losses",
     "neurons",
     "obj",
+    "quantization",
     "surrogates",
 )
 

@@ -14,6 +14,7 @@ import click
 
 from nengo_dl.benchmarks.command import benchmark
 from nengo_dl.conformance.command import conform
+from nengo_dl.export_command import export
 from nengo_dl.version import __version__
 
 
@@ -105,3 +106,4 @@ def demo(output: Path, seconds: float, minibatch: int, epochs: int) -> None:
 
 main.add_command(benchmark)
 main.add_command(conform)
+main.add_command(export)

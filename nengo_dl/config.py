@@ -21,6 +21,8 @@ from nengo.exceptions import ConfigError
 from nengo.params import Parameter
 from nengo.utils.numpy import is_integer, is_number
 
+from nengo_dl.quantization import Quantizer
+
 # -- what can be set -------------------------------------------------------------------------------
 
 
@@ -74,6 +76,10 @@ def _names(value: Any) -> tuple[str, ...]:
     return names
 
 
+def _quantizer(value: Any) -> Callable:
+    return Quantizer(value) if is_integer(value) else _function(value)
+
+
 def _anything(value: Any) -> Any:
     return value
 
@@ -108,6 +114,11 @@ _SETTINGS: dict[str, _Definition] = {
     "use_loop": _Definition(_flag, "one of None, True, False"),
     "learning_phase": _Definition(_flag, "one of None, True, False"),
     "jit_compile": _Definition(_flag, "one of None, True, False"),
+    "quantizer": _Definition(
+        _quantizer,
+        "a number of bits from 2 to 16, a nengo_dl.quantization.Quantizer, a function or None",
+        classes=(Connection,),
+    ),
     "surrogate": _Definition(_anything, "anything"),
     "regularizer": _Definition(_function, "a function or None", classes=(Connection,)),
     "persistent": _Definition(_flag, "one of True, False", optional=False, classes=(Connection,)),
@@ -198,6 +209,10 @@ def configure_settings(**settings: Any) -> None:
         True: neurons and layers always behave as in training; False: never.
     jit_compile : bool or None
         Whether the simulation is compiled with XLA; None: where that is possible.
+    quantizer : int or callable or None
+        Connections compute with rounded weights (transforms and decoders): a number of bits, a
+        `nengo_dl.quantization.Quantizer`, or a function of a tensor. Makes ``quantizer`` a
+        parameter of ``network.config[nengo.Connection]`` and of each connection.
     surrogate : str or callable or None
         Derivative that stands for that of a spike in training, which then keeps the spikes:
         ``"fast_sigmoid"``, ``"arctan"``, ``"triangle"``, ``"softlif"``, or a function; see
@@ -334,8 +349,8 @@ class AttributesResolver:
 
 
 class ConnectionSettings:
-    """The settings ``regularizer`` and ``persistent`` of every connection of a network, by the
-    rules of `TrainableResolver`. The networks are walked once, when it is made.
+    """The settings ``regularizer``, ``persistent`` and ``quantizer`` of every connection of a
+    network, by the rules of `TrainableResolver`. The networks are walked once, when it is made.
 
     Parameters
     ----------
@@ -353,6 +368,10 @@ class ConnectionSettings:
     def persistent(self, conn: Connection) -> bool:
         """Whether the connection's weights are saved."""
         return _resolve(self._configs[conn], "persistent", (conn,), default=True)
+
+    def quantizer(self, conn: Connection) -> Callable | None:
+        """How the connection's weights are rounded; None for as they are."""
+        return _resolve(self._configs[conn], "quantizer", (conn,))
 
 
 class TrainableResolver:

@@ -23,7 +23,13 @@ from nengo_dl.runtime.host import HostRuntime
 from nengo_dl.runtime.inputs import make_source
 from nengo_dl.runtime.keras_model import NengoModel
 from nengo_dl.runtime.names import unique_names
-from nengo_dl.runtime.parameters import Parameter, describe, find_parameters, find_trainable
+from nengo_dl.runtime.parameters import (
+    Parameter,
+    describe,
+    find_parameters,
+    find_quantizers,
+    find_trainable,
+)
 from nengo_dl.runtime.regularization import add_regularizers
 from nengo_dl.runtime.step import LoweredNetwork
 from nengo_dl.runtime.trained_attributes import TrainedAttributes, find_attributes
@@ -100,6 +106,7 @@ def build(
             use_loop=setting("use_loop", True),
             learning_phase=setting("learning_phase", None),
             checkpoint_segments=setting("checkpoint_segments", None),
+            quantizers=find_quantizers(toplevel, parameters),
         )
     add_regularizers(keras_model, parameters, toplevel)
     choices = Choices(

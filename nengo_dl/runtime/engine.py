@@ -250,4 +250,11 @@ class Engine:
         if stored.tensor.kind == "state":
             return self.backend.array(state.tensors[self.lowered.states.index(stored)])
         with self.scope():
+            return self.backend.array(self.model.present_tensor(stored))
+
+    def assigned_array(self, stored: Stored, state: State) -> np.ndarray:
+        """As `stored_array`, but weights that are rounded as they were before."""
+        if stored.tensor.kind == "state":
+            return self.stored_array(stored, state)
+        with self.scope():
             return self.backend.array(self.model.stored_variable(stored).value)

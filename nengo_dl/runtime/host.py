@@ -81,6 +81,10 @@ class HostRuntime:
         """Where an operator stands in Nengo's order."""
         return self._order.index(op)
 
+    def labels_in_loop(self) -> list[str]:
+        """What runs in each step, in words."""
+        return [self.labels.get(op, str(op)) for op in self._in_loop]
+
     def reset(self, seed: int) -> None:
         """Make every operator anew."""
         self.failure = None

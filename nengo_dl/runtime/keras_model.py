@@ -11,12 +11,14 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from nengo.builder.signal import Signal
 
 from nengo_dl.compiler.layout import Stored
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.blocks import Blocks
 from nengo_dl.runtime.fallback import with_fallback
 from nengo_dl.runtime.names import unique
+from nengo_dl.runtime.rounding import RoundedValues
 from nengo_dl.runtime.scan import n_segments, segmented_scan, unrolled_scan
 from nengo_dl.runtime.stages import StagedNetwork
 from nengo_dl.runtime.step import LoweredNetwork, stored_values, tensor_name, weight_name
@@ -91,6 +93,8 @@ class NengoModel(keras.Model):
     checkpoint_segments
         Segments of a sequence that are computed again in the backward pass; True: about the square
         root of the number of steps.
+    quantizers
+        The base signals whose values are rounded before they are used, and how.
     """
 
     def __init__(
@@ -104,6 +108,7 @@ class NengoModel(keras.Model):
         use_loop: bool = True,
         learning_phase: bool | None = None,
         checkpoint_segments: Any = None,
+        quantizers: Mapping[Signal, Callable] | None = None,
     ):
         dtype = lowered.settings.dtype
         super().__init__(name="nengo", dtype=dtype)
@@ -141,6 +146,7 @@ class NengoModel(keras.Model):
             for v in (*lowered.weights, *lowered.carried)
         }
         self._changed_constants: set[str] = set()
+        self.quantized = RoundedValues(lowered.layout.stored, quantizers or {})
         self.fixed = StoredValues(lowered.arguments, "fixed_values", dtype, trainable=False)
         self.state = StoredValues(self._initial_state(), "state", dtype, trainable=False)
         self.built = True
@@ -176,7 +182,8 @@ class NengoModel(keras.Model):
     def is_constant(self, stored: Stored) -> bool:
         """Whether a stored tensor has its initial values and keeps them."""
         name = tensor_name(stored)
-        return stored.tensor.kind == "constant" and name not in self._changed_constants
+        changed = name in self._changed_constants or name in self.quantized
+        return stored.tensor.kind == "constant" and not changed
 
     def _scan(self, step, invariant, state, rows, n_steps, kept, shapes):
         """Run the steps of a sequence in the loop that was asked for."""
@@ -219,7 +226,14 @@ class NengoModel(keras.Model):
         """Tensors of everything that the step functions take as arguments."""
         weights = {weight_name(i): v for i, v in enumerate(self.lowered.weights)}
         variables = {**self.fixed.values, **self.parameters, **weights}
-        return {name: ops.convert_to_tensor(value) for name, value in variables.items()}
+        tensors = {name: ops.convert_to_tensor(value) for name, value in variables.items()}
+        return self.quantized.round(tensors)
+
+    def present_tensor(self, stored: Stored) -> Any:
+        """The value that the network computes with of a stored parameter or constant."""
+        name = tensor_name(stored)
+        value = ops.convert_to_tensor(self.stored_variable(stored))
+        return self.quantized.round({name: value})[name]
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
         """See the class."""

@@ -4,10 +4,10 @@ to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from nengo import Network
+from nengo import Connection, Network
 from nengo.base import NengoObject
 from nengo.builder import Model
 from nengo.builder.signal import Signal
@@ -62,6 +62,21 @@ def find_trainable(
         for p in parameters
         if p.signal.base not in written and _trains(p, resolver)
     }
+
+
+def find_quantizers(
+    toplevel: Network | None, parameters: Iterable[Parameter]
+) -> dict[Signal, Callable]:
+    """The weights of connections that are rounded, and how."""
+    if toplevel is None:
+        return {}
+    settings = config.ConnectionSettings(toplevel)
+    found = {
+        p.signal.base: settings.quantizer(p.obj)
+        for p in parameters
+        if isinstance(p.obj, Connection) and p.attribute == "weights"
+    }
+    return {signal: quantizer for signal, quantizer in found.items() if quantizer is not None}
 
 
 def _trains(parameter: Parameter, resolver: config.TrainableResolver) -> bool:

@@ -39,7 +39,7 @@ def write_values(engine: Engine, state: State, values: Mapping[Signal, np.ndarra
     for stored in engine.lowered.layout.stored:
         if not any(sig in values for sig in stored.signals):
             continue
-        array = np.array(engine.stored_array(stored, state))
+        array = np.array(engine.assigned_array(stored, state))
         for base, span in stored.spans():
             if base in values:
                 array[:, span] = values[base]

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
-from nengo_dl.runtime import freezing, saving
+from nengo import Node
+from nengo.exceptions import ValidationError
+
+from nengo_dl.runtime import checks, exporting, freezing, saving
 from nengo_dl.runtime.values import PresentValues
 
 
@@ -134,3 +138,58 @@ class ParameterInterface:
             self._seed,
             self.trained_attributes,
         )
+
+    def export(
+        self,
+        path: str | os.PathLike,
+        n_steps: int,
+        inputs: Sequence[Node | str] | None = None,
+        format: str = "saved_model",
+    ) -> None:
+        """Write the network as a file that other programs run, with its present parameters.
+
+        It takes sequences of a fixed number of steps, ``{name of Node: (minibatch_size, n_steps,
+        size)}``, starts in the network's initial state each time, and gives ``{name of Probe:
+        (minibatch_size, n_steps, size)}``; names are those of `get_name`. Neurons spike. Neither
+        Nengo nor nengo_dl is needed to run it.
+
+        Parameters
+        ----------
+        path
+            The folder (SavedModel) or file (ONNX).
+        n_steps
+            Number of steps.
+        inputs
+            The Nodes whose values are given; by default all that have no input. The others have to
+            be constant.
+        format : {"saved_model", "onnx"}
+            TensorFlow's SavedModel, or ONNX, for which Keras needs the package tf2onnx and
+            TensorFlow.
+
+        Raises
+        ------
+        nengo.exceptions.ValidationError
+            For a network in which Python code runs, random processes included.
+        """
+        self._check_open("be exported")
+        checks.check_count("n_steps", n_steps)
+        known = {self._names[node]: node for node in self._inputs if node in self._names}
+        wanted = known if inputs is None else [self._input_name(node, known) for node in inputs]
+        with self._engine.scope(), self._training.loaded(self._engine.initial_state()):
+            exporting.export(
+                self.keras_model,
+                path,
+                n_steps,
+                list(wanted),
+                format,
+                self._host.labels_in_loop(),
+            )
+
+    def _input_name(self, node: Node | str, known: dict[str, Node]) -> str:
+        name = node if isinstance(node, str) else self._names.get(node)
+        if name not in known:
+            raise ValidationError(
+                f"{node} is not a Node without input of this network; these are {', '.join(known)}",
+                attr="inputs",
+            )
+        return name

@@ -12,6 +12,7 @@ nir = pytest.importorskip("nir")
 from nengo_dl.nir import from_nir, to_nir  # noqa: E402
 from nir_conversion.random_networks import image_networks, networks  # noqa: E402
 from nir_conversion.simulate import chip_lif, record, signal  # noqa: E402
+from runtime.parameter_networks import change_parameters  # noqa: E402
 
 
 def assert_same(expected, found, labels):
@@ -99,8 +100,7 @@ def test_in_this_simulator():
             dtype="float64", trainable_attributes=["tau_rc", "tau", "amplitude"]
         )
     with nengo_dl.Simulator(net, progress_bar=False) as sim:
-        for variable in sim.keras_model.parameters.values():
-            variable.assign(np.asarray(variable) * 1.1)
+        change_parameters(sim)
         graph = to_nir(sim)
         sim.run_steps(60)
         expected = {p.label: sim.data[p] for p in net.probes}

@@ -4,7 +4,7 @@ import nengo
 import numpy as np
 from hypothesis import strategies as st
 
-from nengo_dl.nir.constant import Constant
+from nengo_dl.input_node import ConstantNode
 from nir_conversion.simulate import chip_lif, signal
 
 SYNAPSES = (None, nengo.Lowpass(0.005), nengo.Lowpass(0.02), nengo.Alpha(0.01))
@@ -33,7 +33,7 @@ def networks(draw):
             pre, post = draw(st.sampled_from(ensembles)), draw(st.sampled_from(ensembles))
             draw_connection(draw, rng, pre, post, FILTERS)
         if draw(st.booleans()):
-            constant = Constant(rng.uniform(-1, 1, 2), label="constant")
+            constant = ConstantNode(rng.uniform(-1, 1, 2), label="constant")
             nengo.Connection(
                 constant, ensembles[-1], transform=rng.normal(size=(1, 2)), synapse=None
             )

@@ -6,11 +6,11 @@ import pytest
 from nengo.exceptions import ValidationError
 
 import nengo_dl
+from nengo_dl.input_node import InputNode
 
 nir = pytest.importorskip("nir")
 
 from nengo_dl.nir import from_nir, to_nir  # noqa: E402
-from nengo_dl.nir.constant import Constant  # noqa: E402
 from nir_conversion.simulate import chip_lif, record, signal  # noqa: E402
 
 RNG = np.random.RandomState(0)
@@ -129,9 +129,20 @@ def test_constant_nodes():
     graph = to_nir(net, inputs=[net.stimulus])
     assert list(graph.inputs) == ["stimulus"]
     np.testing.assert_allclose(only(graph, nir.Affine).bias, 2 * weights @ [0.5, -0.5])
-    assert issubclass(Constant, nengo.Node)
     with pytest.raises(ValidationError, match="stimulus.*not among the inputs"):
         to_nir(net, inputs=[offset])
+
+
+def test_input_nodes_of_parts():
+    """Nothing is connected to it, so it is an input."""
+    net = one_ensemble()
+    with net:
+        part = InputNode(2, label="part")
+        nengo.Connection(part, net.ens.neurons, transform=net.weights, synapse=None)
+    assert sorted(to_nir(net).inputs) == ["part", "stimulus"]
+    with net:
+        nengo.Connection(net.stimulus, part, synapse=None)
+    assert sorted(to_nir(net).inputs) == ["stimulus"]
 
 
 def test_passthrough_nodes_become_edges():

@@ -13,7 +13,7 @@ import numpy as np
 from nengo import Network, Node, Probe
 from nengo.exceptions import ValidationError
 
-from nengo_dl.nir.constant import Constant
+from nengo_dl.input_node import ConstantNode
 from nengo_dl.nir.reading.flatten import FlatGraph, flatten
 from nengo_dl.nir.reading.gains import raise_gain
 from nengo_dl.nir.reading.neurons import Port, PortMaker, wait
@@ -247,7 +247,7 @@ class _Reading:
         if ens is not None:
             ens.bias = ens.bias + ens.gain * bias
         else:
-            nengo.Connection(Constant(bias, label=f"{name} bias"), post, synapse=None)
+            nengo.Connection(ConstantNode(bias, label=f"{name} bias"), post, synapse=None)
 
     def _connect(self, pre: Any, post: Any, path: list, **arguments: Any) -> None:
         """Connect two objects, with a delay where an edge of the path closes a loop."""

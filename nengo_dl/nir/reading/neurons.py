@@ -13,7 +13,7 @@ from nengo import Alpha, LinearFilter, Lowpass, Node
 from nengo.exceptions import ValidationError
 from nengo.synapses import Synapse
 
-from nengo_dl.nir.constant import Constant
+from nengo_dl.input_node import ConstantNode
 from nengo_dl.nir.reading.shapes import Shape, parameter
 from nengo_dl.nir.times import NO_LEAK, NO_MEMORY, Times
 
@@ -213,7 +213,7 @@ class PortMaker:
             transform = {} if plain else {"transform": factors}
             nengo.Connection(into, before, synapse=None, **transform)
         if added is not None and np.any(added):
-            nengo.Connection(Constant(added, label=f"{name} leak"), before, synapse=None)
+            nengo.Connection(ConstantNode(added, label=f"{name} leak"), before, synapse=None)
         if isinstance(taus, Synapse):
             nengo.Connection(before, out, synapse=taus)
             return into

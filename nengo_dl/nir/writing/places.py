@@ -14,7 +14,7 @@ import numpy as np
 from nengo import Ensemble, Node, Probe
 from nengo.ensemble import Neurons
 
-from nengo_dl.nir.constant import Constant
+from nengo_dl.input_node import ConstantNode, InputNode
 from nengo_dl.nir.findings import Findings
 from nengo_dl.nir.writing.built import Built, is_direct
 from nengo_dl.nir.writing.links import ConnectionReader
@@ -80,7 +80,7 @@ class Places:
         Takes what cannot be expressed.
     inputs
         The Nodes whose values are the graph's inputs; None: all that have no input themselves, but
-        `Constant`.
+        `ConstantNode`.
     outputs
         The Probes that are the graph's outputs; None: all.
     """
@@ -99,6 +99,7 @@ class Places:
         self.links: list[Link] = []
         self._constants: dict[Any, np.ndarray] = {}
         network = built.network
+        self._targets = {conn.post_obj for conn in network.all_connections}
         for node in network.all_nodes:
             self._add_node(node, inputs)
         for ens in network.all_ensembles:
@@ -132,7 +133,7 @@ class Places:
         name = self.names[node]
         if isinstance(node.output, np.ndarray) and self._is_constant(node, inputs):
             self._constants[node] = np.asarray(node.output, dtype=float)
-        elif node.size_in == 0:
+        elif node.size_in == 0 or self._takes_data(node):
             if inputs is not None and node not in inputs:
                 raise self.findings.refuse(
                     node,
@@ -155,11 +156,14 @@ class Places:
             into = Place("output", ("into", node), f"into {name}", node.size_in)
             self.places["into", node] = into
 
+    def _takes_data(self, node: Node) -> bool:
+        return isinstance(node, InputNode) and node not in self._targets
+
     @staticmethod
     def _is_constant(node: Node, inputs: Sequence[Node] | None) -> bool:
         if node.size_in:
             return False
-        return isinstance(node, Constant) if inputs is None else node not in inputs
+        return isinstance(node, ConstantNode) if inputs is None else node not in inputs
 
     def _add_connection(self, conn: Any) -> None:
         operations = self.reader.operations(conn)

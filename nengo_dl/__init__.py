@@ -32,6 +32,7 @@ _MODULES = (
     "graph_optimizer",
     "layers",
     "losses",
+    "neuron_builders",
     "neurons",
     "obj",
     "quantization",

@@ -115,3 +115,9 @@ def report(name, expected, found, digits):
     rows = zip(("nengo", name), (expected, found), strict=True)
     for simulator, (outputs, spikes) in rows:
         print(f"{simulator}: accuracy {accuracy(outputs, digits[1]):.4f}, spikes {spikes}")
+
+
+def test_what_nengo_loihi_looks_up():
+    """It enters its neuron types as soon as it makes one."""
+    entered = nengo_dl.neuron_builders.SimNeuronsBuilder.TF_NEURON_IMPL
+    assert isinstance(entered, dict)

@@ -16,6 +16,7 @@ _PUBLIC = {
     "Layer": "tensor_node",
     "ClippedReLU": "neurons",
     "LeakyReLU": "neurons",
+    "NengoLayer": "nengo_layer",
     "Simulator": "simulator",
     "SoftLIFRate": "neurons",
     "SpikingLeakyReLU": "neurons",

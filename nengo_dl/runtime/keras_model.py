@@ -5,7 +5,6 @@ sequences.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import keras
@@ -19,8 +18,7 @@ from nengo_dl.runtime.blocks import Blocks
 from nengo_dl.runtime.fallback import with_fallback
 from nengo_dl.runtime.names import unique
 from nengo_dl.runtime.rounding import RoundedValues
-from nengo_dl.runtime.scan import n_segments, segmented_scan, unrolled_scan
-from nengo_dl.runtime.stages import StagedNetwork
+from nengo_dl.runtime.sequences import SequenceRunner, Start, Wanted
 from nengo_dl.runtime.step import LoweredNetwork, stored_values, tensor_name, weight_name
 
 CONVOLUTIONS = (
@@ -185,26 +183,6 @@ class NengoModel(keras.Model):
         changed = name in self._changed_constants or name in self.quantized
         return stored.tensor.kind == "constant" and not changed
 
-    def _scan(self, step, invariant, state, rows, n_steps, kept, shapes):
-        """Run the steps of a sequence in the loop that was asked for."""
-        dtype = self.compute_dtype
-        segments = n_segments(self.checkpoint_segments, n_steps)
-        if segments > 1:
-            return segmented_scan(
-                self.loop_backend,
-                step,
-                invariant,
-                state,
-                rows,
-                n_steps,
-                segments,
-                kept,
-                shapes,
-                dtype,
-            )
-        scan = self.loop_backend.scan if self.use_loop and n_steps > 1 else unrolled_scan
-        return scan(partial(step, invariant), state, rows, n_steps, kept, shapes, dtype)
-
     def reset_parameters(self) -> None:
         """Give the trainable parameters their initial values."""
         for name in self._changed_constants:
@@ -239,50 +217,30 @@ class NengoModel(keras.Model):
         """See the class."""
         if self.learning_phase is not None:
             training = self.learning_phase
-        names = [name for name in self.network_inputs if name in inputs]
-        changing = tuple(self.network_inputs[name] for name in names)
-        rows = [self._rows(inputs[name], item) for name, item in zip(names, changing, strict=True)]
+        values = {
+            item: inputs[name] for name, item in self.network_inputs.items() if name in inputs
+        }
         n_steps = next(x.shape[1] for x in inputs.values())
-        fixed = self._fixed_inputs(changing)
         state = [
             ops.convert_to_tensor(self.state.values[tensor_name(s)]) for s in self.lowered.states
         ] + self.carried()
         first = ops.convert_to_tensor(self.state.values["n_steps"]) + 1
-        run = self._run_in_stages if self._can_split(n_steps) else self._run_in_one_loop
-        state, outputs = run(changing, bool(training), fixed, state, rows, n_steps, first)
+        chosen = [self.network_outputs.index(name) for name in self.active_outputs]
+        wanted = Wanted(chosen, [self.kept[k] for k in chosen])
+        start = Start(state, first)
+        state, outputs = self.sequences(self.lowered).run(
+            self.arguments(), values, start, n_steps, wanted, bool(training)
+        )
         if self.keep_state:
             self._store(state, first + (n_steps - 1))
         self.assign_carried(state[len(self.lowered.states) :])
         return dict(zip(self.active_outputs, outputs, strict=True))
 
-    def _can_split(self, n_steps: int) -> bool:
-        plain = self.use_loop and n_segments(self.checkpoint_segments, n_steps) == 1
-        return plain and n_steps > 1
-
-    def _chosen(self) -> tuple[list[int], list[bool]]:
-        """The numbers of the probes that a call returns, and whether all steps of them."""
-        chosen = [self.network_outputs.index(name) for name in self.active_outputs]
-        return chosen, [self.kept[k] for k in chosen]
-
-    def _run_in_stages(self, changing, training, fixed, state, rows, n_steps, first):
-        staged = StagedNetwork(self.lowered, changing, training)
-        if not staged.is_split:
-            return self._run_in_one_loop(changing, training, fixed, state, rows, n_steps, first)
-        arguments, scan = self.arguments(), self.loop_backend.scan
-        return staged.run(scan, arguments, fixed, state, rows, n_steps, first, *self._chosen())
-
-    def _run_in_one_loop(self, changing, training, fixed, state, rows, n_steps, first):
-        prepare, step = self.lowered.functions(changing, training)
-        invariant = prepare(self.arguments(), fixed)
-        chosen, kept = self._chosen()
-
-        def one_step(invariant, state, now, i):
-            state, outputs = step(invariant, state, now, first + i)
-            return state, [outputs[k] for k in chosen]
-
-        shapes = [(self.minibatch_size, self.lowered.layout.outputs[k].width) for k in chosen]
-        rows = [ops.transpose(row, (1, 0, 2)) for row in rows]
-        return self._scan(one_step, invariant, state, rows, n_steps, kept, shapes)
+    def sequences(self, lowered: LoweredNetwork) -> SequenceRunner:
+        """Runs the network as it was lowered for a size of the minibatch, with the settings of
+        this model.
+        """
+        return SequenceRunner(lowered, self.loop_backend, self.use_loop, self.checkpoint_segments)
 
     def make_train_function(self, force: bool = False) -> None:
         """As Keras, without XLA where XLA cannot compile it; with `in_blocks`, many batches run in
@@ -352,21 +310,6 @@ class NengoModel(keras.Model):
         """Let the variables of Keras layers have the values that they have after a run."""
         for variable, value in zip(self.lowered.carried, values, strict=True):
             variable.assign(value)
-
-    def _rows(self, x, item: Input):
-        """An input as (batch, n_steps, size), in the network's precision."""
-        x = ops.reshape(x, (self.minibatch_size, x.shape[1], item.size))
-        return ops.cast(x, self.lowered.settings.dtype)
-
-    def _fixed_inputs(self, changing: Sequence[Input]) -> list:
-        """Values of the Nodes with an array as output."""
-        return [
-            ops.convert_to_tensor(
-                np.ravel(item.signal.initial_value)[None], dtype=self.lowered.settings.dtype
-            )
-            for item in self.lowered.layout.inputs
-            if item not in changing
-        ]
 
     def _store(self, state, n_steps) -> None:
         for stored, value in zip(self.lowered.states, state, strict=False):

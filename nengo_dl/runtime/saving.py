@@ -7,7 +7,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -147,6 +147,15 @@ def _layer_slots(sim: Running, network: Network, names: Mapping) -> dict[Key, ke
 def save(sim: Running, path: str | os.PathLike, include_state: bool) -> None:
     """See `nengo_dl.Simulator.save_params`."""
     slots = find_slots(sim)
+    parameters = parameter_arrays(sim, slots)
+    for key, variable in slots.variables.items():
+        parameters[key] = sim.engine.backend.array(keras.ops.convert_to_tensor(variable))
+    saved_state = _state_arrays(sim) if include_state else {}
+    param_file.write(path, Contents(parameters, saved_state, sim.engine.settings.dtype))
+
+
+def parameter_arrays(sim: Running, slots: Slots) -> dict[Key, np.ndarray]:
+    """The parameters by name of object and attribute; not those of Keras layers."""
     engine, state = sim.engine, sim.state
     wanted = {*slots.signals.values(), *(a.signal for a in slots.attributes.values())}
     values = read_values(engine, state, wanted)
@@ -155,10 +164,7 @@ def save(sim: Running, path: str | os.PathLike, include_state: bool) -> None:
         parameters[key] = _compact(values.get(signal, initial_values(signal)[None]), signal)
     for key, attribute in slots.attributes.items():
         parameters[key] = attribute.decode(values[attribute.signal][0, 0])
-    for key, variable in slots.variables.items():
-        parameters[key] = engine.backend.array(keras.ops.convert_to_tensor(variable))
-    saved_state = _state_arrays(sim) if include_state else {}
-    param_file.write(path, Contents(parameters, saved_state, engine.settings.dtype))
+    return parameters
 
 
 def _compact(flat: np.ndarray, signal: Signal) -> np.ndarray:
@@ -174,7 +180,7 @@ def _shape(signal: Signal) -> tuple[int, ...]:
 
 
 def _state_arrays(sim: Running) -> dict[str, np.ndarray]:
-    names = _state_names(sim)
+    names = state_names(sim)
     values = read_values(sim.engine, sim.state, names)
     arrays = {names[sig]: values[sig] for sig in names}
     for name, rng in sim.host.random_states().items():
@@ -192,7 +198,7 @@ def _state_arrays(sim: Running) -> dict[str, np.ndarray]:
     return {**arrays, **{name: np.asarray(number) for name, number in numbers.items()}}
 
 
-def _state_names(sim: Running) -> dict[Signal, str]:
+def state_names(sim: Running) -> dict[Signal, str]:
     """State signals -> names by their place among the operators that Nengo built, which no planner
     changes.
     """
@@ -227,15 +233,10 @@ def load(sim: Running, path: str | os.PathLike, include_state: bool) -> Loaded:
     if include_state:
         differences += _differing_state(sim, contents)
     param_file.raise_differences(path, differences)
-    values = {
-        signal: contents.parameters[key].reshape(-1, int(np.prod(_shape(signal))))
-        for key, signal in slots.signals.items()
-    }
-    for key, attribute in slots.attributes.items():
-        values[attribute.signal] = attribute.encode(contents.parameters[key]).reshape(1, 1)
+    values = _signal_values(slots, contents.parameters)
     state = sim.state
     if include_state:
-        names = _state_names(sim)
+        names = state_names(sim)
         values.update({signal: contents.state[name] for signal, name in names.items()})
         state = State(state.tensors, int(contents.state["n_steps"]), state.carried)
     state = write_values(sim.engine, state, values)
@@ -251,6 +252,50 @@ def load(sim: Running, path: str | os.PathLike, include_state: bool) -> Loaded:
     }
     seed, origin = int(contents.state["seed"]), int(contents.state["origin"])
     return Loaded(state, seed, origin, random_states)
+
+
+def _signal_values(slots: Slots, parameters: Mapping[Key, np.ndarray]) -> dict:
+    values = {
+        signal: parameters[key].reshape(-1, int(np.prod(_shape(signal))))
+        for key, signal in slots.signals.items()
+    }
+    for key, attribute in slots.attributes.items():
+        values[attribute.signal] = attribute.encode(parameters[key]).reshape(1, 1)
+    return values
+
+
+def initial_arrays(sim: Running, slots: Slots) -> dict[Key, np.ndarray]:
+    """The parameters, and the state in which runs start, by what they are."""
+    names = state_names(sim)
+    states = read_values(sim.engine, sim.state, names)
+    arrays = {("state", names[sig]): value for sig, value in states.items()}
+    return {**parameter_arrays(sim, slots), **arrays}
+
+
+def assign_initial(sim: Running, slots: Slots, arrays: Mapping[Key, np.ndarray]) -> State:
+    """Give a network what `initial_arrays` gave, not to the Keras layers in it; returns the state.
+
+    Raises
+    ------
+    nengo.exceptions.ValidationError
+        If the arrays are not those of the network, which then is as it was.
+    """
+    slots = replace(slots, variables={})
+    names = {("state", name): sig for sig, name in state_names(sim).items()}
+    contents = Contents(
+        {key: value for key, value in arrays.items() if key not in names},
+        {},
+        sim.engine.settings.dtype,
+    )
+    differences = param_file.check_names({**slots.names(), **names}, arrays)
+    differences += _differing_parameters(sim, slots, contents)
+    for key in names.keys() & arrays.keys():
+        shape = (sim.minibatch_size, len(initial_values(names[key])))
+        differences += _differing_array(key, arrays[key], [shape])
+    param_file.raise_differences("the file", differences)
+    values = _signal_values(slots, contents.parameters)
+    values.update({sig: arrays[key] for key, sig in names.items()})
+    return write_values(sim.engine, sim.state, values)
 
 
 def restore_processes(sim: Running, loaded: Loaded) -> None:
@@ -329,7 +374,7 @@ def _differing_state(sim: Running, contents: Contents) -> list[str]:
     if not contents.state:
         return ["it was saved without the state (include_state=True saves it)"]
     differences = []
-    names = _state_names(sim)
+    names = state_names(sim)
     expected = {name: (sim.minibatch_size, len(initial_values(sig))) for sig, name in names.items()}
     expected.update({"n_steps": (), "seed": (), "origin": ()})
     expected.update({f"random {name}": (RANDOM_STATE_SIZE,) for name in sim.host.random_states()})

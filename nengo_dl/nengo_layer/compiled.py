@@ -1,0 +1,68 @@
+"""The compiled network of a Keras layer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from nengo import Network
+
+from nengo_dl.compiler.program import Input
+from nengo_dl.runtime import build, saving
+from nengo_dl.runtime.engine import State
+from nengo_dl.runtime.step import LoweredNetwork, tensor_name
+
+
+class CompiledNetwork:
+    """A compiled network, lowered for every size of the batch that comes; out of Keras's sight."""
+
+    def __init__(self, source: Network | Callable, network: Network, built: build.Built):
+        self.source, self.network, self.built = source, network, built
+        self._lowered: dict[int, LoweredNetwork] = {1: built.keras_model.lowered}
+
+    def lowered(self, batch: int) -> LoweredNetwork:
+        """The network for a size of the batch."""
+        if batch not in self._lowered:
+            first = self.built.keras_model.lowered
+            settings = dataclasses.replace(first.settings, minibatch_size=batch)
+            self._lowered[batch] = LoweredNetwork(
+                self.built.compiled, settings, first.host, first.host_call
+            )
+        return self._lowered[batch]
+
+    @property
+    def _state_variables(self) -> list[keras.Variable]:
+        model = self.built.keras_model
+        return [model.state.values[tensor_name(s)] for s in model.lowered.states]
+
+    def initial_state(self) -> list:
+        """The values of the states before the first step, (1, width)."""
+        return [ops.convert_to_tensor(variable) for variable in self._state_variables]
+
+    def assign_initial_state(self, values: Sequence[Any]) -> None:
+        """Give the states other values before the first step."""
+        for variable, value in zip(self._state_variables, values, strict=True):
+            variable.assign(value)
+
+    def running(self, seed: int) -> saving.Running:
+        """The network before its first step, for saving."""
+        built = self.built
+        state = State(tuple(self.initial_state()), 0)
+        operators = built.compiled.program.operators
+        return saving.Running(built.model, operators, built.engine, built.host, state, seed)
+
+    def own_rows(
+        self, given: Mapping[Input, Any], n_steps: int, seed: int
+    ) -> dict[Input, np.ndarray]:
+        """Values from the first step on of what changes by itself, (1, n_steps, size)."""
+        self.built.host.reset(seed)
+        sources = build.make_sources(self.built.compiled, self.built.host, seed)
+        return {
+            item: source.rows(1, n_steps)
+            for item, source in sources.items()
+            if item not in given and not source.constant
+        }

@@ -1,0 +1,98 @@
+"""The network of a Keras layer, and its objects that take inputs and give outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from nengo import Network, Node, Probe
+from nengo.exceptions import ValidationError
+
+
+@dataclass(frozen=True)
+class ChosenObjects:
+    """A network, the Nodes that get inputs, and the Probes that give outputs."""
+
+    network: Network
+    inputs: list[Node]
+    outputs: list[Probe]
+
+
+def make_network(
+    source: Network | Callable, inputs: Any, outputs: Any, seed: int, arguments: Mapping
+) -> ChosenObjects:
+    """The network, from itself or from a function, and its objects.
+
+    Raises
+    ------
+    nengo.exceptions.ValidationError
+        If there is no network, or no such objects in it.
+    """
+    if isinstance(source, Network):
+        if arguments:
+            raise ValidationError(
+                "arguments are those of a function that makes the network, but a network was given",
+                attr="arguments",
+            )
+        network = source
+    elif callable(source):
+        result = source(**arguments)
+        parts = result if isinstance(result, tuple) else (result,)
+        if len(parts) not in (1, 3) or not isinstance(parts[0], Network):
+            raise ValidationError(
+                f"{source!r} returned {result!r}; expected a nengo.Network, or a tuple (network, "
+                "inputs, outputs)",
+                attr="network",
+            )
+        network = parts[0]
+        if len(parts) == 3:
+            inputs, outputs = (
+                given if said is None else said
+                for given, said in zip(parts[1:], (inputs, outputs), strict=True)
+            )
+        if network.seed is None:
+            network.seed = seed
+    else:
+        raise ValidationError(
+            f"expected a nengo.Network or a function that makes one, got {source!r}",
+            attr="network",
+        )
+    nodes = [node for node in network.all_nodes if not node.size_in]
+    constant = [node for node in nodes if isinstance(node.output, np.ndarray)]
+    found = ChosenObjects(
+        network,
+        _objects(inputs, nodes, constant, "inputs"),
+        _objects(outputs, network.all_probes, network.all_probes, "outputs"),
+    )
+    for attr in ("inputs", "outputs"):
+        if not getattr(found, attr):
+            kind = "Node with an array as output" if attr == "inputs" else "Probe"
+            raise ValidationError(f"{network} has no {kind}; give {attr}", attr=attr)
+    return found
+
+
+def _objects(given: Any, known: Sequence, default: Sequence, attr: str) -> list:
+    """The objects, given by themselves or by label."""
+    if given is None:
+        return list(default)
+    found = []
+    for item in given if isinstance(given, (list, tuple)) else [given]:
+        if isinstance(item, str):
+            named = [obj for obj in known if obj.label == item]
+            if len(named) != 1:
+                raise ValidationError(
+                    f"{len(named)} objects have the label {item!r}, expected one; the labels are "
+                    f"{[obj.label for obj in known]}",
+                    attr=attr,
+                )
+            item = named[0]
+        found.append(item)
+    return found
+
+
+def are_labels(given: Any) -> bool:
+    """Whether objects are given by label, or not at all."""
+    items = given if isinstance(given, (list, tuple)) else [given]
+    return all(item is None or isinstance(item, str) for item in items)

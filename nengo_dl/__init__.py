@@ -35,6 +35,7 @@ _MODULES = (
     "losses",
     "neuron_builders",
     "neurons",
+    "nir",
     "obj",
     "quantization",
     "surrogates",

@@ -91,6 +91,22 @@ def test_through_a_file(tmp_path):
     assert_same(record(net), record(again), ["spikes", "decoded"])
 
 
+def test_convolutions_through_a_file(tmp_path):
+    """Of which nir 1.0.8 computes wrong shapes."""
+    kernel = np.random.RandomState(0).normal(size=(2, 3, 2, 4))
+    transform = nengo.Convolution(4, (4, 5, 4), kernel_size=(2, 3), groups=2, init=kernel)
+    with nengo.Network() as net:
+        stimulus = nengo.Node(np.linspace(-1, 1, 80), label="stimulus")
+        out = nengo.Node(size_in=transform.output_shape.size)
+        nengo.Connection(stimulus, out, transform=transform, synapse=None)
+        nengo.Probe(out, label="out")
+    nir.write(tmp_path / "net.nir", to_nir(net))
+    image = channels_first(stimulus.output, transform.input_shape)
+    again = from_nir(tmp_path / "net.nir", inputs={"stimulus": image})
+    expected = channels_first(record(net, 1)["out"][0], transform.output_shape)
+    np.testing.assert_allclose(record(again, 1)["out"][0], expected)
+
+
 @pytest.mark.core
 def test_in_this_simulator():
     """Of a simulator the trained parameters are written; what is read is simulated too."""

@@ -96,7 +96,8 @@ def from_nir(
     closes it passes on what was there a step before, as in nirtorch.
     """
     if not isinstance(graph, nir.NIRNode):
-        graph = nir.read(Path(graph))
+        # shapes are found here; those that nir 1.0.8 checks are wrong for some convolutions
+        graph = nir.read(Path(graph), type_check=False)
     if not isinstance(graph, nir.NIRGraph):
         graph = nir.NIRGraph.from_list(graph)
     written = dict((graph.metadata or {}).get("nengo_dl", {}))

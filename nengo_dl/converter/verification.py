@@ -137,7 +137,8 @@ class _Comparison:
         # a model of its own, so that how the user compiled theirs stays as it is
         model = keras.Model(self.converter.model.inputs, self.converter.model.outputs)
         # a single step is not worth compiling
-        model.compile(optimizer=keras.optimizers.SGD(LEARNING_RATE), loss="mse", jit_compile=False)
+        optimizer = keras.optimizers.SGD(LEARNING_RATE)
+        model.compile(optimizer=optimizer, loss="mse", run_eagerly=True)
         model.train_on_batch(self.arrays, self.targets)
 
     def _train_nengo(self, sim: Simulator) -> None:

@@ -38,6 +38,7 @@ _MODULES = (
     "nir",
     "obj",
     "quantization",
+    "regularizers",
     "surrogates",
 )
 

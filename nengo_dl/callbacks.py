@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ from nengo_dl.runtime import backends
 if TYPE_CHECKING:
     from nengo_dl.simulator import Simulator
 
-__all__ = ["IsolateState", "NengoSummaries", "TensorBoard"]
+__all__ = ["HyperparameterScheduler", "IsolateState", "NengoSummaries", "TensorBoard"]
 
 
 class TensorBoard(keras.callbacks.TensorBoard):
@@ -135,6 +135,72 @@ class IsolateState(keras.callbacks.Callback):
 
     def on_predict_batch_end(self, batch, logs=None):
         self.sim._state = self._state
+
+
+class HyperparameterScheduler(keras.callbacks.Callback):
+    """Changes the time step of layers, or another hyperparameter, before each epoch.
+
+    Parameters
+    ----------
+    schedule : callable
+        Takes the number of the epoch, from 0, and returns the value.
+    attribute : str
+        Name of the hyperparameter.
+    objects : list, optional
+        What has it; by default all layers of the model whose ``attribute`` can be set, e.g. those
+        of `nengo_dl.layers` with a time step.
+    compile_again : bool
+        Has to be True for attributes that are plain numbers, which the compiled training took up:
+        it is compiled anew for each value. The time step of layers needs no such thing.
+
+    Raises
+    ------
+    ValueError
+        When training begins, if no layer has the attribute.
+
+    Examples
+    --------
+    Spikes that begin coarse, at a rate of 1 per step, and become finer::
+
+        nengo_dl.callbacks.HyperparameterScheduler(lambda epoch: 0.5**epoch)
+    """
+
+    def __init__(
+        self,
+        schedule: Callable[[int], Any],
+        attribute: str = "dt",
+        objects: Iterable[Any] | None = None,
+        compile_again: bool = False,
+    ):
+        super().__init__()
+        self.schedule, self.attribute = schedule, attribute
+        self.objects = None if objects is None else list(objects)
+        self.compile_again = compile_again
+        self._targets: list = []
+
+    def on_train_begin(self, logs=None):
+        self._targets = self.objects if self.objects is not None else self._settable_layers()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        value = self.schedule(epoch)
+        changed = [obj for obj in self._targets if getattr(obj, self.attribute) != value]
+        for obj in changed:
+            setattr(obj, self.attribute, value)
+        if changed and self.compile_again:
+            self.model.make_train_function(force=True)
+
+    def _settable_layers(self) -> list:
+        found = [
+            layer
+            for layer in self.model._flatten_layers()
+            if getattr(getattr(type(layer), self.attribute, None), "fset", None) is not None
+        ]
+        if not found:
+            raise ValueError(
+                f"no layer of the model has an attribute {self.attribute!r} that can be set; name "
+                "the objects that have it with objects=[...]"
+            )
+        return found
 
 
 def _tag(obj: Ensemble | Neurons | Connection, parameter: str) -> str:

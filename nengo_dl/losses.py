@@ -10,6 +10,8 @@ from keras import ops
 from nengo.exceptions import ValidationError
 from nengo.utils.numpy import is_integer, is_number
 
+from nengo_dl.regularizers import RateRegularizer
+
 
 def nan_mse(y_true: Any, y_pred: Any) -> Any:
     """Mean squared error over those targets that are not NaN; 0 where all of them are.
@@ -99,6 +101,41 @@ class Regularize(keras.losses.Loss):
     def get_config(self) -> dict[str, Any]:
         """What makes an equal loss, for saving."""
         return {**super().get_config(), "order": self.order, "axis": self.axis}
+
+
+@keras.saving.register_keras_serializable(package="nengo_dl")
+class FiringRates(keras.losses.Loss):
+    """A penalty of `nengo_dl.regularizers` on the firing rates of a probe, whatever its targets.
+
+    Parameters
+    ----------
+    regularizer
+        E.g. ``nengo_dl.regularizers.L2(target=(20, 100))``. A probe of neurons gives rates in
+        hertz, times the amplitude of the neurons.
+    **kwargs
+        ``name``, ``reduction`` and ``dtype`` of `keras.losses.Loss`.
+    """
+
+    def __init__(self, regularizer: Any, name: str = "firing_rates", **kwargs: Any):
+        super().__init__(name=name, **kwargs)
+        if isinstance(regularizer, dict):
+            regularizer = keras.saving.deserialize_keras_object(regularizer)
+        if not isinstance(regularizer, RateRegularizer):
+            raise ValidationError(
+                f"expected a regularizer of nengo_dl.regularizers; got {regularizer!r}",
+                attr="regularizer",
+                obj=self,
+            )
+        self.regularizer = regularizer
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """The penalty for outputs ``y_pred`` of shape (batch, n_steps, size)."""
+        return self.regularizer.penalty(y_pred)
+
+    def get_config(self) -> dict[str, Any]:
+        """What makes an equal loss, for saving."""
+        regularizer = keras.saving.serialize_keras_object(self.regularizer)
+        return {**super().get_config(), "regularizer": regularizer}
 
 
 def _checked_order(order: Any) -> float | str:

@@ -93,13 +93,19 @@ class Discretization:
 
 
 def powers(a: Any, columns: Any, n_steps: int, concatenate: Any) -> Any:
-    """``a^k columns`` for k = 0, 1, ..., by doubling: (n_steps, order, n columns)."""
-    result = columns[None]
-    while result.shape[0] < n_steps:
-        missing = n_steps - result.shape[0]
-        result = concatenate([result, a @ result[:missing]], axis=0)
+    """``a^k columns`` for k = 0, 1, ...: (n_steps, order, n columns).
+
+    The first ones by doubling, the others in blocks of about the square root of the number of
+    steps: squaring ``a`` all the way would lose digits in float32.
+    """
+    block = columns[None]
+    while block.shape[0] ** 2 < n_steps:
+        block = concatenate([block, a @ block], axis=0)
         a = a @ a
-    return result
+    blocks = [block]
+    while len(blocks) * block.shape[0] < n_steps:
+        blocks.append(a @ blocks[-1])
+    return concatenate(blocks, axis=0)[:n_steps]
 
 
 @keras.saving.register_keras_serializable(package="nengo_dl")

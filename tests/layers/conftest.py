@@ -1,4 +1,4 @@
-"""Float64, and the layers that all have to keep the same promises."""
+"""Float64 for layers."""
 
 import keras
 import pytest
@@ -9,8 +9,10 @@ from nengo_dl.runtime import backends
 @pytest.fixture
 def float64():
     """Layers are made and run in float64."""
-    before = keras.config.floatx()
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
     with backends.active().precision("float64"):
         yield
-    keras.config.set_floatx(before)
+    keras.config.set_floatx(floatx)
+    keras.config.set_dtype_policy(policy)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from layers.reference import values
 from nengo_dl import layers
 
 STEPS, UNITS = 12, 3
@@ -41,10 +42,6 @@ every_layer = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 
 def sequences(batch=2, steps=STEPS, seed=0):
     return np.random.RandomState(seed).uniform(-1, 2, (batch, steps, UNITS)).astype("float32")
-
-
-def values(tensor):
-    return keras.ops.convert_to_numpy(tensor)
 
 
 def assert_close(given, wanted, atol=1e-5):

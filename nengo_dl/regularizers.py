@@ -1,0 +1,138 @@
+"""Penalties on firing rates, for the activity of Keras layers and for probes of neurons.
+
+A layer takes one as its ``activity_regularizer``; for a probe `nengo_dl.losses.FiringRates` makes
+a loss of one. Rates are means over time, in the unit of the activity: hertz for neurons of Nengo
+and of `nengo_dl.layers`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from nengo.utils.numpy import is_number
+
+
+class RateRegularizer(keras.regularizers.Regularizer):
+    """A penalty on the distance of firing rates to a target or a range."""
+
+    def __init__(self, l1: float, l2: float, target: Any):
+        for name, weight in (("l1", l1), ("l2", l2)):
+            if not is_number(weight) or weight < 0:
+                raise ValueError(
+                    f"{name} was given {weight!r}; expected a number that is 0 or larger"
+                )
+        self.l1, self.l2, self.target = float(l1), float(l2), _target(target)
+
+    def __call__(self, activity: Any) -> Any:
+        """The `penalty` times the size of the batch, by which Keras divides it."""
+        penalty = self.penalty(activity)
+        return penalty * ops.cast(ops.shape(activity)[0], penalty.dtype)
+
+    def penalty(self, activity: Any) -> Any:
+        """The penalty for an activity of shape (batch, steps, ...)."""
+        if len(activity.shape) < 3:
+            raise ValueError(
+                f"expected the activity of steps, (batch, steps, ...); got {activity.shape}. "
+                "Firing rates are means over time: the layer needs return_sequences=True"
+            )
+        rates = self.statistic(ops.mean(activity, axis=1))
+        low, high = self.target if isinstance(self.target, tuple) else (self.target, self.target)
+        low, high = (ops.cast(bound, rates.dtype) for bound in (low, high))
+        distance = ops.relu(rates - high) + ops.relu(low - rates)
+        return self.l1 * ops.mean(distance) + self.l2 * ops.mean(ops.square(distance))
+
+    def statistic(self, rates: Any) -> Any:
+        """What is to be at the target, of rates of shape (batch, ...)."""
+        return rates
+
+    def get_config(self) -> dict[str, Any]:
+        """What makes an equal regularizer."""
+        return {"l1": self.l1, "l2": self.l2, "target": self.target}
+
+
+def _target(target: Any) -> Any:
+    if is_number(target):
+        return float(target)
+    if isinstance(target, (tuple, list)) and len(target) == 2 and all(map(is_number, target)):
+        low, high = map(float, target)
+        if low <= high:
+            return (low, high)
+    raise ValueError(
+        f"target was given {target!r}; expected a rate, or a pair of a lowest and a highest rate"
+    )
+
+
+@keras.saving.register_keras_serializable(package="nengo_dl")
+class L1L2(RateRegularizer):
+    """``l1 * mean(|distance|) + l2 * mean(distance^2)`` of the firing rates from a target.
+
+    The means are over units and items of the batch, so that weights do not depend on their number.
+
+    Parameters
+    ----------
+    l1, l2 : float
+        Weights of the penalties.
+    target : float or tuple
+        Rate at which there is no penalty, or the lowest and the highest one: ``(10, 50)``.
+    """
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, target: Any = 0.0):
+        super().__init__(l1, l2, target)
+
+
+@keras.saving.register_keras_serializable(package="nengo_dl")
+class L1(L1L2):
+    """`L1L2` with only the first of the penalties."""
+
+    def __init__(self, l1: float = 0.01, target: Any = 0.0):
+        super().__init__(l1=l1, target=target)
+
+    def get_config(self):
+        return {"l1": self.l1, "target": self.target}
+
+
+@keras.saving.register_keras_serializable(package="nengo_dl")
+class L2(L1L2):
+    """`L1L2` with only the second of the penalties."""
+
+    def __init__(self, l2: float = 1e-4, target: Any = 0.0):
+        super().__init__(l2=l2, target=target)
+
+    def get_config(self):
+        return {"l2": self.l2, "target": self.target}
+
+
+@keras.saving.register_keras_serializable(package="nengo_dl")
+class Percentile(RateRegularizer):
+    """`L1L2` of a percentile over the batch of each unit's firing rate.
+
+    A unit may be silent for most inputs and still be used: with ``percentile=99`` and
+    ``target=(50, 100)`` it is the highest rates that have to be in that range, all but the
+    topmost hundredth.
+
+    Parameters
+    ----------
+    percentile : float
+        Between 0 and 100.
+    l1, l2, target
+        As in `L1L2`.
+    """
+
+    def __init__(
+        self, percentile: float = 99.0, l1: float = 0.0, l2: float = 0.0, target: Any = 0.0
+    ):
+        super().__init__(l1, l2, target)
+        if not is_number(percentile) or not 0 <= percentile <= 100:
+            raise ValueError(
+                f"percentile was given {percentile!r}; expected a number from 0 to 100"
+            )
+        self.percentile = float(percentile)
+
+    def statistic(self, rates):
+        return ops.quantile(rates, np.float32(self.percentile / 100), axis=0)
+
+    def get_config(self):
+        return {"percentile": self.percentile, **super().get_config()}

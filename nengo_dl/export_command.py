@@ -68,15 +68,15 @@ def export(
     nir_dt: float | None,
     strict: bool,
 ) -> None:
-    r"""Write a network, with trained parameters, as a file for other programs.
+    """Write a network, with trained parameters, as a file for other programs.
 
     NETWORK is the code that makes it, as package.module:name, where name is a nengo.Network or a
     function that returns one; it is looked for in the present folder too. OUTPUT is the file, or
     for a SavedModel the folder.
 
-    \b
-    nengo-dl export classifier:make_network classifier.nir --params trained.npz --method euler
-    nengo-dl export classifier:make_network served --params trained.npz --steps 50
+    For example: nengo-dl export classifier:make_network classifier.nir --params trained.npz
+
+    Or: nengo-dl export classifier:make_network served --params trained.npz --steps 50
     """
     from nengo.exceptions import NengoException
 

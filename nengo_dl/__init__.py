@@ -30,6 +30,7 @@ _MODULES = (
     "callbacks",
     "converter",
     "dists",
+    "energy",
     "graph_optimizer",
     "layers",
     "losses",

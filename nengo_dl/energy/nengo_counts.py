@@ -1,0 +1,142 @@
+"""Operations of a Nengo network, counted from what its simulator recorded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import nengo
+import numpy as np
+from nengo import Connection, Ensemble
+from nengo.ensemble import Neurons
+from nengo.neurons import Direct
+from nengo.transforms import Convolution, ConvolutionTranspose, NoTransform, Sparse
+
+from nengo_dl.energy.report import EnergyReport, Part
+
+
+def count_simulator(
+    sim: Any, n_steps: int | None = None, rates: Mapping[Any, float] | None = None
+) -> EnergyReport:
+    """Count the operations of a simulated network, e.g. a converted one.
+
+    Connections are counted as Nengo computes them: decoders once for each spike, encoders and
+    transforms of decoded values in each step.
+
+    Parameters
+    ----------
+    sim
+        A ``nengo_dl.Simulator`` or another Nengo simulator, after a run.
+    n_steps : int, optional
+        Steps of an inference; by default those that it ran.
+    rates : dict, optional
+        Firing rates in hertz by Ensemble. Where none is given, a Probe of the ensemble's neurons
+        without a synapse has to have recorded them.
+
+    Returns
+    -------
+    EnergyReport
+
+    Raises
+    ------
+    ValueError
+        Where the rate of spiking neurons is not known.
+    """
+    network, dt = sim.model.toplevel, sim.dt
+    n_steps = sim.n_steps if n_steps is None else n_steps
+    if not n_steps:
+        raise ValueError("the simulator did not run; run it, or say how many n_steps there are")
+    measured = {**_recorded_rates(sim, network), **(rates or {})}
+    parts = [_ensemble(sim, ens, measured, n_steps) for ens in network.all_ensembles]
+    parts += [_connection(sim, c, measured, n_steps, dt) for c in network.all_connections]
+    return EnergyReport(tuple(parts), n_steps, dt)
+
+
+def _recorded_rates(sim: Any, network: nengo.Network) -> dict[Ensemble, float]:
+    """Mean rates in hertz of the ensembles whose neurons a probe recorded."""
+    rates = {}
+    for probe in network.all_probes:
+        neurons = probe.target
+        whole = isinstance(neurons, Neurons) and probe.synapse is None
+        if whole and probe.attr in ("output", "spikes") and np.size(sim.data[probe]):
+            amplitude = getattr(neurons.ensemble.neuron_type, "amplitude", 1.0)
+            rates[neurons.ensemble] = float(np.mean(np.abs(sim.data[probe]))) / amplitude
+    return rates
+
+
+def _ensemble(sim: Any, ens: Ensemble, rates: Mapping, n_steps: int) -> Part:
+    """Neurons, and the encoders, which are a product with a dense matrix in each step."""
+    direct = isinstance(ens.neuron_type, Direct)
+    neurons = 0 if direct else ens.n_neurons
+    encoded = any(
+        isinstance(c.post_obj, Ensemble) and c.post_obj is ens and not c.solver.weights
+        for c in sim.model.toplevel.all_connections
+    )
+    connections = neurons * ens.dimensions if encoded else 0
+    values = neurons * (ens.dimensions * encoded + 1)
+    return Part(
+        name=ens.label or str(ens),
+        kind="Direct" if direct else type(ens.neuron_type).__name__,
+        neurons=neurons,
+        connections=connections,
+        macs=connections * n_steps,
+        synops=connections * n_steps,
+        updates=neurons * n_steps,
+        rate=rates.get(ens),
+        parameters=values,
+        bytes=4 * values,
+    )
+
+
+def _connection(sim: Any, conn: Connection, rates: Mapping, n_steps: int, dt: float) -> Part:
+    connections, values = _size(sim, conn)
+    active = _active(conn, rates, dt) if connections else 0.0
+    return Part(
+        name=conn.label or f"{_name(conn.pre_obj)} to {_name(conn.post_obj)}",
+        kind="Connection",
+        connections=connections,
+        macs=connections * n_steps,
+        synops=connections * n_steps * active,
+        parameters=values,
+        bytes=4 * values,
+    )
+
+
+def _name(obj: Any) -> str:
+    return getattr(obj, "label", None) or str(obj)
+
+
+def _size(sim: Any, conn: Connection) -> tuple[float, int]:
+    """Multiply-accumulates of a step, and number of weights."""
+    transform = conn.transform
+    if isinstance(transform, Convolution):
+        positions = math.prod(transform.output_shape.spatial_shape)
+        weights = math.prod(transform.kernel_shape)
+        return weights * positions, weights
+    if isinstance(transform, ConvolutionTranspose):
+        positions = math.prod(transform.input_shape.spatial_shape)
+        weights = math.prod(transform.kernel_shape)
+        return weights * positions, weights
+    weights = sim.data[conn].weights
+    if weights is None or isinstance(transform, NoTransform) and np.size(weights) == 0:
+        return 0, 0
+    if isinstance(transform, Sparse):
+        entries = len(np.ravel(weights.data))
+        return entries, entries
+    size = int(np.size(weights))
+    return (size if np.ndim(weights) else conn.size_out), size
+
+
+def _active(conn: Connection, rates: Mapping, dt: float) -> float:
+    """Mean share of a connection's inputs that are not zero in a step."""
+    pre = conn.pre_obj
+    ens = pre.ensemble if isinstance(pre, Neurons) else pre
+    if not isinstance(ens, Ensemble) or not getattr(ens.neuron_type, "spiking", False):
+        return 1.0
+    if ens not in rates:
+        raise ValueError(
+            f"the firing rates of {ens} are not known: give them with rates={{ensemble: hertz}}, "
+            "or put a nengo.Probe without a synapse on its neurons"
+        )
+    return min(1.0, rates[ens] * dt)

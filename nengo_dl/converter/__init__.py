@@ -10,6 +10,7 @@ from nengo_dl.converter import (
     pooling,
     recurrent,
     shape,
+    spiking_layers,
 )
 from nengo_dl.converter.base import LayerConverter, NotConvertible
 from nengo_dl.converter.core import Converter
@@ -27,4 +28,5 @@ __all__ = [
     "pooling",
     "recurrent",
     "shape",
+    "spiking_layers",
 ]

@@ -1,0 +1,122 @@
+"""The layers of `nengo_dl.layers` as Nengo objects, in temporal models.
+
+The simulator has to have the time step of the layers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nengo
+import numpy as np
+
+from nengo_dl import layers
+from nengo_dl.converter import activations
+from nengo_dl.converter.base import LayerConverter, NotConvertible, register
+from nengo_dl.converter.linear import array
+
+
+class ConvertSequenceLayer(LayerConverter):
+    """What holds for all of them."""
+
+    unsupported_args = ("go_backwards", "stateful", "return_state")
+
+    def source(self, node_id: int) -> Any:
+        """The object that holds the input, which has to be a step of a sequence."""
+        (value, *states) = self.converter.calls[node_id].inputs
+        if not value.temporal:
+            raise NotConvertible(
+                "its time axis has no steps of the network, unless temporal_model=True"
+            )
+        if states:
+            raise NotConvertible("an initial state has no equivalent in Nengo")
+        return self.filtered_input(node_id)
+
+    def number(self, name: str) -> float:
+        """An attribute that has to be the same for all units."""
+        values = np.unique(self.layer.attribute(name))
+        if len(values) > 1:
+            raise NotConvertible(f"its units differ in {name}, which neurons of a type cannot")
+        return float(values[0])
+
+
+@register(layers.SpikingActivation)
+class ConvertSpikingActivation(ConvertSequenceLayer):
+    """`nengo.RegularSpiking` of the neuron type that computes the activation."""
+
+    def convert(self, node_id):
+        self.source(node_id)
+        cell = self.layer.cell
+        rates = activations.neuron_type(cell.activation)
+        if rates is None:
+            raise NotConvertible(
+                f"its activation {activations.describe(cell.activation)!r} has no neuron type"
+            )
+        voltage = array(cell.initial_voltage).astype(np.float64)
+        obj = self.add_nengo_obj(
+            node_id, activation=nengo.RegularSpiking(rates, initial_state={"voltage": voltage})
+        )
+        self.add_connection(node_id, obj)
+        return obj
+
+
+@register(layers.LIF, layers.AdaptiveLIF)
+class ConvertLIF(ConvertSequenceLayer):
+    """`nengo.LIF` or `nengo.AdaptiveLIF`, whose input is divided by the threshold."""
+
+    def convert(self, node_id):
+        self.source(node_id)
+        cell = self.layer.cell
+        parameters = {name: self.number(name) for name in cell.attributes if name != "threshold"}
+        neurons = type(cell.neuron_type)(
+            **parameters, initial_state={"voltage": nengo.dists.Choice([0])}
+        )
+        obj = self.add_nengo_obj(node_id, activation=neurons)
+        threshold = self.layer.attribute("threshold")
+        if np.all(threshold == 1):
+            self.add_connection(node_id, obj)
+        else:
+            scale = np.broadcast_to(1 / threshold, (cell.units,))
+            self.add_connection(node_id, obj, transform=np.array(scale), trainable=False)
+        return obj
+
+
+@register(layers.Lowpass, layers.Alpha)
+class ConvertFilter(ConvertSequenceLayer):
+    """Nodes that filter, one for each time constant."""
+
+    def convert(self, node_id):
+        source, name, units = self.source(node_id), self.name(node_id), self.layer.cell.units
+        if np.any(self.layer.attribute("initial_level")):
+            raise NotConvertible("an initial level that is not 0 has no equivalent in Nengo")
+        synapse = nengo.Lowpass if isinstance(self.layer, layers.Lowpass) else nengo.Alpha
+        tau = np.broadcast_to(self.layer.attribute("tau"), (units,))
+        constants = np.unique(tau)
+        obj = self.add_node(units, name)
+        for k, constant in enumerate(constants):
+            indices = np.flatnonzero(tau == constant)
+            # the output of a Node, unlike a synapse of a connection, comes in the same step
+            size = len(indices)
+            node = nengo.Node(
+                synapse(float(constant)), size_in=size, size_out=size, label=f"{name}.filter{k}"
+            )
+            self.connect(source, node, indices)
+            self.connect(node, obj, to=indices)
+        return obj
+
+
+@register(layers.LegendreMemory)
+class ConvertLegendreMemory(ConvertSequenceLayer):
+    """A Node that is connected with itself, with a delay of one step."""
+
+    def convert(self, node_id):
+        source, name, cell = self.source(node_id), self.name(node_id), self.layer.cell
+        a, b = (array(matrix).astype(np.float64) for matrix in cell.matrices())
+        each = np.eye(cell.channels)
+        obj = self.add_node(cell.units, name)
+        self.connect(source, obj, transform=np.kron(each, b[:, None]), label=f"{name}.b")
+        # any synapse delays by a step; one of 0 seconds does nothing else
+        self.connect(
+            obj, obj, transform=np.kron(each, a), synapse=nengo.Lowpass(0), label=f"{name}.a"
+        )
+        return obj

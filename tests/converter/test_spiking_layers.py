@@ -1,0 +1,61 @@
+"""The layers of nengo_dl in Nengo networks: the same output, step by step."""
+
+import keras
+import nengo
+import numpy as np
+import pytest
+
+import nengo_dl
+from nengo_dl import Converter, layers
+
+# Nengo asks for the maximum rates of LIF neurons of gain 1 and divides by zero, of which nothing
+# comes: gains and biases are given
+pytestmark = pytest.mark.filterwarnings("ignore:divide by zero encountered:RuntimeWarning:nengo")
+
+STEPS, UNITS = 40, 3
+
+LAYERS = {
+    "spiking": lambda: layers.SpikingActivation("relu"),
+    "lif": lambda: layers.LIF(tau_rc=0.015, threshold=[0.5, 1.0, 2.0]),
+    "adaptive": lambda: layers.AdaptiveLIF(tau_n=0.05),
+    "lowpass": lambda: layers.Lowpass([0.01, 0.02, 0.01]),
+    "alpha": lambda: layers.Alpha(0.01),
+    "memory": lambda: layers.LegendreMemory(4, 0.02, return_sequences=True),
+    "last": lambda: layers.LegendreMemory(4, 0.02),
+}
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
+def test_same_output(make):
+    x = np.random.RandomState(0).uniform(-1, 4, (1, STEPS, UNITS)).astype("float32")
+    if make is LAYERS["spiking"]:
+        x = 100 * x
+    model = keras.Sequential([keras.Input((STEPS, UNITS)), make()])
+    expected = model.predict(x, verbose=0)
+    converter = Converter(model, temporal_model=True, allow_fallback=False)
+    (node,), (probe,) = converter.inputs.values(), converter.outputs.values()
+    with nengo_dl.Simulator(converter.net, minibatch_size=1, progress_bar=False) as sim:
+        given = sim.predict({node: x})[probe]
+    given = given if expected.ndim == 3 else given[:, -1]
+    assert np.ptp(expected) > 0
+    np.testing.assert_allclose(given, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_objects_are_nengos():
+    model = keras.Sequential([keras.Input((STEPS, UNITS)), layers.LIF(), layers.Alpha(0.01)])
+    net = Converter(model, temporal_model=True, allow_fallback=False).net
+    assert [type(ens.neuron_type) for ens in net.all_ensembles] == [nengo.LIF]
+    assert any(isinstance(node.output, nengo.Alpha) for node in net.all_nodes)
+    assert not any(isinstance(node, nengo_dl.TensorNode) for node in net.all_nodes)
+
+
+def test_what_has_no_equivalent():
+    for layer, reason in [
+        (layers.Lowpass(0.01, initial_level=1.0), "an initial level that is not 0"),
+        (layers.LIF(tau_rc=[0.01, 0.02, 0.03]), "its units differ in tau_rc"),
+        (layers.SpikingActivation("softplus"), "'softplus' has no neuron type"),
+    ]:
+        model = keras.Sequential([keras.Input((STEPS, UNITS)), layer])
+        with pytest.raises(TypeError, match=reason):
+            Converter(model, temporal_model=True, allow_fallback=False)

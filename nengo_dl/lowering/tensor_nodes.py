@@ -27,6 +27,8 @@ class SimTensorNode(Operator):
         The Keras layer whose variables the call uses, or None.
     state
         Signals that carry the state of a recurrent cell.
+    takes_time
+        Whether the call looks at ``t``.
     """
 
     def __init__(
@@ -37,10 +39,11 @@ class SimTensorNode(Operator):
         output: Signal,
         layer: keras.layers.Layer | None = None,
         state: tuple[Signal, ...] = (),
+        takes_time: bool = True,
         tag: str | None = None,
     ):
         super().__init__(tag=tag)
-        self.call, self.layer = call, layer
+        self.call, self.layer, self.takes_time = call, layer, takes_time
         self.sets, self.incs = [output], []
         self.reads = [time] if input is None else [time, input]
         self.updates = list(state)
@@ -70,19 +73,31 @@ class SimTensorNode(Operator):
 class TensorNodeKernel(Kernel):
     """One TensorNode."""
 
+    def __init__(self, op: SimTensorNode):
+        self.every_step_alone = (
+            not op.takes_time
+            and not op.updates
+            and op.layer is not None
+            and sees_each_item_alone(op.layer)
+        )
+
     def merge_key(self, op):
         return (id(op),)
 
     def reads(self, op):
-        return (*op.reads, *op.updates)
+        return (*(op.reads if op.takes_time else op.reads[1:]), *op.updates)
 
     def prepare(self, ops_, settings):
         (op,) = ops_
-        batch, dtype = settings.minibatch_size, settings.dtype
+        minibatch_size, dtype = settings.minibatch_size, settings.dtype
         size_in = 0 if op.input is None else op.input.size
-        shapes = [(batch, *sig.shape) for sig in op.updates]
+        shapes = [(minibatch_size, *sig.shape) for sig in op.updates]
 
-        def step(context, constants, time, *operands):
+        def step(context, constants, *operands):
+            operands = list(operands)
+            time = ops.reshape(operands.pop(0), ()) if op.takes_time else None
+            # many steps at once are a larger batch
+            batch = max(minibatch_size, *(x.shape[0] for x in operands), 1)
             operands = [_for_each_item(x, batch) for x in operands]
             x = operands.pop(0) if size_in else None
             state = [ops.reshape(s, shape) for s, shape in zip(operands, shapes, strict=True)]
@@ -90,7 +105,7 @@ class TensorNodeKernel(Kernel):
             state = [ops.cast(s, op.layer.compute_dtype or dtype) for s in state]
 
             def call():
-                return op.call(ops.reshape(time, ()), x, state, context.training, batch)
+                return op.call(time, x, state, context.training, batch)
 
             output, state = context.variables.run(call)
             if context.training and context.variables.dropped_losses:
@@ -113,7 +128,31 @@ def _for_each_item(x, batch: int):
 
 @register(SimTensorNode)
 def _choose_tensor_node(op):
-    return TensorNodeKernel()
+    return TensorNodeKernel(op)
+
+
+#: layers without state, randomness or a look at the rest of the batch
+_ALONE = frozenset(
+    getattr(keras.layers, name)
+    for name in """
+    Activation AveragePooling1D AveragePooling2D AveragePooling3D Conv1D Conv1DTranspose Conv2D
+    Conv2DTranspose Conv3D Conv3DTranspose Cropping1D Cropping2D Cropping3D Dense DepthwiseConv1D
+    DepthwiseConv2D ELU EinsumDense Flatten GlobalAveragePooling1D GlobalAveragePooling2D
+    GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D InputLayer
+    LayerNormalization LeakyReLU MaxPooling1D MaxPooling2D MaxPooling3D PReLU Permute ReLU
+    Rescaling Reshape SeparableConv1D SeparableConv2D Softmax UpSampling1D UpSampling2D
+    UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
+    """.split()
+)
+
+
+def sees_each_item_alone(layer: keras.layers.Layer) -> bool:
+    """Whether many calls of a layer can be one call with a larger batch. That is known of Keras's
+    own layers only, and of sequences of them.
+    """
+    if type(layer) is keras.Sequential:
+        return all(sees_each_item_alone(inner) for inner in layer.layers)
+    return type(layer) in _ALONE and layer.activity_regularizer is None
 
 
 def split_variables(layer: keras.layers.Layer) -> tuple[list, list]:

@@ -17,9 +17,8 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from nengo_dl.compiler.layout import Assemble, Run
+from nengo_dl.compiler.layout import Assemble
 from nengo_dl.compiler.program import Input
-from nengo_dl.lowering.context import Variables
 from nengo_dl.runtime.step import LoweredNetwork, StepParts
 
 #: multiplications of a step from which on a product is worth a stage of its own: from there on its
@@ -65,18 +64,16 @@ class StagedNetwork:
         network, numbers = self.network, self._parts.loop
         kernels = [network.kernels[n] for n in numbers if n in network.kernels]
         whole = [Stage(True, list(numbers), list(range(len(network.states))))]
-        on_host = any(
-            network.layout.instructions[n].kernel.on_host for n in numbers if n in network.kernels
+        runs = [network.layout.instructions[n] for n in numbers if n in network.kernels]
+        # Python code and most Keras layers see one step after the other
+        one_by_one = any(
+            run.kernel.on_host or (prepared.layer is not None and not run.kernel.every_step_alone)
+            for run, prepared in zip(runs, kernels, strict=True)
         )
         time = network.layout.time.index
         probes_time = any(time in recipe.tensors() for recipe in network.layout.outputs)
-        if (
-            probes_time
-            or on_host
-            or any(k.layer is not None for k in kernels)
-            or not self._heavy(numbers)
-        ):
-            return whole  # Python code and Keras layers see one step after the other
+        if probes_time or one_by_one or not self._heavy(numbers):
+            return whole
         places = self._places()
         stages = {place: Stage(in_loop=place % 2 == 0) for place in sorted(set(places.values()))}
         for node, place in places.items():
@@ -88,15 +85,18 @@ class StagedNetwork:
 
     def _heavy(self, numbers: Iterable[int]) -> list[int]:
         """Products with constant weights that are worth a stage of their own."""
-        found = []
-        for n in numbers:
-            step = self.network.layout.instructions[n]
-            if isinstance(step, Run) and step.kernel.every_step_alone and len(step.operands) > 1:
-                n_weights = step.operands[0].width
-                batch = self.network.settings.minibatch_size
-                if (n, 0) in self._parts.fixed_operands and n_weights * batch >= HEAVY:
-                    found.append(n)
-        return found
+        return [n for n in numbers if n in self.network.kernels and self._is_heavy(n)]
+
+    def _is_heavy(self, number: int) -> bool:
+        step, prepared = self.network.layout.instructions[number], self.network.kernels[number]
+        if not step.kernel.every_step_alone:
+            return False
+        if prepared.layer is not None:
+            return bool(prepared.weights)
+        if (number, 0) not in self._parts.fixed_operands or len(step.operands) < 2:
+            return False
+        batch = self.network.settings.minibatch_size
+        return step.kernel.convolves or step.operands[0].width * batch >= HEAVY
 
     def _graph(self) -> list[tuple[int, int]]:
         """Edges between states (numbers from 0) and instructions (numbers after them)."""
@@ -220,7 +220,7 @@ class StagedNetwork:
         batch = self.network.settings.minibatch_size
         for index, value in history.items():
             values[index] = ops.reshape(value, (-1, value.shape[-1]))
-        context = self.network.context(None, self.training, Variables((), ()))
+        context = self.network.context(None, self.training, self.network.variables(arguments))
         self.network.execute(stage.numbers, values, arguments, context)
         for index in self._made(stage):
             value = values[index]
@@ -240,7 +240,7 @@ class StagedNetwork:
                 values[network.states[k].tensor.index] = value
             values.update(zip(rows, now, strict=True))
             values[network.layout.time.index] = network.time(first_step + i)
-            context = network.context(first_step + i, self.training, Variables((), ()))
+            context = network.context(first_step + i, self.training, network.variables(arguments))
             network.execute(stage.numbers, values, arguments, context)
             following = [
                 network.full(network.read(network.layout.next_state[k], values, arguments))

@@ -215,11 +215,7 @@ class LoweredNetwork:
             for item, row in zip(changing, rows, strict=True):
                 values[self.row_tensor(item).index] = row
             values[self.layout.time.index] = self.time(step_index)
-            weights = [arguments[weight_name(i)] for i in range(len(self.weights))]
-            variables = Variables(
-                zip(self.weights, weights, strict=True),
-                zip(self.carried, state[len(self.states) :], strict=True),
-            )
+            variables = self.variables(arguments, state[len(self.states) :])
             context = self.context(step_index, training, variables)
             self.execute(parts.loop, values, arguments, context)
             next_state = [
@@ -229,6 +225,12 @@ class LoweredNetwork:
             return [*next_state, *variables.carried], outputs
 
         return prepare, step
+
+    def variables(self, arguments: dict, carried: Sequence = ()) -> Variables:
+        """What the variables of the Keras layers are in a step."""
+        weights = [arguments[weight_name(i)] for i in range(len(self.weights))]
+        fixed = zip(self.weights, weights, strict=True)
+        return Variables(fixed, zip(self.carried, carried, strict=False))
 
     def parts(self, changing: Sequence[Input]) -> StepParts:
         """What is computed before the loop and in it, where these inputs change."""

@@ -66,8 +66,7 @@ class Training:
         self._convolves_faster_in_graph = (
             backend.convolves_faster_in_graph() and keras_model.has_convolutions()
         )
-        #: whether XLA may be chosen or not, and is not because of a convolution
-        self._may_choose_jit, self._is_plain = True, False
+        self._may_choose_jit = True
         self._functions: dict[tuple, tuple] = {}
 
     # -- compile -----------------------------------------------------------------------------------
@@ -94,7 +93,7 @@ class Training:
                 jit_compile=True if jit_compile is None else jit_compile,
                 **kwargs,
             )
-        self._may_choose_jit, self._is_plain = jit_compile is None, False
+        self._may_choose_jit = jit_compile is None
         self._has_loss = objectives.loss is not None
         self._user_batches_per_call = kwargs.get("steps_per_execution")
         self._functions.clear()
@@ -149,8 +148,7 @@ class Training:
         callbacks = _as_list(callbacks)
         in_blocks = not is_batches(x) and self._can_use_blocks(kwargs)
         steps = kwargs.get("steps_per_epoch") or n_batches
-        n_steps = None if is_batches(x) else examples.n_steps
-        self._prepare_functions(start, callbacks, steps, n_steps, in_blocks)
+        self._prepare_functions(start, callbacks, steps, in_blocks)
         if in_blocks:
             self.model.blocks = Blocks(
                 data,
@@ -184,14 +182,13 @@ class Training:
         self._check_compiled("evaluate")
         if is_batches(x):
             data = self._batches(x, y, start, sample_weight)
-            n_batches, n_steps = number_of_batches(x), None
+            n_batches = number_of_batches(x)
         else:
             examples = self.data.prepare(x, y, start, sample_weight)
             data, n_batches = examples.as_tuple(), len(examples) // self.minibatch_size
-            n_steps = examples.n_steps
             self._choose_batch_sizes(kwargs, "batch_size")
         callbacks = _as_list(callbacks)
-        self._prepare_functions(start, callbacks, kwargs.get("steps") or n_batches, n_steps)
+        self._prepare_functions(start, callbacks, kwargs.get("steps") or n_batches)
         return self._run(
             self.model.evaluate, data, start, callbacks=callbacks, return_dict=True, **kwargs
         )
@@ -209,7 +206,7 @@ class Training:
                 "simulator's minibatch_size",
                 attr="x",
             )
-        self._prepare_functions(start, (), 1, examples.n_steps)
+        self._prepare_functions(start, (), 1)
         self._build_optimizer()
         return self._run(self.model.train_on_batch, examples.as_tuple(), start, return_dict=True)
 
@@ -385,17 +382,15 @@ class Training:
         start: Start,
         callbacks: Iterable[Any],
         n_batches: int | None,
-        n_steps: int | None,
         in_blocks: bool = False,
     ) -> None:
         """Run several batches in a call, unless the user chose, or a callback wants to see each
-        one, and a single step that convolves in the faster of XLA and the plain graph.
+        one, and what convolves in the faster of XLA and the plain graph.
         """
         n = self._user_batches_per_call
-        plain = n_steps == 1 and self._convolves_faster_in_graph
-        if self._may_choose_jit and plain == self.model.jit_compile and plain != self._is_plain:
-            self._is_plain = plain
-            self._configure(jit_compile=not plain)
+        plain = self._may_choose_jit and self._convolves_faster_in_graph
+        if plain and self.model.jit_compile:
+            self._configure(jit_compile=False)
         self._configure(
             steps_per_execution=batches_per_call(callbacks, n_batches) if n is None else n,
             keep_state=start.stateful,

@@ -55,11 +55,6 @@ class Examples:
     def __len__(self) -> int:
         return len(next(iter(self.x.values())))
 
-    @property
-    def n_steps(self) -> int:
-        """The number of steps of the inputs."""
-        return next(iter(self.x.values())).shape[1]
-
     def __getitem__(self, items: slice) -> Examples:
         weights = self.sample_weight
         return Examples(

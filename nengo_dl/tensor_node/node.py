@@ -189,6 +189,15 @@ def build_tensor_node(model: Model, node: TensorNode) -> None:
     for i, sig in enumerate(state):
         model.sig[node][f"state{i}"] = sig
     model.add_op(
-        SimTensorNode(call.run, model.time, sig_in, sig_out, call.layer, state, tag=str(node))
+        SimTensorNode(
+            call.run,
+            model.time,
+            sig_in,
+            sig_out,
+            call.layer,
+            state,
+            takes_time=call.pass_time,
+            tag=str(node),
+        )
     )
     model.params[node] = None

@@ -37,9 +37,11 @@ def network(surrogate=None):
     return net
 
 
-def run(monkeypatch, heavy, stateful=False, **settings):
+def run(monkeypatch, in_stages, stateful=False, **settings):
     """The outputs after some training, and the parameters."""
-    monkeypatch.setattr(stages, "HEAVY", heavy)
+    monkeypatch.setattr(stages, "HEAVY", 1)
+    if not in_stages:
+        monkeypatch.setattr(StagedNetwork, "is_split", False)
     net = network(**settings)
     rng = np.random.RandomState(1)
     with nengo_dl.Simulator(net, minibatch_size=BATCH, progress_bar=False) as sim:
@@ -62,9 +64,8 @@ def run(monkeypatch, heavy, stateful=False, **settings):
     "options", [{}, {"stateful": True}, {"surrogate": nengo_dl.surrogates.arctan()}], ids=str
 )
 def test_stages_equal_one_loop(monkeypatch, options):
-    n_stages, losses, final, parameters = run(monkeypatch, 1, **options)
-    n_whole, whole_losses, whole_final, whole_parameters = run(monkeypatch, 1e18, **options)
-    assert n_whole == 1
+    n_stages, losses, final, parameters = run(monkeypatch, True, **options)
+    _, whole_losses, whole_final, whole_parameters = run(monkeypatch, False, **options)
     assert n_stages >= 3
     assert losses == pytest.approx(whole_losses, rel=1e-9)
     assert final == pytest.approx(whole_final, rel=1e-9)
@@ -73,11 +74,17 @@ def test_stages_equal_one_loop(monkeypatch, options):
         assert np.allclose(ours, whole, rtol=0, atol=1e-10)
 
 
-def test_small_products_stay_in_the_loop():
-    with nengo_dl.Simulator(network(), minibatch_size=BATCH, progress_bar=False) as sim:
+@pytest.mark.parametrize(("size", "n_stages"), [(10, 1), (300, 2)])
+def test_small_products_stay_in_the_loop(size, n_stages):
+    with nengo.Network(seed=0) as net:
+        node = nengo.Node(np.zeros(size))
+        neurons = nengo.Ensemble(100, 1).neurons
+        nengo.Connection(node, neurons, transform=nengo_dl.dists.He(), synapse=None)
+        nengo.Probe(neurons)
+    with nengo_dl.Simulator(net, minibatch_size=BATCH, progress_bar=False) as sim:
         model = sim.keras_model
         staged = StagedNetwork(model.lowered, list(model.network_inputs.values()), True)
-    assert not staged.is_split
+    assert len(staged.stages) == n_stages
 
 
 def test_python_code_sees_one_step_after_the_other():
@@ -86,6 +93,45 @@ def test_python_code_sees_one_step_after_the_other():
         python = nengo.Node(lambda t, x: x, size_in=200)
         nengo.Connection(node, python, transform=nengo_dl.dists.He(), synapse=None)
         nengo.Probe(python)
+    with nengo_dl.Simulator(net, minibatch_size=BATCH, progress_bar=False) as sim:
+        model = sim.keras_model
+        staged = StagedNetwork(model.lowered, list(model.network_inputs.values()), True)
+    assert not staged.is_split
+
+
+@pytest.mark.core
+def test_keras_layers_without_state_are_called_for_all_steps_at_once(monkeypatch):
+    rng = np.random.RandomState(0)
+    x, y = rng.rand(4, 5, 36), rng.rand(4, 5, 3)
+    results = {}
+    for in_stages in (True, False):
+        if not in_stages:
+            monkeypatch.setattr(StagedNetwork, "is_split", False)
+        keras.utils.set_random_seed(0)
+        with nengo.Network(seed=0) as net:
+            nengo_dl.configure_settings(dtype="float64", surrogate="fast_sigmoid")
+            image = nengo.Node(np.zeros(36))
+            conv = keras.layers.Conv2D(2, 3)
+            hidden = nengo_dl.Layer(conv)(image, shape_in=(6, 6, 1))
+            spikes = nengo_dl.Layer(nengo.LIF(amplitude=0.01))(hidden)
+            nengo.Probe(nengo_dl.Layer(keras.layers.Dense(3))(spikes))
+        with nengo_dl.Simulator(net, minibatch_size=2, progress_bar=False) as sim:
+            model = sim.keras_model
+            staged = StagedNetwork(model.lowered, list(model.network_inputs.values()), True)
+            assert len(staged.stages) == 3
+            sim.compile(keras.optimizers.SGD(0.1), loss="mse")
+            losses = sim.fit(x, y, epochs=3, shuffle=False, verbose=0).history["loss"]
+            results[in_stages] = (losses, keras.ops.convert_to_numpy(conv.kernel))
+    assert results[True][0] == pytest.approx(results[False][0], rel=1e-5)
+    assert np.allclose(results[True][1], results[False][1], atol=1e-5)
+    assert results[True][0][2] < results[True][0][0]
+
+
+def test_layers_that_look_at_the_batch_see_one_step_after_the_other():
+    with nengo.Network(seed=0) as net:
+        image = nengo.Node(np.zeros(4))
+        hidden = nengo_dl.Layer(keras.layers.Dense(3))(image)
+        nengo.Probe(nengo_dl.Layer(keras.layers.BatchNormalization())(hidden))
     with nengo_dl.Simulator(net, minibatch_size=BATCH, progress_bar=False) as sim:
         model = sim.keras_model
         staged = StagedNetwork(model.lowered, list(model.network_inputs.values()), True)

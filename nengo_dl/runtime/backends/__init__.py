@@ -31,7 +31,7 @@
 ``checkpoint(function)``
     Keeps nothing of a function for its gradient but the arguments.
 ``convolves_faster_in_graph()``
-    Whether a convolution outside of a loop is faster without XLA.
+    Whether convolutions are trained faster without XLA.
 ``gradients(loss, variables)``
     Gradients of a function without arguments.
 ``variable_values(model)``, ``restore_variables(model, values)``

@@ -265,7 +265,7 @@ def product_form(n: int, rows: int, columns: int, batch: int) -> str:
 
 
 def convolves_faster_in_graph() -> bool:
-    """Whether a convolution outside of a loop is faster without XLA: by oneDNN, on the CPU."""
+    """Whether convolutions are trained faster without XLA: by oneDNN, on the CPU."""
     return not tf.config.list_logical_devices("GPU")
 
 

@@ -38,6 +38,9 @@ CELLS = [
     lambda: layers.AlphaCell(0.01, UNITS),
 ]
 every_layer = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+#: those that differ in how they are stepped, not in their arithmetic alone
+KINDS = ("spiking", "lif", "alpha", "memory", "lmu")
+every_kind = pytest.mark.parametrize("make", [MAKERS[name] for name in KINDS], ids=KINDS)
 
 
 def sequences(batch=2, steps=STEPS, seed=0):
@@ -85,7 +88,7 @@ def test_step_by_step_and_at_once(make):
         assert_close(last(x), expected[0][:, -1])
 
 
-@every_layer
+@every_kind
 def test_states_are_passed_on(make):
     """Half a sequence and then the rest is as all of it: by hand, and for a stateful layer."""
     x = sequences()
@@ -110,7 +113,7 @@ def test_states_are_passed_on(make):
         keeping.reset_state()
 
 
-@every_layer
+@every_kind
 def test_masks(make):
     """Masked steps change nothing; the output stays, or is zero."""
     x, mask = sequences(), np.ones((2, STEPS), dtype=bool)
@@ -128,7 +131,7 @@ def test_masks(make):
     assert_close(model(padded), given)
 
 
-@every_layer
+@every_kind
 def test_wrappers(make):
     x = sequences()
     both = keras.layers.Bidirectional(make(), merge_mode="concat")
@@ -169,7 +172,7 @@ def test_stacked_cells():
     assert memory(x).shape == (2, 3)
 
 
-@every_layer
+@every_kind
 def test_mixed_precision(make):
     """Outputs have the lower precision, states the higher one."""
     x = sequences()

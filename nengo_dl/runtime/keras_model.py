@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 from nengo.builder.signal import Signal
+from nengo.exceptions import ValidationError
 
 from nengo_dl.compiler.layout import Stored
 from nengo_dl.compiler.program import Input
@@ -121,6 +122,9 @@ class NengoModel(keras.Model):
         #: name of the probe that the loss is about, where it is only one, and the weight of the
         #: loss
         self.only_loss: tuple[str, float] | None = None
+        #: number of steps for which the functions for training and testing are compiled
+        self.train_steps: int | None = None
+        self.test_steps: int | None = None
         #: whether training takes its batches from `blocks`, and not from Keras
         self.in_blocks = False
         self.blocks: Blocks | None = None
@@ -221,6 +225,12 @@ class NengoModel(keras.Model):
             item: inputs[name] for name, item in self.network_inputs.items() if name in inputs
         }
         n_steps = next(x.shape[1] for x in inputs.values())
+        if n_steps is None:
+            raise ValidationError(
+                "TensorFlow was given batches of different numbers of steps; give batches of one "
+                "length, and the argument n_steps where it is another than before",
+                attr="n_steps",
+            )
         state = [
             ops.convert_to_tensor(self.state.values[tensor_name(s)]) for s in self.lowered.states
         ] + self.carried()

@@ -31,6 +31,13 @@ from nengo_dl.runtime.training_data import (
     split,
 )
 
+#: the compiled functions of a Keras model, and the attribute with the number of steps of each
+_FUNCTIONS = {
+    "train_function": "train_steps",
+    "test_function": "test_steps",
+    "predict_function": "test_steps",
+}
+
 
 class Training:
     """Drives ``keras.Model.compile``, ``fit`` and ``evaluate`` for a simulator.
@@ -67,7 +74,7 @@ class Training:
             backend.convolves_faster_in_graph() and keras_model.has_convolutions()
         )
         self._may_choose_jit = True
-        self._functions: dict[tuple, tuple] = {}
+        self._functions: dict[tuple, Any] = {}
 
     # -- compile -----------------------------------------------------------------------------------
 
@@ -148,7 +155,14 @@ class Training:
         callbacks = _as_list(callbacks)
         in_blocks = not is_batches(x) and self._can_use_blocks(kwargs)
         steps = kwargs.get("steps_per_epoch") or n_batches
-        self._prepare_functions(start, callbacks, steps, in_blocks)
+        self._prepare_functions(
+            start,
+            callbacks,
+            steps,
+            in_blocks,
+            train_steps=_n_steps(data, start),
+            test_steps=_n_steps(validation_data, start),
+        )
         if in_blocks:
             self.model.blocks = Blocks(
                 data,
@@ -188,7 +202,8 @@ class Training:
             data, n_batches = examples.as_tuple(), len(examples) // self.minibatch_size
             self._choose_batch_sizes(kwargs, "batch_size")
         callbacks = _as_list(callbacks)
-        self._prepare_functions(start, callbacks, kwargs.get("steps") or n_batches)
+        n_batches = kwargs.get("steps") or n_batches
+        self._prepare_functions(start, callbacks, n_batches, test_steps=_n_steps(data, start))
         return self._run(
             self.model.evaluate, data, start, callbacks=callbacks, return_dict=True, **kwargs
         )
@@ -206,9 +221,10 @@ class Training:
                 "simulator's minibatch_size",
                 attr="x",
             )
-        self._prepare_functions(start, (), 1)
+        data = examples.as_tuple()
+        self._prepare_functions(start, (), 1, train_steps=_n_steps(data, start))
         self._build_optimizer()
-        return self._run(self.model.train_on_batch, examples.as_tuple(), start, return_dict=True)
+        return self._run(self.model.train_on_batch, data, start, return_dict=True)
 
     def prediction_hooks(self, callbacks: Any, verbose: Any, steps: int | None):
         """Keras callbacks for predictions."""
@@ -383,6 +399,7 @@ class Training:
         callbacks: Iterable[Any],
         n_batches: int | None,
         in_blocks: bool = False,
+        **n_steps: int | None,
     ) -> None:
         """Run several batches in a call, unless the user chose, or a callback wants to see each
         one, and what convolves in the faster of XLA and the plain graph.
@@ -395,6 +412,7 @@ class Training:
             steps_per_execution=batches_per_call(callbacks, n_batches) if n is None else n,
             keep_state=start.stateful,
             in_blocks=in_blocks,
+            **n_steps,
         )
 
     def _configure(self, **settings: Any) -> None:
@@ -402,17 +420,21 @@ class Training:
         were compiled.
         """
         model = self.model
-        names = ("steps_per_execution", "keep_state", "jit_compile", "in_blocks")
-        functions = ("train_function", "test_function", "predict_function")
         if all(getattr(model, name) == value for name, value in settings.items()):
             return
-        key = tuple(getattr(model, name) for name in names)
-        self._functions[key] = tuple(getattr(model, name) for name in functions)
+        for function in _FUNCTIONS:
+            self._functions[self._key(function)] = getattr(model, function)
         for name, value in settings.items():
             setattr(model, name, value)
-        key = tuple(getattr(model, name) for name in names)
-        for name, value in zip(functions, self._functions.get(key, (None,) * 3), strict=True):
-            setattr(model, name, value)
+        for function in _FUNCTIONS:
+            setattr(model, function, self._functions.get(self._key(function)))
+
+    def _key(self, function: str) -> tuple:
+        """What a compiled function depends on. The number of steps is in it because TensorFlow
+        would compile the second number that it sees for any number, which has no gradient.
+        """
+        names = ("steps_per_execution", "keep_state", "jit_compile", "in_blocks")
+        return (function, *(getattr(self.model, n) for n in (*names, _FUNCTIONS[function])))
 
     @contextmanager
     def loaded(self, state: State, stateful: bool = False):
@@ -468,6 +490,13 @@ class _Session(keras.callbacks.Callback):
         if self._training is not None:
             self._nengo_model.set_state_values(self._training)
             self._training = None
+
+
+def _n_steps(data: Any, start: Start) -> int | None:
+    """The number of steps of examples as Keras takes them; what was asked for of other data."""
+    if isinstance(data, tuple) and isinstance(data[0], Mapping):
+        return next(iter(data[0].values())).shape[1]
+    return start.n_steps
 
 
 def _as_list(callbacks: Any) -> list:

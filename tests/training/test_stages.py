@@ -61,7 +61,9 @@ def run(monkeypatch, in_stages, stateful=False, **settings):
 
 @pytest.mark.core
 @pytest.mark.parametrize(
-    "options", [{}, {"stateful": True}, {"surrogate": nengo_dl.surrogates.arctan()}], ids=str
+    "options",
+    [{}, {"stateful": True}, {"surrogate": nengo_dl.surrogates.arctan()}],
+    ids=["plain", "stateful", "surrogate"],
 )
 def test_stages_equal_one_loop(monkeypatch, options):
     n_stages, losses, final, parameters = run(monkeypatch, True, **options)

@@ -17,6 +17,7 @@ from nengo.exceptions import SimulationError, ValidationError
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.batch_hooks import batches_per_call
 from nengo_dl.runtime.blocks import Blocks, ticks
+from nengo_dl.runtime.compiled_functions import CompiledFunctions
 from nengo_dl.runtime.engine import Engine, State
 from nengo_dl.runtime.gradients import GradientPaths
 from nengo_dl.runtime.interrupt import DeferredInterrupt
@@ -30,13 +31,6 @@ from nengo_dl.runtime.training_data import (
     number_of_batches,
     split,
 )
-
-#: the compiled functions of a Keras model, and the attribute with the number of steps of each
-_FUNCTIONS = {
-    "train_function": "train_steps",
-    "test_function": "test_steps",
-    "predict_function": "test_steps",
-}
 
 
 class Training:
@@ -74,7 +68,7 @@ class Training:
             backend.convolves_faster_in_graph() and keras_model.has_convolutions()
         )
         self._may_choose_jit = True
-        self._functions: dict[tuple, Any] = {}
+        self._functions = CompiledFunctions(keras_model)
 
     # -- compile -----------------------------------------------------------------------------------
 
@@ -407,34 +401,13 @@ class Training:
         n = self._user_batches_per_call
         plain = self._may_choose_jit and self._convolves_faster_in_graph
         if plain and self.model.jit_compile:
-            self._configure(jit_compile=False)
-        self._configure(
+            self._functions.configure(jit_compile=False)
+        self._functions.configure(
             steps_per_execution=batches_per_call(callbacks, n_batches) if n is None else n,
             keep_state=start.stateful,
             in_blocks=in_blocks,
             **n_steps,
         )
-
-    def _configure(self, **settings: Any) -> None:
-        """Change settings of the model on which its compiled functions depend, and keep those that
-        were compiled.
-        """
-        model = self.model
-        if all(getattr(model, name) == value for name, value in settings.items()):
-            return
-        for function in _FUNCTIONS:
-            self._functions[self._key(function)] = getattr(model, function)
-        for name, value in settings.items():
-            setattr(model, name, value)
-        for function in _FUNCTIONS:
-            setattr(model, function, self._functions.get(self._key(function)))
-
-    def _key(self, function: str) -> tuple:
-        """What a compiled function depends on. The number of steps is in it because TensorFlow
-        would compile the second number that it sees for any number, which has no gradient.
-        """
-        names = ("steps_per_execution", "keep_state", "jit_compile", "in_blocks")
-        return (function, *(getattr(self.model, n) for n in (*names, _FUNCTIONS[function])))
 
     @contextmanager
     def loaded(self, state: State, stateful: bool = False):
@@ -444,7 +417,7 @@ class Training:
             # a copy: Keras lets JAX reuse the memory of its variables
             values[tensor_name(stored)].assign(keras.ops.copy(tensor))
         values["n_steps"].assign(state.n_steps)
-        self._configure(keep_state=stateful)
+        self._functions.configure(keep_state=stateful)
         yield
 
     def _saved_state(self) -> State:

@@ -102,7 +102,7 @@ def train_spikes(net, x, y, n_updates: int, n_steps: int = 15, minibatch_size: i
                     {net.out: np.repeat(y[i, None, None], n_steps, axis=1)},
                 )
 
-    rate = keras.optimizers.schedules.CosineDecay(3e-4, n_updates)
+    rate = keras.optimizers.schedules.CosineDecay(5e-4, n_updates)
     with nengo_dl.Simulator(net, minibatch_size=minibatch_size, progress_bar=False) as sim:
         sim.compile(optimizer=keras.optimizers.Adam(rate), loss={net.out: loss})
         sim.fit(batches(), steps_per_epoch=n_updates, verbose=2)
@@ -121,7 +121,7 @@ def run(
     n_steps: int,
     minibatch_size: int = 200,
     n_train: int = 60000,
-    n_updates: int = 600,
+    n_updates: int = 700,
 ) -> float:
     """Train, test, and print what came out."""
     (x, y), (x_test, y_test) = load_data(data)
@@ -146,10 +146,10 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", help="path of an mnist.npz; downloaded by Keras where not given")
-    parser.add_argument("--epochs", type=int, default=6, help="of training with rates")
+    parser.add_argument("--epochs", type=int, default=8, help="of training with rates")
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--train", type=int, default=60000, help="number of training images")
-    parser.add_argument("--updates", type=int, default=600, help="of training with spikes")
+    parser.add_argument("--updates", type=int, default=700, help="of training with spikes")
     arguments = parser.parse_args()
     run(
         arguments.data,

@@ -229,11 +229,8 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
             If ``data`` does not fit the network or ``n_steps``.
         """
         self._check_open("run")
-        n_steps = steps if n_steps is None else n_steps
-        if n_steps is None:
-            raise ValidationError("give the number of steps to run", attr="n_steps", obj=self)
         rows = self._feed(data)
-        n_steps = feeds.check_steps(rows, n_steps)
+        n_steps = feeds.check_steps(rows, steps if n_steps is None else n_steps)
         self._check_one_batch(rows)
         bar = self.progress_bar if progress_bar is None else progress_bar
         before = self._state

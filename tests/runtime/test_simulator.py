@@ -566,5 +566,5 @@ def test_operators_as_nengo_shows_them():
         assert sim.rng.randint(1000) == np.random.RandomState(sim.seed).randint(1000)
         sim.run_steps(steps=3)
         assert sim.n_steps == 3
-        with pytest.raises(ValidationError, match="number of steps"):
+        with pytest.raises(ValidationError, match="n_steps is needed"):
             sim.run_steps()

@@ -9,8 +9,7 @@ from nengo.exceptions import ConfigError
 import nengo_dl
 from nengo_dl.quantization import Quantizer
 
-RNG = np.random.RandomState(0)
-X = RNG.uniform(-1, 1, (40, 1, 4))
+X = np.random.RandomState(0).uniform(-1, 1, (40, 1, 4))
 
 
 def make_network(neuron_type=None, seed=0, **settings):
@@ -26,7 +25,8 @@ def make_network(neuron_type=None, seed=0, **settings):
             bias=nengo.dists.Choice([1]),
         )
         out = nengo.Node(size_in=2)
-        first, second = RNG.normal(size=(20, 4)), RNG.normal(size=(2, 20)) / 10
+        rng = np.random.RandomState(seed)  # the same weights whatever was tested before
+        first, second = rng.normal(size=(20, 4)), rng.normal(size=(2, 20)) / 10
         net.first = nengo.Connection(net.stimulus, ens.neurons, transform=first)
         net.second = nengo.Connection(ens.neurons, out, transform=second)
         net.out = nengo.Probe(out)
@@ -40,7 +40,7 @@ def levels(weights):
 @pytest.mark.core
 @pytest.mark.parametrize("step", [None, 0.1])
 def test_quantizer(step):
-    weights = RNG.normal(size=(3, 5))
+    weights = np.random.RandomState(1).normal(size=(3, 5))
     quantizer = Quantizer(bits=4, step=step)
     integers, used = quantizer.integers(weights)
     assert np.abs(integers).max() == 7 and integers.dtype.kind == "i"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
+from nengo_dl import xla_options
 from nengo_dl.config import configure_settings
 from nengo_dl.version import __version__
+
+xla_options.set_defaults(os.environ)
 
 #: public name -> module that has it; loaded when it is first used, because Keras and its backend
 #: take seconds to load and not everything needs them

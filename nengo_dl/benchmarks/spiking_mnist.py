@@ -66,9 +66,21 @@ def accuracy_with_spikes(sim: nengo_dl.Simulator, net, images, labels, n_steps: 
     return float(correct / len(images))
 
 
+def shifted(images, rng):
+    """Images (n, 784), each moved by up to two pixels in both directions."""
+    moves = rng.randint(-2, 3, size=(len(images), 2))
+    rows, columns = (np.arange(28) - moves[:, i, None] for i in (0, 1))
+    pictures = images.reshape(-1, 28, 28)
+    # the margin of the pictures is empty: what leaves on one side brings nothing in on the other
+    return pictures[
+        np.arange(len(images))[:, None, None], rows[:, :, None] % 28, columns[:, None, :] % 28
+    ].reshape(images.shape)
+
+
 def train_rates(net, x, y, epochs: int, minibatch_size: int) -> None:
     """Train with the neurons' rates, one step for each image; the network keeps the result."""
     n_updates = epochs * len(x) // minibatch_size
+    rng = np.random.RandomState(0)
     with nengo_dl.Simulator(net, minibatch_size=minibatch_size, progress_bar=False) as sim:
         sim.compile(
             optimizer=keras.optimizers.RMSprop(
@@ -76,7 +88,14 @@ def train_rates(net, x, y, epochs: int, minibatch_size: int) -> None:
             ),
             loss={net.out: keras.losses.SparseCategoricalCrossentropy(from_logits=True)},
         )
-        sim.fit({net.image: x[:, None]}, {net.out: y[:, None, None]}, epochs=epochs, verbose=2)
+        for epoch in range(epochs):
+            sim.fit(
+                {net.image: shifted(x, rng)[:, None]},
+                {net.out: y[:, None, None]},
+                initial_epoch=epoch,
+                epochs=epoch + 1,
+                verbose=2,
+            )
         sim.freeze_params(net)
 
 
@@ -98,7 +117,7 @@ def train_spikes(net, x, y, n_updates: int, n_steps: int = 15, minibatch_size: i
         while True:
             for i in rng.permutation(len(x)).reshape(-1, minibatch_size):
                 yield (
-                    {net.image: np.repeat(x[i, None], n_steps, axis=1)},
+                    {net.image: np.repeat(shifted(x[i], rng)[:, None], n_steps, axis=1)},
                     {net.out: np.repeat(y[i, None, None], n_steps, axis=1)},
                 )
 

@@ -17,8 +17,8 @@ from nengo_dl.compiler.kernel import is_wiring
 from nengo_dl.compiler.layout import Assemble, Layout, make_layout
 from nengo_dl.compiler.order import order_signals
 from nengo_dl.compiler.plan import Planner, greedy_planner
-from nengo_dl.compiler.program import Program
-from nengo_dl.compiler.simplify import default_simplifications, simplify
+from nengo_dl.compiler.program import Program, probed_signals
+from nengo_dl.compiler.simplify import default_simplifications, remove_unread, simplify
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,10 @@ def compile_model(model: Model, options: Options | None = None) -> Compiled:
     options = options or Options()
     program = replace(lift_inputs(model), trainable=options.trainable)
     inputs = frozenset(item.signal.base for item in program.inputs)
+    read = remove_unread(program.operators, probed_signals(model))
+    program = replace(program, unread=_unread(program, read))
     operators = simplify(
-        [options.replaced.get(op, op) for op in program.operators],
+        [options.replaced.get(op, op) for op in read],
         options.simplifications,
         inputs | frozenset(options.trainable),
     )
@@ -62,6 +64,16 @@ def compile_model(model: Model, options: Options | None = None) -> Compiled:
         verify.verify_plan(operators, plan)
         verify.verify_layout(layout)
     return Compiled(replace(program, operators=tuple(operators)), layout, len(model.operators))
+
+
+def _unread(program: Program, operators: list[Operator]) -> tuple[Signal, ...]:
+    """The trainable signals that these operators do not read any more."""
+
+    def bases(ops: Iterable[Operator]) -> set[Signal]:
+        return {sig.base for op in ops for sig in op.all_signals}
+
+    lost = bases(program.operators) - bases(operators)
+    return tuple(sig for sig in program.trainable if sig in lost)
 
 
 def call_planner(planner: Planner, operators: list[Operator]) -> list[tuple[Operator, ...]]:

@@ -17,7 +17,7 @@ from nengo.builder.signal import Signal
 from nengo_dl.compiler.kernel import Kernel, is_wiring, kernel_for
 from nengo_dl.compiler.operand import Addresses, Recipe, Tensor, make_recipe
 from nengo_dl.compiler.operators import CopyUpdate
-from nengo_dl.compiler.program import Group, Input, Program
+from nengo_dl.compiler.program import Group, Input, Program, probed_signals
 from nengo_dl.compiler.signals import (
     Indices,
     as_array,
@@ -180,7 +180,7 @@ class _Execution:
         self.layers: dict[Signal, list[Indices]] = {}
         self.instructions: list[Assemble | Run] = []
         self.literals: dict[float, Tensor] = {}
-        self.probed = [program.model.sig[probe]["in"] for probe in program.probes]
+        self.probed = probed_signals(program.model)
         self.time = self.addresses.new("time", "time", 2)  # columns: step, time
         self.inputs = self._place_inputs()
         self.stored = self._place_stored(plan)
@@ -221,7 +221,7 @@ class _Execution:
                     if sig.base not in placed:
                         placed.add(sig.base)
                         place(sig.base, index, slot)
-        for sig in self.probed:
+        for sig in (*self.probed, *self.program.unread):
             if sig.base not in placed:
                 placed.add(sig.base)
                 place(sig.base, len(self.plan), 0)

@@ -41,9 +41,16 @@ class Program:
     #: base signals that training changes -> what they are ("encoders", "weights", ...); stored
     #: together by that
     trainable: Mapping[Signal, str] = field(default_factory=dict)
+    #: those of them that nothing reads, but that can be saved and loaded as all others
+    unread: tuple[Signal, ...] = ()
     #: Nodes whose function runs inside the loop although it has no input; data can be given for
     #: them too
     loop_inputs: tuple[Input, ...] = ()
+
+
+def probed_signals(model: Model) -> list[Signal]:
+    """What the probes record, in their order."""
+    return [model.sig[probe]["in"] for probe in model.probes]
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,34 @@ them: inputs and trainable parameters.
 from __future__ import annotations
 
 import inspect
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
 import numpy as np
-from nengo.builder.operator import Copy, DotInc, ElementwiseInc, Operator, Reset, SparseDotInc
+from nengo.builder.operator import (
+    BsrDotInc,
+    Copy,
+    DotInc,
+    ElementwiseInc,
+    Operator,
+    Reset,
+    SparseDotInc,
+)
 from nengo.builder.signal import Signal
+from nengo.builder.transforms import ConvInc, ConvTransposeInc
 
-from nengo_dl.compiler.operators import as_set
+from nengo_dl.compiler.operators import DotSet, ElementwiseSet, as_set
 
 Operators = list[Operator]
 Simplification = Callable[..., Operators]
 NOTHING: frozenset[Signal] = frozenset()
+#: types of operators that keep no state and do nothing besides computing what they write
+PURE = frozenset(
+    {
+        *(Reset, Copy, DotInc, SparseDotInc, BsrDotInc, ElementwiseInc),
+        *(ConvInc, ConvTransposeInc, DotSet, ElementwiseSet),
+    }
+)
 
 
 class _Constants:
@@ -128,6 +144,37 @@ def _is_identity(a: np.ndarray, is_dot: bool) -> bool:
     if is_dot and a.ndim == 2:
         return a.shape[0] == a.shape[1] and np.array_equal(a, np.eye(len(a)))
     return bool(np.all(a == 1)) and (a.ndim < 2 and (not is_dot or a.size == 1))
+
+
+def remove_unread(operators: Iterable[Operator], wanted: Iterable[Signal]) -> Operators:
+    """Drop what is computed and then read by nothing, for instance the decoded output of an
+    EnsembleArray of which only other functions are used.
+
+    Neurons, synapses and all else that has a state stay, since ``sim.data`` and ``sim.signals``
+    show it. ``wanted`` are the signals that are read from outside.
+    """
+    operators = list(operators)
+    readers = Counter(sig.base for sig in wanted)
+    writers: dict[Signal, list[Operator]] = defaultdict(list)
+    for op in operators:
+        readers.update(sig.base for sig in (op.reads if type(op) in PURE else op.all_signals))
+        if type(op) in PURE:
+            writers[_written_base(op)].append(op)
+    unread = [base for base in writers if not readers[base]]
+    dropped: set[Operator] = set()
+    while unread:
+        for op in writers[unread.pop()]:
+            dropped.add(op)
+            for base in (sig.base for sig in op.reads):
+                readers[base] -= 1
+                if not readers[base] and base in writers:
+                    unread.append(base)
+    return [op for op in operators if op not in dropped]
+
+
+def _written_base(op: Operator) -> Signal:
+    (written,) = (*op.sets, *op.incs)
+    return written.base
 
 
 default_simplifications: tuple[Simplification, ...] = (

@@ -36,7 +36,7 @@ class DotKernel(Kernel):
         def step(context, constants, weights, x):
             x = ops.reshape(x, (-1, n, columns))
             if len(weights.shape) == 4:  # learned, different for each item
-                y = ops.sum(weights * x[:, :, None, :], axis=-1)
+                y = ops.matmul(weights, x[..., None])
             else:
                 y = form.multiply(weights, x)
             return (ops.reshape(y, (-1, n * rows)),)

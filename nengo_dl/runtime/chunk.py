@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from nengo_dl.runtime.carry import Carry
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -18,7 +20,9 @@ class Chunk:
     step
         ``step(invariant, state, rows, step_index) -> (state, outputs)``, pure. ``rows`` holds one
         (batch, width) tensor for each input that changes from step to step, ``step_index`` is 1 in
-        the first step.
+        the first step. The state is as ``carry`` shapes it.
+    carry
+        The shapes of the state within the loop.
     capacity
         Rows of the buffers.
     kept
@@ -33,6 +37,7 @@ class Chunk:
 
     prepare: Callable
     step: Callable
+    carry: Carry
     capacity: int
     kept: tuple[bool, ...]
     output_widths: tuple[int, ...]

@@ -13,6 +13,7 @@ from nengo.builder.signal import Signal
 
 from nengo_dl.compiler.layout import Stored
 from nengo_dl.compiler.program import Input
+from nengo_dl.runtime.carry import Carry
 from nengo_dl.runtime.chunk import Chunk
 from nengo_dl.runtime.inputs import interleaved_rows
 from nengo_dl.runtime.keras_model import NengoModel
@@ -73,6 +74,7 @@ class Engine:
         self.model, self.lowered, self.backend = model, model.lowered, model.loop_backend
         self.sources, self.unroll, self.jit, self.device = sources, unroll, jit, device
         self.kept = model.kept
+        self.carry = Carry(model.lowered.states)
         self.settings = self.lowered.settings
         self.widths = tuple(recipe.width for recipe in self.lowered.layout.outputs)
         #: how often a step was traced, for tests
@@ -207,6 +209,7 @@ class Engine:
             chunk = Chunk(
                 prepare=prepare,
                 step=self._counted(step),
+                carry=self.carry,
                 capacity=self.capacity(),
                 kept=self.kept,
                 output_widths=self.widths,
@@ -218,9 +221,10 @@ class Engine:
         return self._functions[changing]
 
     def _counted(self, step):
-        def traced(*arguments):
+        def traced(invariant, state, *arguments):
             self.n_traces += 1
-            return step(*arguments)
+            state, outputs = step(invariant, self.carry.flat(state), *arguments)
+            return self.carry.shaped(state), outputs
 
         return traced
 

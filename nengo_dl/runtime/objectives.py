@@ -100,9 +100,8 @@ def _by_probe(data: TrainingData, value: Any, argument: str) -> dict[str, Any]:
         return dict.fromkeys(names, value)
     if len(value) != len(names):
         raise ValidationError(
-            f"{len(value)} values were given for {len(names)} probes ({', '.join(names)}); give "
-            "one "
-            "for each, one for all, or a dict",
+            f"{len(value)} values were given for {len(names)} probes ({', '.join(names)}); "
+            "give one for each, one for all, or a dict",
             attr=argument,
         )
     return dict(zip(names, value, strict=True))
@@ -133,5 +132,5 @@ def _any_size(loss: Any) -> bool:
     if isinstance(loss, str):
         return "sparse" in loss
     kind = loss if hasattr(loss, "__module__") and hasattr(loss, "__name__") else type(loss)
-    known = kind.__module__.split(".")[0] in ("keras", "nengo_dl")
+    known = kind.__module__.startswith(("keras.", "nengo_dl.losses", "nengo_dl.obj"))
     return not known or "sparse" in kind.__name__.lower()

@@ -21,7 +21,9 @@ from nengo.ensemble import Neurons
 from nengo.exceptions import ValidationError
 
 from nengo_dl.compiler.attributes import Attribute
+from nengo_dl.compiler.program import probed_signals
 from nengo_dl.compiler.signals import initial_values
+from nengo_dl.compiler.simplify import remove_unread
 from nengo_dl.config import ConnectionSettings
 from nengo_dl.lowering.tensor_nodes import SimTensorNode
 from nengo_dl.runtime import param_file
@@ -366,8 +368,9 @@ def _locked(sim: Running, signals: Any) -> set[Signal]:
         return Counter(sig.base for op in operators for sig in (*op.reads, *op.updates, *op.incs))
 
     built, compiled = readers(sim.model.operators), readers(sim.operators)
+    read = readers(remove_unread(sim.model.operators, probed_signals(sim.model)))
     stored = {sig for s in sim.engine.lowered.layout.stored for sig in s.signals}
-    return {s for s in signals if built[s] and (s not in stored or compiled[s] != built[s])}
+    return {s for s in signals if (built[s] and s not in stored) or compiled[s] != read[s]}
 
 
 def _differing_state(sim: Running, contents: Contents) -> list[str]:

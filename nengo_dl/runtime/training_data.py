@@ -201,9 +201,8 @@ class TrainingData:
         active = self.model.active_outputs
         if not _is_given(y):
             raise ValidationError(
-                f"there are no targets; they are needed for {_listed('Probe', active)}, which "
-                "have a "
-                "loss or metric",
+                f"there are no targets; they are needed for {_listed('Probe', active)}, "
+                "which have a loss or metric",
                 attr=argument,
             )
         targets = {n: np.asarray(v) for n, v in self.by_probe(y, argument).items()}
@@ -211,8 +210,7 @@ class TrainingData:
         if missing:
             raise ValidationError(
                 f"there are no targets for {_listed('Probe', missing)}, which have a loss or "
-                "metric; "
-                "give targets, or leave them out of compile",
+                "metric; give targets, or leave them out of compile",
                 attr=argument,
             )
         for name in active:
@@ -237,9 +235,8 @@ class TrainingData:
             )
         if shape[0] != expected[0]:
             raise ValidationError(
-                f"{what} have batch size {shape[0]} but the inputs {batch}; give one target for "
-                "each "
-                "input",
+                f"{what} have batch size {shape[0]} but the inputs {batch}; give one target "
+                "for each input",
                 attr=argument,
             )
         if shape[1] != expected[1]:
@@ -251,8 +248,7 @@ class TrainingData:
         if shape[2] != expected[2] and name not in self.any_size:
             raise ValidationError(
                 f"{what} have {shape[2]} values a step (shape {tuple(shape)}); the size of the "
-                "Probe "
-                f"is {expected[2]}, expected shape {expected}",
+                f"Probe is {expected[2]}, expected shape {expected}",
                 attr=argument,
             )
 

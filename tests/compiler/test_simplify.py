@@ -23,6 +23,7 @@ from nengo_dl.compiler.simplify import (
     remove_identity_muls,
     remove_reset_incs,
     remove_unmodified_resets,
+    remove_unread,
     remove_zero_incs,
     simplify,
 )
@@ -74,6 +75,59 @@ class TestUnmodifiedResets:
         base = zeros(4)
         operators = [Reset(base), Copy(constant([1, 2]), base[1:3], inc=True)]
         assert assert_same_after(remove_unmodified_resets, operators) == operators
+
+
+class TestUnread:
+    def test_a_chain_that_ends_nowhere(self):
+        source, middle, end, other = constant([1, 2]), zeros(2), zeros(2), zeros(2)
+        operators = [
+            Reset(middle),
+            DotInc(constant(np.eye(2)), source, middle),
+            Reset(end),
+            Copy(middle, end[::-1], inc=True),
+            Copy(source, other),
+        ]
+        assert remove_unread(operators, [other]) == operators[4:]
+        assert remove_unread(operators, [middle]) == operators[:2]
+        assert remove_unread(operators, [end[:1]]) == operators[:4]
+
+    def test_unused_output_of_an_ensemble_array(self):
+        with nengo.Network(seed=0) as net:
+            array = nengo.networks.EnsembleArray(10, 3)
+            squares = array.add_output("squares", np.square)
+            probes = [nengo.Probe(squares)]
+        with nengo_dl.Simulator(net) as sim:
+            (products,) = [g for g in str(sim.program).splitlines() if " DotSet " in g]
+            assert products.split()[1] == "3"  # the identity is not decoded
+            sim.run_steps(20)
+        probes.append(nengo.Probe(array.output, add_to_container=False))
+        with net:
+            net.probes.append(probes[1])
+        with nengo_dl.Simulator(net) as both:
+            both.run_steps(20)
+            np.testing.assert_array_equal(both.data[probes[0]], sim.data[probes[0]])
+            assert np.any(both.data[probes[1]])
+
+    def test_parameters_that_nothing_reads_are_loaded_and_saved(self, tmp_path):
+        with nengo.Network(seed=0) as net:
+            ensemble = nengo.Ensemble(10, 1)
+            nengo.Connection(nengo.Node(0.5), ensemble)
+            nengo.Connection(ensemble, nengo.Node(size_in=1))
+            nengo.Probe(ensemble.neurons)
+        with nengo.Network(seed=1) as other:
+            ensemble = nengo.Ensemble(10, 1)
+            nengo.Connection(nengo.Node(0.5), ensemble)
+            connection = nengo.Connection(ensemble, nengo.Node(size_in=1), synapse=None)
+            neurons = nengo.Probe(ensemble.neurons)
+        with nengo_dl.Simulator(net) as sim:
+            sim.save_params(tmp_path / "params")
+            weights = sim.data[net.connections[1]].weights
+        with nengo_dl.Simulator(other) as sim:
+            assert not np.allclose(sim.data[connection].weights, weights)
+            sim.load_params(tmp_path / "params")
+            np.testing.assert_allclose(sim.data[connection].weights, weights, rtol=1e-6)
+            sim.run_steps(3)
+            assert sim.data[neurons].shape == (3, 10)
 
 
 class TestZeroIncs:

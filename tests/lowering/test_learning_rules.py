@@ -141,6 +141,24 @@ def test_rules_of_one_shape_are_one_group():
     assert [words[1] for words in groups if "SimPES" in words] == ["3"]
 
 
+@pytest.mark.core
+@pytest.mark.parametrize("minibatch_size", [None, 3])
+def test_large_weights(minibatch_size):
+    """Weights so many that the loop carries them as matrices; two connections in one group."""
+    with nengo.Network(seed=0) as net:
+        source = stimulus(8)
+        for rate in (1e-3, 1e-4):
+            pre, post = nengo.Ensemble(1100, 8), nengo.Node(size_in=8)
+            nengo.Connection(source, pre)
+            conn = nengo.Connection(pre, post, learning_rule_type=nengo.PES(rate))
+            nengo.Connection(source, conn.learning_rule)
+            nengo.Probe(conn, "weights", sample_every=0.01)
+            nengo.Probe(post, synapse=0.01)
+    assert_matches_nengo(net, n_steps=30, minibatch_size=minibatch_size)
+    with nengo_dl.Simulator(net) as sim:
+        assert sum(shape == (2, 8, 1100) for shape in sim._engine.carry.shapes) == 2
+
+
 def test_items_learn_on_their_own():
     net = decoder_network(nengo.PES(1e-3))
     inputs = np.random.RandomState(0).uniform(-1, 1, (3, 1, 2)) * np.ones((1, 50, 1))

@@ -110,11 +110,11 @@ def chunk_function(chunk: Chunk, jit: bool | None):
             ]
             return i + 1, state, buffers, last
 
-        loop = (jnp.zeros((), jnp.int32), state, *_buffers(chunk))
+        loop = (jnp.zeros((), jnp.int32), chunk.carry.shaped(state), *_buffers(chunk))
         if chunk.unroll > 1:
             loop = _loop(_repeat(step, chunk.unroll), loop, n_steps - chunk.unroll + 1)
         _, state, buffers, last = _loop(step, loop, n_steps)
-        return state, merge_outputs(buffers, last, chunk.kept)
+        return chunk.carry.flat(state), merge_outputs(buffers, last, chunk.kept)
 
     return run if jit is False else jax.jit(run)
 

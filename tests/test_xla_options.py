@@ -1,0 +1,51 @@
+"""Options of XLA: added to the user's own, and taken by the compiler."""
+
+import subprocess
+import sys
+
+import pytest
+
+from nengo_dl import xla_options
+
+RUN = """
+import nengo, nengo_dl
+with nengo.Network() as net:
+    ensemble = nengo.Ensemble(200, 2)
+    nengo.Connection(ensemble, ensemble)
+    nengo.Probe(ensemble)
+with nengo_dl.Simulator(net, progress_bar=False) as sim:
+    sim.run_steps(3)
+"""
+#: what XLA does by default
+DEFAULT = f"{xla_options.FLAG}=xla_cpu_small_while_loop_byte_threshold=1024"
+
+
+def test_added_to_other_flags():
+    environment = {"XLA_FLAGS": "--xla_cpu_enable_fast_math=false"}
+    xla_options.set_defaults(environment)
+    first, second = environment["XLA_FLAGS"].split()
+    assert first == "--xla_cpu_enable_fast_math=false"
+    assert second.startswith("--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=")
+    xla_options.set_defaults(environment)
+    assert environment["XLA_FLAGS"].split() == [first, second]
+
+
+def test_own_options_are_left_alone():
+    environment = {"XLA_FLAGS": "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion=false"}
+    before = dict(environment)
+    xla_options.set_defaults(environment)
+    assert environment == before
+
+
+@pytest.mark.core
+def test_small_loops_become_one_function(tmp_path, monkeypatch):
+    """The compiler's own account of what it made: one function for the loop, not one for each
+    operation in it.
+    """
+    counts = {}
+    for name, flags in {"ours": "", "default": DEFAULT}.items():
+        folder = tmp_path / name
+        monkeypatch.setenv("XLA_FLAGS", f"--xla_dump_to={folder} {flags}".strip())
+        subprocess.run([sys.executable, "-c", RUN], check=True)
+        counts[name] = len(list(folder.glob("*.o")))
+    assert counts["ours"] < counts["default"]

@@ -8,11 +8,12 @@ steps are all computed at once. Here the memory has order 256, and is computed a
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any
 
 import numpy as np
+
+from nengo_dl.benchmarks.digits import load_digits
 
 N_STEPS, ORDER, HIDDEN = 784, 256, 212
 
@@ -23,27 +24,12 @@ def load(path: str | None = None) -> tuple[tuple, tuple]:
     Parameters
     ----------
     path
-        File ``mnist.npz`` as Keras has it; by default what ``NENGO_DL_MNIST`` names.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
+        As in `load_digits`.
     """
-    path = path or os.environ.get("NENGO_DL_MNIST", "")
-    if not os.path.exists(path):
-        raise FileNotFoundError(
-            f"there is no file {path!r}; give the path of mnist.npz, or set NENGO_DL_MNIST to it"
-        )
     order = np.random.RandomState(0).permutation(N_STEPS)
-    with np.load(path, allow_pickle=False) as data:
-        return tuple(
-            (
-                (data[f"x_{part}"].reshape(-1, N_STEPS, 1)[:, order] / 255).astype("float32"),
-                data[f"y_{part}"].astype("int32"),
-            )
-            for part in ("train", "test")
-        )
+    return tuple(
+        (images.reshape(-1, N_STEPS, 1)[:, order], classes) for images, classes in load_digits(path)
+    )
 
 
 def build(parallel: bool = True) -> Any:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from nengo import Connection, Ensemble, Probe
 from nengo.builder.signal import Signal
+from nengo.exceptions import ValidationError
 
 from nengo_dl.runtime.freezing import with_data
 from nengo_dl.runtime.signals import as_built
@@ -28,6 +29,13 @@ class SimulationData(Mapping):
 
     def __init__(self, simulator: Simulator):
         self._simulator = simulator
+
+    @property
+    def raw(self) -> RawSamples:
+        """Maps Probes to lists of samples, as in ``nengo.Simulator``; what is deleted from one is
+        forgotten.
+        """
+        return RawSamples(self._simulator)
 
     def __getitem__(self, obj: Any) -> Any:
         sim = self._simulator
@@ -87,6 +95,49 @@ class SimulationData(Mapping):
 
     def __repr__(self) -> str:
         return f"<SimulationData of {len(self)} objects>"
+
+
+class RawSamples(Mapping):
+    """``sim.data.raw``: Probe -> its samples, a sequence from which all can be deleted."""
+
+    def __init__(self, simulator: Simulator):
+        self._simulator = simulator
+
+    def __getitem__(self, probe: Probe) -> ProbeSamples:
+        return ProbeSamples(self._simulator, probe)
+
+    def __iter__(self) -> Iterator:
+        return iter(self._simulator.records)
+
+    def __len__(self) -> int:
+        return len(self._simulator.records)
+
+
+class ProbeSamples(Sequence):
+    """The samples of a probe, one after the other; ``del samples[:]`` forgets them, so that the
+    memory of a simulation without end stays bounded.
+    """
+
+    def __init__(self, simulator: Simulator, probe: Probe):
+        self._simulator, self._probe = simulator, probe
+
+    def _samples(self) -> np.ndarray:
+        values = self._simulator.data[self._probe]
+        return values if self._simulator.minibatch_size is None else np.moveaxis(values, 1, 0)
+
+    def __getitem__(self, key: Any) -> Any:
+        samples = self._samples()[key]
+        return list(samples) if isinstance(key, slice) else samples
+
+    def __len__(self) -> int:
+        return len(self._samples())
+
+    def __delitem__(self, key: slice) -> None:
+        if key != slice(None):
+            raise ValidationError(
+                f"only all samples can be deleted, with `del samples[:]`; got {key}", attr="key"
+            )
+        self._simulator.records[self._probe].clear()
 
 
 def _with_bias(ens: Ensemble, built: Any, bias: np.ndarray) -> Any:

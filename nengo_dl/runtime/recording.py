@@ -49,19 +49,24 @@ class ProbeRecord:
             if values.shape[1]:
                 self._buffer, self._length = np.array(values[:, -1:], dtype=self.dtype), 1
             return
-        start, stop = self._length, self._length + values.shape[1]
-        if self._buffer is None or stop > self._buffer.shape[1]:
-            self._grow(values, stop)
-        self._buffer[:, start:stop] = values
-        self._length = stop
+        # another thread may clear the record meanwhile: then the samples stay
+        buffer, start = self._buffer, self._length
+        start = 0 if buffer is None else start
+        stop = start + values.shape[1]
+        if buffer is None or stop > buffer.shape[1]:
+            buffer = self._grown(buffer, start, values, stop)
+        buffer[:, start:stop] = values
+        self._buffer, self._length = buffer, stop
 
-    def _grow(self, values: np.ndarray, needed: int) -> None:
+    def _grown(
+        self, old: np.ndarray | None, length: int, values: np.ndarray, needed: int
+    ) -> np.ndarray:
         batch, _, size = values.shape
-        shape = (batch, max(needed, 3 * self._length // 2), size)
+        shape = (batch, max(needed, 3 * length // 2), size)
         buffer = np.empty(shape, dtype=self.dtype or values.dtype)
-        if self._buffer is not None:
-            buffer[:, : self._length] = self._buffer[:, : self._length]
-        self._buffer = buffer
+        if old is not None:
+            buffer[:, :length] = old[:, :length]
+        return buffer
 
     def clear(self) -> None:
         """Forget all samples."""

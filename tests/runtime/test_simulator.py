@@ -1,5 +1,7 @@
 """The simulator's public face: running, data, state, settings."""
 
+import threading
+import time
 import warnings
 
 import nengo
@@ -568,3 +570,69 @@ def test_operators_as_nengo_shows_them():
         assert sim.n_steps == 3
         with pytest.raises(ValidationError, match="n_steps is needed"):
             sim.run_steps()
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("minibatch_size", [None, 2])
+def test_raw_samples_can_be_taken_away(minibatch_size):
+    with nengo.Network() as net:
+        probe = nengo.Probe(nengo.Node([1.0, 2.0]))
+    with nengo_dl.Simulator(net, minibatch_size=minibatch_size, progress_bar=False) as sim:
+        sim.run_steps(3)
+        raw = sim.data.raw[probe]
+        assert len(raw) == len(raw[:]) == 3 and list(sim.data.raw) == [probe]
+        np.testing.assert_array_equal(raw[-1], sim.data[probe][..., -1, :])
+        with pytest.raises(ValidationError, match="only all samples can be deleted"):
+            del raw[:1]
+        del raw[:]
+        assert len(raw) == 0 == sim.data[probe].shape[-2]
+        sim.step()
+        assert len(raw) == 1 and sim.n_steps == 4
+
+
+@pytest.mark.core
+def test_steps_in_a_thread_for_a_front_end():
+    """As Nengo GUI does it: another thread takes samples away and changes a Node's output."""
+
+    class Slider(nengo.Process):
+        value = 0.5
+
+        def make_step(self, shape_in, shape_out, dt, rng, state):
+            return lambda t: np.full(shape_out, self.value)
+
+    slider, seen = Slider(), []
+    with nengo.Network(seed=0) as net:
+        stim = nengo.Node(slider, size_out=1)
+        show = nengo.Node(lambda t, x: seen.append((t, float(x[0]))), size_in=1)
+        nengo.Connection(stim, show, synapse=None)
+        nengo.Node(lambda t: None, size_out=0)
+        probe = nengo.Probe(stim)
+    with nengo_dl.Simulator(net, progress_bar=False) as sim:
+        seen.clear()  # Nengo called the function when it was made
+        running = threading.Event()
+        running.set()
+
+        def step():
+            while running.is_set():
+                sim.step()
+
+        thread = threading.Thread(target=step)
+        thread.start()
+        taken = 0
+        for _ in range(2000):
+            samples = sim.data.raw[probe]
+            taken += len(samples[:])
+            del samples[:]
+            if len(seen) > 20:
+                slider.value = -1.0
+            if seen and seen[-1][1] == -1.0:
+                break
+            time.sleep(0.01)
+        running.clear()
+        thread.join()
+        assert seen[0][1] == 0.5 and seen[-1][1] == -1.0
+        assert [t for t, _ in seen] == pytest.approx(0.001 * np.arange(1, sim.n_steps + 1))
+        assert taken > 10
+        sim.reset()
+        sim.step()
+        assert sim.time == pytest.approx(0.001) and len(sim.data[probe]) == 1

@@ -45,6 +45,7 @@ _MODULES = (
     "quantization",
     "regularizers",
     "surrogates",
+    "viz",
 )
 
 __all__ = ["__version__", "configure_settings", *_PUBLIC, *_MODULES]

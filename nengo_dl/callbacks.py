@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
-from nengo import Connection, Ensemble
+from nengo import Connection, Ensemble, Probe
 from nengo.ensemble import Neurons
 from nengo.exceptions import ValidationError
 
+from nengo_dl import viz
 from nengo_dl.runtime import backends
+from nengo_dl.viz.images import probe_image
 
 if TYPE_CHECKING:
     from nengo_dl.simulator import Simulator
@@ -36,8 +37,8 @@ class TensorBoard(keras.callbacks.TensorBoard):
 
 
 class NengoSummaries(keras.callbacks.Callback):
-    """Writes histograms of the parameters of Nengo objects for TensorBoard, before training and
-    after each epoch.
+    """Writes histograms of the parameters of Nengo objects, and pictures of what Probes see, for
+    TensorBoard, before training and after each epoch.
 
     Parameters
     ----------
@@ -45,14 +46,19 @@ class NengoSummaries(keras.callbacks.Callback):
         Folder for the event file, e.g. that of `TensorBoard`.
     sim : Simulator
         The simulator that is trained.
-    objects : list of nengo.Ensemble, nengo.ensemble.Neurons and nengo.Connection
+    objects : list of nengo.Ensemble, nengo.ensemble.Neurons, nengo.Connection and nengo.Probe
         For an Ensemble its encoders and biases are written, for Neurons the biases, for a
-        Connection the weights (or decoders).
+        Connection the weights (or decoders). For a Probe of neurons that spike a raster is drawn,
+        of other neurons their rates, of other things their values.
+    data : dict, list or array, optional
+        For Probes: what is simulated, as for `Simulator.predict`, of one minibatch.
+    n_steps : int, optional
+        For Probes: how many steps are simulated, where there is no ``data``.
 
     Raises
     ------
     nengo.exceptions.ValidationError
-        For an object that is not in the network, or has no parameters.
+        For an object that is not in the network, or has neither parameters nor recordings.
     ImportError
         If TensorFlow or TensorBoard is not installed; they are needed with every backend.
     """
@@ -61,19 +67,27 @@ class NengoSummaries(keras.callbacks.Callback):
         self,
         log_dir: str | Path,
         sim: Simulator,
-        objects: Iterable[Ensemble | Neurons | Connection],
+        objects: Iterable[Ensemble | Neurons | Connection | Probe],
+        data: Any = None,
+        n_steps: int | None = None,
     ):
         super().__init__()
         self._summary = _summary_module()
-        self.sim, self.objects = sim, list(objects)
+        objects = list(objects)
+        self.sim, self.data, self.n_steps = sim, data, n_steps
+        self.probes = [obj for obj in objects if isinstance(obj, Probe)]
+        self.objects = [obj for obj in objects if not isinstance(obj, Probe)]
         for obj in self.objects:
-            if not isinstance(obj, (Ensemble, Neurons, Connection)):
-                raise ValidationError(
-                    f"{obj!r} has no parameters; expected Ensembles, Neurons and Connections",
-                    attr="objects",
-                )
-            if (obj.ensemble if isinstance(obj, Neurons) else obj) not in sim.model.params:
-                raise ValidationError(f"{obj} is not in the simulator's network", attr="objects")
+            viz.parameter_values(sim, obj)
+        for probe in self.probes:
+            if probe not in sim.model.probes:
+                raise ValidationError(f"{probe} is not in the simulator's network", attr="objects")
+        if self.probes and data is None and n_steps is None:
+            raise ValidationError(
+                "Probes were given, but neither data nor n_steps; give one of them to say what is "
+                "simulated for their pictures",
+                attr="n_steps",
+            )
         self._writer = self._summary.create_file_writer(str(log_dir))
 
     def on_train_begin(self, logs=None):
@@ -87,20 +101,14 @@ class NengoSummaries(keras.callbacks.Callback):
 
     def _write(self, step: int) -> None:
         with self._writer.as_default():
-            for name, values in self._values():
-                self._summary.histogram(name, values, step=step)
-
-    def _values(self) -> Iterator[tuple[str, np.ndarray]]:
-        for obj in self.objects:
-            if isinstance(obj, Connection):
-                weights = self.sim.data[obj].weights
-                if weights is not None:
-                    yield _tag(obj, "weights"), np.asarray(weights)
-                continue
-            ens = obj.ensemble if isinstance(obj, Neurons) else obj
-            if isinstance(obj, Ensemble):
-                yield _tag(obj, "encoders"), self.sim.data[ens].encoders
-            yield _tag(obj, "bias"), self.sim.data[ens].bias
+            for obj in self.objects:
+                for name, values in viz.parameter_values(self.sim, obj).items():
+                    self._summary.histogram(_tag(obj, name), values, step=step)
+            if self.probes:
+                seen = self.sim.predict(self.data, n_steps=self.n_steps)
+                for probe in self.probes:
+                    image = probe_image(seen, probe, self.sim.dt)
+                    self._summary.image(_tag(probe, "picture"), image[None], step=step)
 
 
 class IsolateState(keras.callbacks.Callback):
@@ -203,8 +211,8 @@ class HyperparameterScheduler(keras.callbacks.Callback):
         return found
 
 
-def _tag(obj: Ensemble | Neurons | Connection, parameter: str) -> str:
-    """Name of a histogram; TensorBoard takes no < and >."""
+def _tag(obj: Ensemble | Neurons | Connection | Probe, parameter: str) -> str:
+    """Name of a histogram or picture; TensorBoard takes no < and >."""
     return f"{str(obj).strip('<>').replace('>', '').replace('<', '')}/{parameter}"
 
 

@@ -13,7 +13,8 @@ import nengo_dl
 
 N_NEURONS = 150
 MINIBATCH = 50
-STEPS = 60  # of 1 ms, for which a digit is shown
+DT = 0.001  # seconds
+STEPS = 60  # for which a digit is shown
 N_SHOWN = 6  # digits in the picture
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from nengo_dl.demo.classifier import N_SHOWN, STEPS, TrainingReport
-from nengo_dl.demo.picture import INK, OURS, REFERENCE
+from nengo_dl import viz
+from nengo_dl.demo.classifier import DT, N_SHOWN, STEPS, TrainingReport
+from nengo_dl.demo.picture import write_facts
+from nengo_dl.viz.style import COLORS, GREY, MAX_LINES
 
 
 def draw_training(report: TrainingReport, path: str | Path) -> None:
@@ -32,26 +34,20 @@ def draw_training(report: TrainingReport, path: str | Path) -> None:
     _draw_digits(axes["digits"], report)
     _draw_spikes(axes["spikes"], report)
     _draw_outputs(axes["outputs"], report)
-    _draw_text(axes["text"], report)
+    facts = (
+        (f"{report.after:.1%}", f"accuracy with spikes ({report.before:.1%} before)"),
+        (f"{report.rate:.0f} Hz", "mean firing rate"),
+    )
+    write_facts(axes["text"], facts)
     figure.savefig(path, format="png", dpi=130)
 
 
 def _draw_curve(ax, report) -> None:
-    epochs = np.arange(1, len(report.loss) + 1)
-    (loss,) = ax.plot(epochs, report.loss, color=INK)
-    ax.set_xlabel("epoch")
-    ax.set_ylabel("loss")
-    ax.set_ylim(0, None)
-    twin = ax.twinx()
-    (accuracy,) = twin.plot(epochs, np.asarray(report.accuracy) * 100, color=OURS[0])
-    twin.set_ylim(0, 100)
-    twin.set_ylabel("accuracy (%)", color=OURS[0])
+    history = {"loss": report.loss, "accuracy": report.accuracy}
+    viz.learning_curve(history, "accuracy", ax=ax)
     ax.set_title("Training with firing rates", loc="left", fontsize=10)
-    for a in (ax, twin):
-        a.spines["top"].set_visible(False)
-    ax.legend(
-        (loss, accuracy), ("loss", "accuracy on these digits"), loc="center right", frameon=False
-    )
+    handles = ax.get_legend().legend_handles
+    ax.legend(handles, ("loss", "accuracy on these digits"), loc="center right", frameon=False)
 
 
 def _draw_digits(ax, report) -> None:
@@ -66,53 +62,31 @@ def _draw_digits(ax, report) -> None:
 
 
 def _draw_spikes(ax, report) -> None:
-    steps, neurons = np.nonzero(report.spikes)
-    ax.scatter(steps + 1, neurons, s=1.5, linewidths=0, color=INK)
-    ax.set_ylim(0, report.spikes.shape[1])
-    ax.set_ylabel("neuron")
+    viz.raster(report.spikes, dt=DT, ax=ax)
     ax.set_title("Spikes", loc="left", fontsize=10)
+    ax.set_xlabel(None)
     ax.tick_params(labelbottom=False)
     _mark_digits(ax)
 
 
 def _draw_outputs(ax, report) -> None:
-    times = np.arange(1, len(report.outputs) + 1)
-    for digit in range(10):
-        shown = digit in report.labels
-        ax.plot(
-            times,
-            report.outputs[:, digit],
-            color=f"C{digit}" if shown else REFERENCE,
-            linewidth=1.6 if shown else 0.7,
-            zorder=2 if shown else 1,
-        )
+    shown = list(dict.fromkeys(int(label) for label in report.labels))[:MAX_LINES]
+    times = DT * np.arange(1, len(report.outputs) + 1)
+    ax.plot(times, report.outputs, color=GREY, linewidth=0.7, zorder=1)
+    viz.decoded(report.outputs, dt=DT, dims=shown, ax=ax)
+    if ax.get_legend() is not None:
+        ax.get_legend().remove()  # the digits are written above the lines
+    colors = dict(zip(shown, COLORS, strict=False))
     height = np.max(report.outputs)
     for i, label in enumerate(report.labels):
-        ax.text((i + 0.5) * STEPS, height * 1.05, str(label), color=f"C{label}", ha="center")
+        x = (i + 0.5) * STEPS * DT
+        ax.text(x, height * 1.05, str(label), color=colors[label], ha="center", weight="bold")
     ax.set_ylim(None, height * 1.25)
     ax.set_ylabel("output")
-    ax.set_xlabel("time (ms)")
     ax.set_title("Outputs for the ten digits", loc="left", fontsize=10)
     _mark_digits(ax)
 
 
 def _mark_digits(ax) -> None:
-    ax.set_xlim(0, N_SHOWN * STEPS)
     for i in range(1, N_SHOWN):
-        ax.axvline(i * STEPS, color=REFERENCE, linewidth=0.8, zorder=0)
-    ax.spines[["top", "right"]].set_visible(False)
-
-
-def _draw_text(ax, report) -> None:
-    ax.axis("off")
-    ax.text(0, 0.72, f"{report.after:.1%}", fontsize=24, color=OURS[0], transform=ax.transAxes)
-    ax.text(
-        0,
-        0.58,
-        f"accuracy with spikes ({report.before:.1%} before)",
-        fontsize=10,
-        color=INK,
-        transform=ax.transAxes,
-    )
-    ax.text(0, 0.3, f"{report.rate:.0f} Hz", fontsize=24, color=OURS[0], transform=ax.transAxes)
-    ax.text(0, 0.16, "mean firing rate", fontsize=10, color=INK, transform=ax.transAxes)
+        ax.axvline(i * STEPS * DT, color=GREY, linewidth=0.8, zorder=0)

@@ -25,6 +25,7 @@ from nengo_dl.runtime.interrupt import DeferredInterrupt
 from nengo_dl.runtime.recording import ProbeRecord
 from nengo_dl.runtime.signals import PresentSignals
 from nengo_dl.runtime.training import Training
+from nengo_dl.simulator.display import simulator_html
 from nengo_dl.simulator.operators import OperatorInterface
 from nengo_dl.simulator.parameters import ParameterInterface
 from nengo_dl.simulator.training import TrainingInterface
@@ -427,6 +428,9 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
 
     def __exit__(self, *_: Any) -> None:
         self.close()
+
+    def _repr_html_(self) -> str:
+        return simulator_html(self)
 
     def __del__(self):
         if not getattr(self, "closed", True):

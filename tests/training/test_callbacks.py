@@ -1,5 +1,6 @@
 """Keras's callbacks and optimizers, ours, and interrupted training."""
 
+import io
 import os
 import signal
 import subprocess
@@ -187,7 +188,7 @@ def test_summaries_can_be_read_back(model, arrays, tmp_path):
         history = sim.fit(*data, epochs=2, callbacks=[summaries, board]).history
         after = sim.data[conn].weights
         with pytest.raises(nengo.exceptions.ValidationError, match="has no parameters"):
-            nengo_dl.callbacks.NengoSummaries(tmp_path, sim, [model.first])
+            nengo_dl.callbacks.NengoSummaries(tmp_path, sim, [model.left])
         with pytest.raises(
             nengo.exceptions.ValidationError, match="not in the simulator's network"
         ):
@@ -204,6 +205,37 @@ def test_summaries_can_be_read_back(model, arrays, tmp_path):
     read = events(tmp_path / "keras" / "train")
     np.testing.assert_allclose([v for _, v in read["epoch_loss"]], history["loss"], rtol=1e-5)
     assert any("histogram" in tag for tag in read)
+
+
+@pytest.mark.core
+def test_pictures_of_probes_can_be_read_back(tmp_path):
+    pytest.importorskip("tensorboard")
+    image = pytest.importorskip("PIL.Image")
+    with nengo.Network(seed=0) as net:
+        stim = nengo.Node(np.zeros(1), label="stim")
+        ens = nengo.Ensemble(20, 1, label="ens")
+        nengo.Connection(stim, ens, synapse=None)
+        out = nengo.Probe(ens, label="out")
+        spikes = nengo.Probe(ens.neurons, label="spikes")
+    x = np.linspace(-1, 1, 8)[:, None, None]
+    with nengo_dl.Simulator(net, minibatch_size=2, progress_bar=False) as sim:
+        with pytest.raises(nengo.exceptions.ValidationError, match="neither data nor n_steps"):
+            nengo_dl.callbacks.NengoSummaries(tmp_path, sim, [spikes])
+        sim.compile(keras.optimizers.SGD(0.01), loss={out: "mse"})
+        data = {stim: np.ones((2, 50, 1))}
+        summaries = nengo_dl.callbacks.NengoSummaries(tmp_path, sim, [ens, spikes, out], data)
+        sim.fit({stim: x}, {out: x}, epochs=2, verbose=0, callbacks=[summaries])
+        assert sim.n_steps == 0 and len(sim.data[spikes][0]) == 0
+    read = events(tmp_path)
+    assert {tag.rsplit("/")[-1] for tag in read} == {"encoders", "bias", "picture"}
+    pictures = [values for tag, values in read.items() if tag.endswith("picture")]
+    assert len(pictures) == 2
+    for values in pictures:
+        assert [step for step, _ in values] == [0, 1, 2]
+        width, height, png = values[0][1]
+        assert (width, height) == (b"640", b"360")
+        pixels = np.asarray(image.open(io.BytesIO(png)))
+        assert np.mean(pixels < 128) > 0.003  # something is drawn
 
 
 SCRIPT = """

@@ -1,0 +1,108 @@
+"""Tuning curves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from nengo import Ensemble
+from nengo.exceptions import ValidationError
+from nengo.neurons import Direct, NeuronType
+
+from nengo_dl.viz import style
+from nengo_dl.viz.names import display_name
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def tuning_curves(
+    sim: Any,
+    ens: Ensemble,
+    before: Any = None,
+    *,
+    n: int = 20,
+    item: int = 0,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw firing rates of neurons as functions of what the ensemble represents.
+
+    In more than one dimension, that is how far it lies in the direction that a neuron prefers.
+
+    Parameters
+    ----------
+    sim
+        A simulator; curves are those of its present parameters.
+    ens
+        The ensemble.
+    before
+        True draws the curves as Nengo built them too, dashed; so does an earlier ``sim.data[ens]``.
+    n
+        How many neurons to draw, at most; of more, the ones drawn have intercepts spread over all.
+    item
+        The item of the minibatch, where each has learned encoders of its own.
+    ax
+        Axes to draw on, by default those of a new figure.
+
+    Raises
+    ------
+    nengo.exceptions.ValidationError
+        For what is not an ensemble of this simulator, or one in direct mode.
+    """
+    if not isinstance(ens, Ensemble) or ens not in sim.model.params:
+        raise ValidationError(
+            f"expected an Ensemble of the simulator's network, got {ens!r}", attr="ens"
+        )
+    if isinstance(ens.neuron_type, Direct):
+        raise ValidationError(f"{ens} is in direct mode and has no neurons", attr="ens")
+    if n < 1:
+        raise ValidationError(f"expected 1 neuron or more, got {n}", attr="n")
+    if before is True:
+        before = sim.model.params[ens]
+    now = sim.data[ens]
+    order = np.argsort(np.nan_to_num(np.asarray(now.intercepts), posinf=9, neginf=-9))
+    shown = order[np.unique(np.linspace(0, len(order) - 1, n).round().astype(int))]
+    x = np.linspace(-ens.radius, ens.radius, 201)
+    ax = style.axes_for(ax)
+    if before:
+        _draw(ax, x, _rates(ens, before, ens.neuron_type, x, item)[:, shown], "--", 0.45, "before")
+    neuron_type = _present_type(sim, ens)
+    _draw(ax, x, _rates(ens, now, neuron_type, x, item)[:, shown], "-", 1.0, "now")
+    ax.set_xlim(x[0], x[-1])
+    ax.set_ylim(bottom=0)
+    along = "" if ens.dimensions == 1 else ", along the preferred direction"
+    ax.set_xlabel(f"represented value{along}")
+    ax.set_ylabel("firing rate (Hz)")
+    if before:
+        ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    all_of = "" if len(shown) == ens.n_neurons else f"{len(shown)} of "
+    return style.tidy(ax, f"{display_name(ens)}: {all_of}{style.count(ens.n_neurons, 'neuron')}")
+
+
+def _present_type(sim: Any, ens: Ensemble) -> NeuronType:
+    """The neuron type, with attributes as they were trained."""
+    trained = getattr(sim, "trained_attributes", {})
+    return (
+        sim.get_nengo_params(ens).get("neuron_type", ens.neuron_type)
+        if trained
+        else (ens.neuron_type)
+    )
+
+
+def _rates(ens: Ensemble, built: Any, neuron_type: NeuronType, x, item: int) -> np.ndarray:
+    """(len(x), n_neurons), in hertz."""
+    encoders, bias = np.asarray(built.encoders), np.asarray(built.bias)
+    encoders = encoders[item] if encoders.ndim == 3 else encoders
+    bias = bias[item] if bias.ndim == 2 else bias
+    # in one dimension the value may lie on either side; in more, each neuron has its own axis
+    slope = encoders[:, 0] if ens.dimensions == 1 else np.linalg.norm(encoders, axis=1)
+    values = neuron_type.rates(x[:, None] / ens.radius * slope, built.gain, bias)
+    return values / getattr(neuron_type, "amplitude", 1.0)
+
+
+def _draw(ax: Axes, x, values, dashes: str, alpha: float, label: str) -> None:
+    for i, curve in enumerate(values.T):
+        color = style.COLORS[i % len(style.COLORS)]
+        (line,) = ax.plot(x, curve, dashes, color=color, alpha=alpha, linewidth=1.1)
+        if i == 0:
+            line.set_label(label)

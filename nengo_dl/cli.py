@@ -14,6 +14,7 @@ import click
 
 from nengo_dl.benchmarks.command import benchmark
 from nengo_dl.conformance.command import conform
+from nengo_dl.convert_command import convert
 from nengo_dl.export_command import export
 from nengo_dl.version import __version__
 
@@ -24,12 +25,17 @@ def main() -> None:
     """Nengo networks, compiled, batched and differentiable.
 
     The environment variable KERAS_BACKEND, tensorflow or jax, chooses the backend.
+
+    For example: nengo-dl demo
     """
 
 
 @main.command()
 def info() -> None:
-    """Print versions, the backend and its devices."""
+    """Print versions, the backend and its devices.
+
+    For example: KERAS_BACKEND=jax nengo-dl info
+    """
     import keras
 
     backend = keras.backend.backend()
@@ -82,6 +88,8 @@ def demo(output: Path, seconds: float, minibatch: int, epochs: int) -> None:
 
     The exit status is 1 where the simulations disagree. The picture of the classifier goes beside
     the other one, with "-training" in its name.
+
+    For example: nengo-dl demo --minibatch 32 --epochs 0 --output oscillators.png
     """
     from nengo_dl.demo import draw, draw_training, run, summary, train, training_summary
 
@@ -106,4 +114,5 @@ def demo(output: Path, seconds: float, minibatch: int, epochs: int) -> None:
 
 main.add_command(benchmark)
 main.add_command(conform)
+main.add_command(convert)
 main.add_command(export)

@@ -11,14 +11,28 @@ from nengo_dl.benchmarks import simulation
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--repeats", default=5, show_default=True, type=click.IntRange(min=1))
-@click.option("--json", "path", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
+@click.option(
+    "--repeats",
+    default=5,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How often each is timed.",
+)
+@click.option(
+    "--json",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write all times to a file.",
+)
 def benchmark(names: tuple[str, ...], repeats: int, path: Path | None) -> None:
     """Compare the speed of simulation with nengo.Simulator's.
 
     The two take turns, after an untimed run of each. A ratio is the median of all repetitions,
     followed by the smallest and the largest; with a minibatch it counts the simulated steps of all
     its items.
+
+    For example: nengo-dl benchmark cconv --repeats 10 --json times.json
     """
     unknown = set(names) - set(simulation.BENCHMARKS)
     if unknown:

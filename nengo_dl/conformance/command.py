@@ -36,6 +36,8 @@ def conform(suite, backend, dtype, fast, pytest_arguments) -> None:
 
     Further arguments go to pytest, e.g. --slow, --spa, -k test_ensemble, -n 4. The exit status is
     pytest's.
+
+    For example: nengo-dl conform --fast -k test_ensemble
     """
     missing = missing_plugins()
     if missing:

@@ -1,0 +1,263 @@
+"""``nengo-dl convert``: Keras models as Nengo networks."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from pathlib import Path
+from typing import Any
+
+import click
+
+#: name of a neuron type on the command line -> module and class
+NEURONS = {
+    "relu": ("nengo", "RectifiedLinear"),
+    "spiking_relu": ("nengo", "SpikingRectifiedLinear"),
+    "lif": ("nengo", "LIF"),
+    "lif_rate": ("nengo", "LIFRate"),
+    "soft_lif_rate": ("nengo_dl", "SoftLIFRate"),
+    "leaky_relu": ("nengo_dl", "LeakyReLU"),
+    "spiking_leaky_relu": ("nengo_dl", "SpikingLeakyReLU"),
+}
+SUFFIXES = (".py", ".npz", ".nir")
+
+SCRIPT = '''"""The Keras model {name} as a Nengo network."""
+
+import keras
+import nengo
+
+import nengo_dl
+
+
+def convert():
+    """The model, converted; see nengo_dl.Converter."""
+    model = keras.saving.load_model({path!r}, compile=False)
+    return nengo_dl.Converter(
+        model,{arguments}
+    )
+
+
+def make_network():
+    """The network; `nengo-dl export` takes it as {stem}:make_network."""
+    return convert().net
+
+
+if __name__ == "__main__":
+    converted = convert()
+    with nengo_dl.Simulator(converted.net) as sim:
+        sim.run(0.1)  # sim.predict, or sim.run_steps, with data for the inputs
+        for probe in converted.outputs.values():
+            print(probe.label, sim.data[probe][-1])
+'''
+
+
+class Swap(click.ParamType):
+    """``ACTIVATION=NEURONS`` -> both names."""
+
+    name = "ACTIVATION=NEURONS"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, str]:
+        """Split and check a value of the option."""
+        activation, _, neurons = value.partition("=")
+        if neurons not in NEURONS:
+            self.fail(
+                f"{value!r} names no neuron type; write ACTIVATION=NEURONS with one of "
+                f"{', '.join(NEURONS)}, e.g. relu=spiking_relu.",
+                param,
+                ctx,
+            )
+        return activation, neurons
+
+
+@click.command()
+@click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--swap", "swaps", type=Swap(), multiple=True, help="Neurons for an activation.")
+@click.option(
+    "--scale-firing-rates", "scale", type=float, help="Factor on all firing rates, e.g. 100."
+)
+@click.option(
+    "--synapse", type=click.FloatRange(min=0), help="Lowpass on the neurons' output, in seconds."
+)
+@click.option("--inference-only", is_flag=True, help="Need not behave as the model in training.")
+@click.option("--max-to-avg-pool", is_flag=True, help="Average pooling for maximum pooling.")
+@click.option("--no-fallback", is_flag=True, help="Fail where Nengo has no equivalent of a layer.")
+@click.option(
+    "--verify", is_flag=True, help="Compare with the model, before anything is exchanged or scaled."
+)
+@click.option(
+    "--output",
+    "-o",
+    "outputs",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write, by its ending: .py, .npz or .nir; several.",
+)
+def convert(
+    model: Path,
+    swaps: tuple[tuple[str, str], ...],
+    scale: float | None,
+    synapse: float | None,
+    inference_only: bool,
+    max_to_avg_pool: bool,
+    no_fallback: bool,
+    verify: bool,
+    outputs: tuple[Path, ...],
+) -> None:
+    """Convert the Keras model in the file MODEL.keras to a Nengo network, and say what becomes of
+    each layer.
+
+    With -o it writes a Python script that makes the network (.py), the network's parameters for
+    nengo_dl.load_params_into (.npz), or NIR, for chips and other libraries (.nir). A model that
+    would run code from its file is refused.
+
+    For example: nengo-dl convert classifier.keras --swap relu=spiking_relu --scale-firing-rates
+    100 --synapse 0.01 -o classifier_network.py
+
+    Or, to see whether Nengo has all layers: nengo-dl convert classifier.keras --verify
+    """
+    for path in outputs:
+        if path.suffix not in SUFFIXES:
+            raise click.BadParameter(
+                f"{path} ends in {path.suffix or 'nothing'!r}; expected {', '.join(SUFFIXES)}.",
+                param_hint="--output",
+            )
+    loaded = _load(model)
+    plain = {"inference_only": inference_only, "max_to_avg_pool": max_to_avg_pool}
+    plain["allow_fallback"] = not no_fallback
+    chosen = {
+        "swap_activations": _swaps(swaps),
+        "scale_firing_rates": scale,
+        "synapse": synapse,
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the report says it
+        converter = _converted(loaded, {**plain, **chosen})
+        click.echo(_report(converter))
+        if converter.swaps.unused:
+            raise click.BadParameter(
+                f"no layer has the activation {', '.join(s for s, _ in swaps)}; the model's are "
+                f"{', '.join(converter.swaps.seen) or 'none'}.",
+                param_hint="--swap",
+            )
+        if verify:
+            _verify(_converted(loaded, plain))
+        for path in outputs:
+            _write(
+                converter,
+                path,
+                model,
+                plain,
+                swaps,
+                {"scale_firing_rates": scale, "synapse": synapse},
+            )
+            click.echo(f"written to {path}")
+
+
+def _load(path: Path) -> Any:
+    import keras
+
+    if path.suffix != ".keras":
+        raise click.BadParameter(
+            f"{path} does not end in .keras; save the model with model.save('name.keras').",
+            param_hint="MODEL",
+        )
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        # whatever a damaged file leads to
+        first = str(error).strip().partition("\n")[0]
+        raise click.BadParameter(
+            f"Keras cannot load {path}: {first}", param_hint="MODEL"
+        ) from error
+
+
+def _swaps(swaps: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    found = {}
+    for activation, neurons in swaps:
+        module, name = NEURONS[neurons]
+        found[activation] = getattr(importlib.import_module(module), name)()
+    return found
+
+
+def _converted(model: Any, arguments: dict[str, Any]) -> Any:
+    from nengo.exceptions import ValidationError
+
+    from nengo_dl.converter import Converter
+
+    try:
+        return Converter(model, **arguments)
+    except ValidationError as error:
+        raise click.UsageError(str(error)) from error
+    except TypeError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _report(converter: Any) -> str:
+    """A line for each layer: what it becomes."""
+    rows = [("layer", "type", "output", "becomes")]
+    for call in converter.calls:
+        obj = converter.objects[call.outputs[0]]
+        shape = str(tuple(call.outputs[0].shape))
+        becomes = f"TensorNode: {converter.fallbacks.get(call.name)}"
+        if call.inputs and converter.objects[call.inputs[0]] is obj:
+            becomes = "nothing: the values stay as they are"
+        elif call.name not in converter.fallbacks:
+            ensemble = getattr(obj, "ensemble", None)
+            becomes = (
+                "Node"
+                if ensemble is None
+                else f"{ensemble.n_neurons:,} neurons, {ensemble.neuron_type}"
+            )
+        rows.append((call.name, type(call.layer).__name__, shape, becomes))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(v.ljust(w) for v, w in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    n, fallbacks = len(converter.calls), len(converter.fallbacks)
+    where = "any Nengo simulator" if not fallbacks else "nengo_dl.Simulator only"
+    lines.append(f"{n - fallbacks} of {n} layers are Nengo objects; the network runs in {where}")
+    return "\n".join(lines)
+
+
+def _verify(converter: Any) -> None:
+    from nengo.exceptions import ValidationError
+
+    try:
+        converter.verify()
+    except ValidationError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo("verified: the network's outputs are the model's")
+
+
+def _write(converter, path: Path, model: Path, plain, swaps, scaling) -> None:
+    from nengo.exceptions import NengoException
+
+    try:
+        if path.suffix == ".py":
+            path.write_text(_script(path, model, plain, swaps, scaling))
+        elif path.suffix == ".npz":
+            from nengo_dl.simulator import Simulator
+
+            with Simulator(converter.net, progress_bar=False) as sim:
+                sim.save_params(path)
+        else:
+            from nengo_dl.nir import to_nir
+
+            graph = to_nir(converter.net, outputs=list(converter.outputs.values()))
+            importlib.import_module("nir").write(path, graph)
+    except (NengoException, ImportError, OSError) as error:
+        raise click.ClickException(f"{path} cannot be written: {error}") from error
+
+
+def _script(path: Path, model: Path, plain: dict, swaps, scaling: dict) -> str:
+    """The code that makes the network again."""
+    defaults = {"inference_only": False, "max_to_avg_pool": False, "allow_fallback": True}
+    arguments = {k: repr(v) for k, v in plain.items() if v != defaults[k]}
+    if swaps:
+        pairs = (f"{a!r}: {'.'.join(NEURONS[n])}()" for a, n in swaps)
+        arguments["swap_activations"] = "{" + ", ".join(pairs) + "}"
+    arguments |= {k: repr(v) for k, v in scaling.items() if v is not None}
+    lines = "".join(f"\n        {name}={value}," for name, value in arguments.items())
+    return SCRIPT.format(
+        name=model.name, path=str(model.resolve()), arguments=lines, stem=path.stem
+    )

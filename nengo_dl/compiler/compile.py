@@ -18,6 +18,7 @@ from nengo_dl.compiler.layout import Assemble, Layout, make_layout
 from nengo_dl.compiler.order import order_signals
 from nengo_dl.compiler.plan import Planner, greedy_planner
 from nengo_dl.compiler.program import Program, probed_signals
+from nengo_dl.compiler.share import separate_shared
 from nengo_dl.compiler.simplify import default_simplifications, remove_unread, simplify
 
 
@@ -57,7 +58,7 @@ def compile_model(model: Model, options: Options | None = None) -> Compiled:
         options.simplifications,
         inputs | frozenset(options.trainable),
     )
-    plan = call_planner(options.planner, operators)
+    plan = separate_shared(call_planner(options.planner, operators))
     _, plan = options.sorter(plan)
     layout = make_layout(program, plan)
     if verify.enabled():

@@ -71,6 +71,8 @@ class Kernel(ABC):
     every_step_alone = False
     #: whether a step convolves
     convolves = False
+    #: the operand that is read once for all operators in a row that have it in common
+    shared: int | None = None
 
     @abstractmethod
     def merge_key(self, op: Operator) -> Hashable:
@@ -79,6 +81,10 @@ class Kernel(ABC):
     def reads(self, op: Operator) -> tuple[Signal, ...]:
         """The signals whose present value the step needs."""
         return tuple(op.reads)
+
+    def operands(self, ops: Sequence[Operator]) -> list[tuple[Signal, ...]]:
+        """For each operand of a group, the signals that it consists of."""
+        return list(zip(*(self.reads(op) for op in ops), strict=True))
 
     def writes(self, op: Operator) -> tuple[Signal, ...]:
         """The signals that the step computes: set or updated, or incremented if in ``op.incs``."""

@@ -357,7 +357,7 @@ class _Execution:
 
     def _compute(self, group: Group) -> None:
         kernel = kernel_for(group.operators[0])
-        reads = list(zip(*(kernel.reads(op) for op in group.operators), strict=True))
+        reads = kernel.operands(group.operators)
         writes = list(zip(*(kernel.writes(op) for op in group.operators), strict=True))
         operands = tuple(self._settled_recipe(sigs, group.kind) for sigs in reads)
         results = []

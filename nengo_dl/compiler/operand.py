@@ -17,6 +17,8 @@ import numpy as np
 MAX_SLICES = 24
 #: ... and sums of more rows than this are one reduction instead of a chain of additions
 MAX_TERMS = 12
+#: ... as are those of more gathers than this: one large gather takes less time than several
+MAX_GATHERS = 2
 
 
 @dataclass(frozen=True)
@@ -206,9 +208,11 @@ def make_recipe(rows: Sequence[np.ndarray | range], width: int, addresses: Addre
         return _row(rows[0], addresses)
     matrix = np.stack([np.asarray(row) for row in rows])
     if len(rows) <= MAX_TERMS and not _is_run(matrix.ravel()):
-        return Sum(tuple(_row(row, addresses) for row in matrix))
+        terms = tuple(_row(row, addresses) for row in matrix)
+        if sum(isinstance(term, Gather) for term in terms) <= MAX_GATHERS:
+            return Sum(terms)
     filled = matrix >= 0
-    if filled.mean() > 0.5:
+    if filled.mean() > 0.25:
         return RowSum(_row(matrix.ravel(), addresses), len(rows))
     by_column = matrix.T[filled.T]  # sorted by the column to which each is added
     segments = np.repeat(np.arange(width), filled.sum(axis=0))

@@ -160,14 +160,16 @@ def remove_unread(operators: Iterable[Operator], wanted: Iterable[Signal]) -> Op
         readers.update(sig.base for sig in (op.reads if type(op) in PURE else op.all_signals))
         if type(op) in PURE:
             writers[_written_base(op)].append(op)
-    unread = [base for base in writers if not readers[base]]
+    # what is never set as a whole adds up over the steps: it is a state
+    anew = {sig for op in operators for sig in op.sets if not sig.is_view}
+    unread = [base for base in writers if not readers[base] and base in anew]
     dropped: set[Operator] = set()
     while unread:
         for op in writers[unread.pop()]:
             dropped.add(op)
             for base in (sig.base for sig in op.reads):
                 readers[base] -= 1
-                if not readers[base] and base in writers:
+                if not readers[base] and base in writers and base in anew:
                     unread.append(base)
     return [op for op in operators if op not in dropped]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from nengo.builder.operator import Operator
 
@@ -73,11 +73,12 @@ def verify_layout(layout: Layout) -> None:
             _check(instruction.recipe, instruction.tensor.width, name, known, layout)
             known.add(instruction.tensor.index)
         else:
+            read = instruction.kernel.operands(instruction.group.operators)
             for slot, recipe in enumerate(instruction.operands):
-                width = _width(instruction, instruction.kernel.reads, slot)
+                width = sum(signal_size(sig) for sig in read[slot])
                 _check(recipe, width, f"operand {slot} of {name}", known, layout)
             for slot, tensor in enumerate(instruction.results):
-                if tensor.width != _width(instruction, instruction.kernel.writes, slot):
+                if tensor.width != _written_width(instruction, slot):
                     raise VerificationError(f"result {slot} of {name} has width {tensor.width}")
                 known.add(tensor.index)
     for recipe in layout.outputs:
@@ -91,8 +92,8 @@ def verify_layout(layout: Layout) -> None:
         _check(recipe, stored.tensor.width, f"next {stored.tensor.name}", known, layout)
 
 
-def _width(run: Run, signals: Callable, slot: int) -> int:
-    return sum(signal_size(signals(op)[slot]) for op in run.group.operators)
+def _written_width(run: Run, slot: int) -> int:
+    return sum(signal_size(run.kernel.writes(op)[slot]) for op in run.group.operators)
 
 
 def _check(recipe: Recipe, width: int, name: str, known: set[int], layout: Layout) -> None:

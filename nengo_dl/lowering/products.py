@@ -10,12 +10,14 @@ import numpy as np
 from nengo.builder.operator import BsrDotInc, DotInc, ElementwiseInc, SparseDotInc
 
 from nengo_dl.compiler.kernel import Kernel, Prepared, register
+from nengo_dl.compiler.share import multiplicity
 
 
 class DotKernel(Kernel):
     """``Y += A.X`` for matrices of one shape (rows, columns) in a group."""
 
     every_step_alone = True
+    shared = 1
 
     def merge_key(self, op):
         # learned weights have a batch dimension, so they are kept apart from constant ones
@@ -24,9 +26,14 @@ class DotKernel(Kernel):
     def writes(self, op):
         return (op.Y,)
 
+    def operands(self, ops_):
+        weights, vectors = super().operands(ops_)
+        return [weights, vectors[:: multiplicity(vectors)]]
+
     def prepare(self, ops_, settings):
-        n = len(ops_)
         rows, columns = _matrix_shape(ops_[0])
+        k = multiplicity([op.X for op in ops_])
+        n, rows, total_rows = len(ops_) // k, k * rows, len(ops_) * rows
         form = FORMS[settings.product_form(n, rows, columns, settings.minibatch_size)]
 
         def arrange(weights):
@@ -39,7 +46,7 @@ class DotKernel(Kernel):
                 y = ops.matmul(weights, x[..., None])
             else:
                 y = form.multiply(weights, x)
-            return (ops.reshape(y, (-1, n * rows)),)
+            return (ops.reshape(y, (-1, total_rows)),)
 
         return Prepared(step, arrange={0: arrange})
 

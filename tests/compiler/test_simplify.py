@@ -91,6 +91,12 @@ class TestUnread:
         assert remove_unread(operators, [middle]) == operators[:2]
         assert remove_unread(operators, [end[:1]]) == operators[:4]
 
+    def test_sums_over_the_steps_are_kept(self):
+        total, part = zeros(2), zeros(4)
+        source = constant([1, 2])
+        operators = [Copy(source, total, inc=True), Reset(part[:2]), Copy(source, part[2:])]
+        assert remove_unread(operators, []) == operators
+
     def test_unused_output_of_an_ensemble_array(self):
         with nengo.Network(seed=0) as net:
             array = nengo.networks.EnsembleArray(10, 3)

@@ -261,7 +261,7 @@ def product_form(n: int, rows: int, columns: int, batch: int) -> str:
     if rows == 1:
         return "rows"
     if columns <= 16:
-        return "matmul" if batch == 1 else "sum"
+        return "matmul"
     return "einsum" if batch == 1 else "matmul"
 
 

@@ -1,6 +1,5 @@
 """The command line and the jobs behind it."""
 
-import json
 from dataclasses import replace
 
 import keras
@@ -10,7 +9,7 @@ from click.testing import CliRunner
 
 import nengo_dl
 from nengo_dl import demo
-from nengo_dl.benchmarks import measure, simulation
+from nengo_dl.benchmarks import measure
 from nengo_dl.cli import main
 from nengo_dl.demo.simulate import Recording, agreement
 
@@ -75,30 +74,6 @@ def test_agreement_counts_spikes_in_one_recording_only():
     found = agreement(Recording(position + 0.5, moved), Recording(position, spikes))
     assert (found.largest, found.rms) == (0.5, 0.5)
     assert (found.n_spikes, found.n_different) == (2, 2)
-
-
-def test_benchmark_prints_a_ratio_and_writes_json(tmp_path, monkeypatch):
-    short = simulation.Benchmark(
-        "short", simulation.networks.tutorial, n_steps=20, minibatch_size=2
-    )
-    monkeypatch.setitem(simulation.BENCHMARKS, "short", short)
-    path = tmp_path / "times.json"
-    result = run("benchmark", "short", "--repeats", "2", "--json", str(path))
-    assert result.exit_code == 0, result.output
-    assert "20 steps, minibatch 2" in result.output
-    (record,) = json.loads(path.read_text())
-    assert len(record["ratios"]) == 2
-    expected = [
-        2 * theirs / ours
-        for ours, theirs in zip(record["nengo_dl_seconds"], record["nengo_seconds"], strict=True)
-    ]
-    np.testing.assert_allclose(record["ratios"], expected)
-
-
-def test_benchmark_names_the_ones_there_are():
-    result = run("benchmark", "nonesuch")
-    assert result.exit_code == 2
-    assert "nonesuch" in result.output and "cconv" in result.output
 
 
 def test_compare_takes_turns():

@@ -1,4 +1,4 @@
-"""Networks on which speed is compared, and the comparison with nengo.Simulator.
+"""Networks on which speed is compared, and the comparison with other libraries.
 
 ``nengo-dl benchmark`` and ``python -m nengo_dl.benchmarks`` run it.
 """
@@ -8,8 +8,12 @@ from nengo_dl.benchmarks.networks import (
     cconv,
     closed_loop,
     integrator,
+    lif,
+    lmu,
+    mnist,
     pes,
     random_network,
+    spaun,
     tutorial,
 )
 
@@ -18,7 +22,11 @@ __all__ = [
     "cconv",
     "closed_loop",
     "integrator",
+    "lif",
+    "lmu",
+    "mnist",
     "pes",
     "random_network",
+    "spaun",
     "tutorial",
 ]

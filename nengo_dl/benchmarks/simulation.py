@@ -1,178 +1,220 @@
-"""Speed of simulation, as ratios to nengo.Simulator measured in the same run."""
+"""Cases of simulation, of building, of memory, and of how they grow."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from pathlib import Path
-from statistics import median
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-import nengo
+from nengo_dl.benchmarks.cases import Case
+from nengo_dl.benchmarks.peers.process import Job
 
-from nengo_dl.benchmarks import networks
-from nengo_dl.benchmarks.measure import Comparison, compare
+MODULE = "peers.simulators"
+BATCHES = 1, 16
+BYTES_PER_LIF = 24  # input, voltage and refractory time are read; voltage, time, spike written
 
 
 @dataclass(frozen=True)
-class Benchmark:
-    """One comparison with nengo.Simulator.
+class Simulated:
+    """A network that is simulated.
 
     Attributes
     ----------
-    name
-        What it is called on the command line.
     network
-        Makes the network; see `nengo_dl.benchmarks.networks`.
+        Name of a function of `networks`.
     n_steps
-        Timesteps in each repetition.
+        The most steps of a run.
+    arguments
+        Arguments of the function.
     minibatch_size
-        Size of our minibatch; nengo.Simulator has none. None for a simulator without one.
-    build
-        Whether building the simulator and its first run are timed, instead of later runs.
+        The only size of minibatch; None for all that are asked for.
+    quick
+        Whether it is measured when nothing is asked for.
+    nengo
+        Whether `nengo.Simulator` can run it.
     """
 
-    name: str
-    network: Callable[[], nengo.Network]
-    n_steps: int
+    network: str
+    n_steps: int = 1000
+    arguments: dict[str, Any] = field(default_factory=dict)
     minibatch_size: int | None = None
-    build: bool = False
-
-    @property
-    def description(self) -> str:
-        """What is timed, for a reader."""
-        run = f"{self.n_steps:,} steps"
-        if self.minibatch_size is not None:
-            run = f"{run}, minibatch {self.minibatch_size}"
-        return f"build + first run of {run}" if self.build else run
+    quick: bool = False
+    nengo: bool = True
 
 
-@dataclass(frozen=True)
-class Result:
-    """A benchmark and what it measured."""
-
-    benchmark: Benchmark
-    backend: str
-    n_neurons: int
-    comparison: Comparison
-
-
-BENCHMARKS = {
-    benchmark.name: benchmark
-    for benchmark in (
-        Benchmark("tutorial", networks.tutorial, n_steps=10_000),
-        Benchmark("tutorial-minibatch", networks.tutorial, n_steps=1_000, minibatch_size=64),
-        Benchmark("cconv", networks.cconv, n_steps=1_000),
-        Benchmark("cconv-build", networks.cconv, n_steps=1_000, build=True),
-        Benchmark("integrator", networks.integrator, n_steps=1_000),
-        Benchmark("pes", networks.pes, n_steps=200),
-        Benchmark("basal-ganglia", networks.basal_ganglia, n_steps=1_000),
-        Benchmark("random-network", networks.random_network, n_steps=500),
-        Benchmark("closed-loop", networks.closed_loop, n_steps=1_000),
-    )
+SIMULATION = {
+    "tutorial": Simulated("tutorial", n_steps=10_000, quick=True),
+    "tutorial-minibatch": Simulated("tutorial", minibatch_size=64),
+    "cconv": Simulated("cconv", quick=True),
+    "integrator": Simulated("integrator"),
+    "basal-ganglia": Simulated("basal_ganglia"),
+    "random-network": Simulated("random_network"),
+    "pes": Simulated("pes"),
+    "closed-loop": Simulated("closed_loop", minibatch_size=1),
+    "lmu": Simulated("lmu"),
+    "mnist": Simulated("mnist", arguments={"use_tensor_layer": False}),
+    "mnist-layers": Simulated("mnist", nengo=False),
+    "spaun": Simulated("spaun"),
 }
-DEFAULT = ("tutorial", "tutorial-minibatch", "cconv", "cconv-build")
+BUILDING = {
+    "cconv-build": Simulated("cconv", quick=True),
+    "random-network-build": Simulated("random_network"),
+    "spaun-build": Simulated("spaun"),
+}
+N_LIF = 500_000
 
 
-def run(benchmark: Benchmark, repeats: int = 5) -> Result:
-    """Measure one benchmark.
-
-    Parameters
-    ----------
-    benchmark
-        What to measure.
-    repeats
-        How many times each simulator is timed, after one untimed run of each.
-    """
-    import keras
-
-    net = benchmark.network()
-    measure = _compare_builds if benchmark.build else _compare_runs
-    comparison = measure(net, benchmark, repeats)
-    return Result(benchmark, keras.backend.backend(), net.n_neurons, comparison)
+def quick() -> set[str]:
+    """Names of what is measured when nothing is asked for."""
+    return {name for name, case in {**SIMULATION, **BUILDING}.items() if case.quick}
 
 
-def _compare_runs(net: nengo.Network, benchmark: Benchmark, repeats: int) -> Comparison:
-    def run_steps(sim):
-        sim.clear_probes()
-        sim.run_steps(benchmark.n_steps, progress_bar=False)
-
-    with _ours(net, benchmark) as ours, nengo.Simulator(net, progress_bar=False) as theirs:
-        return compare(
-            lambda: run_steps(ours),
-            lambda: run_steps(theirs),
-            repeats,
-            work=benchmark.minibatch_size or 1,
-        )
+def simulation(batches: Sequence[int] = BATCHES, dtypes: Sequence[str] = ("float32",)):
+    """Time of a step of one item, in each network, size of minibatch and precision."""
+    return [
+        _steps(name, simulated, batch, dtype)
+        for name, simulated in SIMULATION.items()
+        for batch in ([simulated.minibatch_size] if simulated.minibatch_size else batches)
+        for dtype in dtypes
+    ] + [lif()]
 
 
-def _compare_builds(net: nengo.Network, benchmark: Benchmark, repeats: int) -> Comparison:
-    def build_and_run(simulator):
-        with simulator() as sim:
-            sim.run_steps(benchmark.n_steps, progress_bar=False)
-
-    return compare(
-        lambda: build_and_run(lambda: _ours(net, benchmark)),
-        lambda: build_and_run(lambda: nengo.Simulator(net, progress_bar=False)),
-        repeats,
-        work=benchmark.minibatch_size or 1,
-    )
+def _steps(name: str, simulated: Simulated, batch: int, dtype: str = "float32") -> Case:
+    ours, peers = _jobs("simulate", simulated, batch, dtype)
+    parameters = {"minibatch_size": batch, "dtype": dtype}
+    return Case(name, "simulation", ours, peers, n=simulated.n_steps, parameters=parameters)
 
 
-def _ours(net: nengo.Network, benchmark: Benchmark):
-    import nengo_dl
-
-    return nengo_dl.Simulator(net, minibatch_size=benchmark.minibatch_size, progress_bar=False)
-
-
-COLUMNS = "{:<20} {:<12} {:>8}  {:<42} {:>12} {:>12}  {}"
-HEADER = COLUMNS.format(
-    "benchmark", "backend", "neurons", "timed", "nengo", "nengo_dl", "times as fast as nengo"
-)
-
-
-def row(result: Result) -> str:
-    """One line of the table: a ratio with its spread, and the times that it comes from."""
-    comparison, benchmark = result.comparison, result.benchmark
-    low, high = min(comparison.ratios), max(comparison.ratios)
-    return COLUMNS.format(
-        benchmark.name,
-        result.backend,
-        f"{result.n_neurons:,}",
-        benchmark.description,
-        _milliseconds(comparison.theirs),
-        _milliseconds(comparison.ours),
-        f"{comparison.ratio:.3g} ({low:.3g} to {high:.3g})",
-    )
+def _jobs(
+    function: str, simulated: Simulated, batch: int = 1, dtype: str = "float32", **arguments: Any
+) -> tuple[Job, dict[str, Job]]:
+    """Our job, and that of each peer."""
+    arguments = {
+        "network": simulated.network,
+        "network_arguments": simulated.arguments,
+        **arguments,
+    }
+    # a minibatch of one is what a simulator has without being asked
+    batched = {"minibatch_size": None if batch == 1 else batch, "dtype": dtype}
+    ours = Job(MODULE, function, {"simulator": "nengo_dl", **arguments, **batched}, batch)
+    peers = {"nengo-dl-3": replace(ours, arguments={**ours.arguments, "simulator": "nengo_dl_3"})}
+    if simulated.nengo:
+        for peer, simulator in (("nengo", "nengo"), ("nengo-ocl", "nengo_ocl")):
+            peers[peer] = Job(MODULE, function, {"simulator": simulator, **arguments})
+    return ours, dict(sorted(peers.items()))
 
 
-def _milliseconds(times: Iterable[float]) -> str:
-    return f"{median(times) * 1e3:,.1f} ms"
-
-
-def to_json(results: Iterable[Result], path: str | Path) -> None:
-    """Write results to a file, all times of all repetitions included.
-
-    Parameters
-    ----------
-    results
-        What to write.
-    path
-        Name of the file; an existing one is replaced.
-    """
-    records = [
+def lif(n_neurons: int = N_LIF) -> Case:
+    """Time of LIF neurons on one core, against the time in which their memory is copied."""
+    ours = Job(
+        MODULE,
+        "simulate",
         {
-            "name": result.benchmark.name,
-            "timed": result.benchmark.description,
-            "backend": result.backend,
-            "neurons": result.n_neurons,
-            "minibatch_size": result.benchmark.minibatch_size,
-            "n_steps": result.benchmark.n_steps,
-            "ratio": result.comparison.ratio,
-            "ratios": result.comparison.ratios,
-            "nengo_dl_seconds": result.comparison.ours,
-            "nengo_seconds": result.comparison.theirs,
-        }
-        for result in results
+            "simulator": "nengo_dl",
+            "network": "lif",
+            "network_arguments": {"n_neurons": n_neurons},
+        },
+        cores=1,
+    )
+    # a copy moves each byte twice
+    copied = Job(MODULE, "copy", {"n_bytes": n_neurons * BYTES_PER_LIF // 2}, cores=1)
+    parameters = {"minibatch_size": 1, "dtype": "float32"}
+    return Case("lif", "simulation", ours, {"copy": copied}, n=500, parameters=parameters)
+
+
+def building() -> list[Case]:
+    """Time to build a network, and of its first second."""
+    return [
+        Case(
+            name,
+            "building",
+            *_jobs("build", simulated),
+            n=1000,
+            calibrate=False,
+            parameters={"minibatch_size": 1, "dtype": "float32"},
+        )
+        for name, simulated in BUILDING.items()
     ]
-    Path(path).write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")
+
+
+def memory(n_steps: int = 1_000_000) -> list[Case]:
+    """Largest resident set of a long simulation."""
+    found = []
+    for name, sample_every in (("memory", None), ("memory-sampled", 0.1)):
+        ours, peers = _jobs(
+            "simulate", SIMULATION["tutorial"], sample_every=sample_every, keep=True
+        )
+        parameters = {"n_steps": n_steps, "sample_every": sample_every}
+        found.append(
+            Case(
+                name,
+                "memory",
+                ours,
+                {"nengo": peers["nengo"]},
+                n=n_steps,
+                calibrate=False,
+                warm_up=1000,
+                repeats=1,
+                parameters=parameters,
+            )
+        )
+    return found
+
+
+# -- curves ----------------------------------------------------------------------------------------
+
+
+def scaling() -> list[Case]:
+    """Points of curves: time of a step against neurons and minibatch, of a run against steps, and
+    of building against operators.
+    """
+    return [*_neurons(), *_minibatches(), *_lengths(), *_operators()]
+
+
+def _neurons() -> list[Case]:
+    return [
+        replace(
+            _steps("scaling", Simulated("integrator", arguments={"dimensions": dimensions}), 1),
+            set="scaling",
+            series="neurons",
+        )
+        for dimensions in (2, 8, 32, 128, 512)
+    ]
+
+
+def _minibatches() -> list[Case]:
+    return [
+        replace(
+            _steps("scaling", SIMULATION["cconv"], batch), set="scaling", series="minibatch_size"
+        )
+        for batch in (1, 2, 4, 16, 64, 128)
+    ]
+
+
+def _lengths() -> list[Case]:
+    return [
+        replace(
+            _steps("scaling", SIMULATION["tutorial"], 1),
+            set="scaling",
+            series="steps",
+            n=n_steps,
+            calibrate=False,
+        )
+        for n_steps in (10, 100, 1_000, 10_000, 100_000)
+    ]
+
+
+def _operators() -> list[Case]:
+    return [
+        Case(
+            "scaling",
+            "scaling",
+            *_jobs("build", Simulated("random_network", arguments={"n_ensembles": n_ensembles})),
+            n=0,
+            calibrate=False,
+            repeats=3,
+            parameters={"minibatch_size": 1, "dtype": "float32"},
+            series="operators",
+        )
+        for n_ensembles in (10, 50, 200, 800)
+    ]

@@ -1,7 +1,4 @@
-"""The networks on which speed is compared. Each function returns a network with a probe, ``net.p``.
-
-Every network has a seed, so that two simulators build the same one.
-"""
+"""Networks of Nengo's own parts, from small to large."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import nengo
 import numpy as np
 from nengo.neurons import NeuronType
 
-LIF = nengo.LIF()
+from .parts import LIF, seeded_network, unit_vector
 
 
 def tutorial(n_neurons: int = 20, neuron_type: NeuronType = LIF) -> nengo.Network:
@@ -22,7 +19,7 @@ def tutorial(n_neurons: int = 20, neuron_type: NeuronType = LIF) -> nengo.Networ
     neuron_type
         Neuron type of both.
     """
-    with _network(neuron_type) as net:
+    with seeded_network(neuron_type) as net:
         signal = nengo.Node(nengo.processes.WhiteSignal(period=1.0, high=5, rms=0.3))
         square = nengo.Ensemble(n_neurons, dimensions=1)
         sine = nengo.Ensemble(n_neurons, dimensions=1)
@@ -48,8 +45,8 @@ def cconv(
     neuron_type
         Neuron type of all ensembles.
     """
-    with _network(neuron_type) as net:
-        vectors = [nengo.Node(_unit_vector(dimensions)) for _ in range(2)]
+    with seeded_network(neuron_type) as net:
+        vectors = [nengo.Node(unit_vector(dimensions)) for _ in range(2)]
         binding = nengo.networks.CircularConvolution(neurons_per_d, dimensions)
         nengo.Connection(vectors[0], binding.input_a)
         nengo.Connection(vectors[1], binding.input_b)
@@ -72,7 +69,7 @@ def integrator(
         Neuron type of all ensembles.
     """
     tau = 0.1  # of the recurrent synapse, in seconds
-    with _network(neuron_type) as net:
+    with seeded_network(neuron_type) as net:
         signal = nengo.Node(np.full(dimensions, 0.1))
         memory = nengo.networks.EnsembleArray(neurons_per_d, dimensions)
         nengo.Connection(memory.output, memory.input, synapse=tau)
@@ -95,8 +92,8 @@ def pes(
     neuron_type
         Neuron type of the ensemble.
     """
-    with _network(neuron_type) as net:
-        target = nengo.Node(_unit_vector(dimensions))
+    with seeded_network(neuron_type) as net:
+        target = nengo.Node(unit_vector(dimensions))
         pre = nengo.Ensemble(neurons_per_d * dimensions, dimensions)
         post = nengo.Node(size_in=dimensions)
         error = nengo.Node(size_in=dimensions)
@@ -125,7 +122,7 @@ def basal_ganglia(
     neuron_type
         Neuron type of all ensembles; Nengo's model is tuned for the default.
     """
-    with _network(neuron_type) as net:
+    with seeded_network(neuron_type) as net:
         utilities = nengo.Node(np.linspace(0, 1, dimensions))
         selection = nengo.networks.BasalGanglia(dimensions, neurons_per_d)
         nengo.Connection(utilities, selection.input)
@@ -156,7 +153,7 @@ def random_network(
         Number of ensembles to which each one connects.
     """
     rng = np.random.RandomState(0)
-    with _network(neuron_type) as net:
+    with seeded_network(neuron_type) as net:
         ensembles = [
             nengo.Ensemble(round(neurons_per_d * dimensions), dimensions)
             for _ in range(n_ensembles)
@@ -186,7 +183,7 @@ def closed_loop(n_neurons: int = 100, neuron_type: NeuronType = LIF) -> nengo.Ne
         position += 0.001 * float(velocity[0])
         return position
 
-    with _network(neuron_type) as net:
+    with seeded_network(neuron_type) as net:
         node = nengo.Node(environment, size_in=1)
         ensemble = nengo.Ensemble(n_neurons, dimensions=1)
         nengo.Connection(node, ensemble)
@@ -195,11 +192,20 @@ def closed_loop(n_neurons: int = 100, neuron_type: NeuronType = LIF) -> nengo.Ne
     return net
 
 
-def _network(neuron_type: NeuronType) -> nengo.Network:
-    net = nengo.Network(seed=0)
-    net.config[nengo.Ensemble].neuron_type = neuron_type
+def lif(n_neurons: int = 500_000, neuron_type: NeuronType = LIF) -> nengo.Network:
+    """Drive one ensemble with a sine: the neurons themselves, without decoders.
+
+    Parameters
+    ----------
+    n_neurons
+        Neurons in the ensemble.
+    neuron_type
+        Neuron type of the ensemble.
+    """
+    with seeded_network(neuron_type) as net:
+        signal = nengo.Node(np.sin)
+        # evaluation points are for decoders, and by default as many as neurons, twice
+        ensemble = nengo.Ensemble(n_neurons, dimensions=1, n_eval_points=10)
+        nengo.Connection(signal, ensemble)
+        net.p = nengo.Probe(ensemble.neurons[:10])
     return net
-
-
-def _unit_vector(dimensions: int) -> np.ndarray:
-    return np.full(dimensions, 1 / np.sqrt(dimensions))

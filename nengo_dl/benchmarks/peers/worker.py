@@ -1,0 +1,83 @@
+"""One peer in a process of its own: ``python worker.py JOB``, where JOB is a JSON object.
+
+The interpreter may have other versions of everything, older ones too: what is loaded here imports
+nothing of the package around it. Lines on standard input are commands, lines on standard output are
+JSON objects:
+
+* first, when what is measured has been prepared, ``{"ready": {...}}`` with facts about it;
+* ``run N``: ``{"seconds": s, "peak_mb": m}``, the time of a run of N units (steps, updates), and
+  the largest resident set until then;
+* the end of the input ends the process.
+
+In place of each may come ``{"missing": "..."}``, where a library is not installed, or ``{"error":
+"..."}``, and the process ends.
+"""
+
+import importlib
+import json
+import os
+import resource
+import sys
+import time
+import traceback
+import types
+import warnings
+
+PACKAGE = "nengo_dl_benchmarks"
+
+
+def load(name):
+    """A module of the folder of benchmarks, in a package that is nothing but this folder."""
+    package = types.ModuleType(PACKAGE)
+    package.__path__ = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
+    sys.modules[PACKAGE] = package
+    return importlib.import_module(PACKAGE + "." + name)
+
+
+def prepare(job):
+    """``(run, facts)`` of a job, whose function of a module makes them of its arguments."""
+    if job.get("cores"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: job["cores"]])
+    return getattr(load(job["module"]), job["function"])(**job["arguments"])
+
+
+def peak_mb():
+    """Largest resident set of this process so far, in mebibytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024.0 * 1024.0 if sys.platform == "darwin" else 1024.0)
+
+
+def measure(job, commands, answer):
+    """Prepare the job, then obey the commands."""
+    run, facts = prepare(job)
+    answer(ready=facts, peak_mb=peak_mb())
+    for line in commands:
+        n = int(line.split()[1])
+        start = time.perf_counter()
+        run(n)
+        seconds = time.perf_counter() - start
+        answer(seconds=seconds, peak_mb=peak_mb())
+
+
+def main(job):
+    """Answer on standard output, which libraries print on, too."""
+    answers = os.fdopen(os.dup(1), "w", 1)
+    os.dup2(2, 1)
+
+    def answer(**values):
+        answers.write(json.dumps(values) + "\n")
+        answers.flush()
+
+    warnings.simplefilter("ignore")
+    try:
+        measure(job, sys.stdin, answer)
+    except ImportError as error:
+        answer(missing=str(error))
+    except Exception as error:
+        traceback.print_exc()
+        answer(error=type(error).__name__ + ": " + str(error))
+
+
+if __name__ == "__main__":
+    sys.path.pop(0)  # the folder of this script: its modules would hide others of the same names
+    main(json.loads(sys.argv[1]))

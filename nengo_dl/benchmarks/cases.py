@@ -12,7 +12,7 @@ SETS = "simulation", "training", "building", "memory", "scaling"
 OURS = "nengo_dl"  # with a stroke and the backend after it, where a peer is named
 TITLES = {
     "nengo": "nengo.Simulator",
-    "nengo-dl-3": "NengoDL 3",
+    "nengo-dl-3": "NengoDL",
     "nengo-ocl": "nengo_ocl",
     "copy": "copying memory",
     "keras": "Keras",

@@ -54,13 +54,13 @@ def draw(results: Iterable[Result], folder: str | Path) -> list[Path]:
         points = [result for result in results if result.series == series]
         if not points:
             continue
-        figure = Figure(figsize=(6, 4), layout="constrained")
+        figure = Figure(figsize=(6, 4.5), layout="constrained")
         axes = figure.add_subplot()
         for peer in sorted({peer for point in points for peer in point.times}):
             _curve(axes, [point for point in points if peer in point.times], peer, scale)
         axes.set(xscale="log", yscale="log", xlabel=abscissa, ylabel=ordinate, title=name)
         axes.grid(True, which="major", alpha=0.3)
-        axes.legend(frameon=False)
+        figure.legend(loc="outside lower center", ncols=3, frameon=False)
         paths.append(folder / f"benchmark-{series.replace('_', '-')}.png")
         figure.savefig(paths[-1], dpi=120)
     return paths

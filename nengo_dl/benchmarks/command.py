@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -123,10 +124,12 @@ def benchmark(
         _print(results)
     else:
         cases = _chosen(names, sets, batches, dtypes, drawing=folder is not None)
+        found = _interpreters(old_nengo_dl, interpreters)
+        quick = not (names or sets)
         settings = Settings(
             backends=_backends(backends),
-            peers=_peers(peers, quick=not (names or sets)),
-            interpreters=_interpreters(old_nengo_dl, interpreters),
+            peers=_peers(peers, found if quick else None),
+            interpreters=found,
             repeats=repeats,
             seconds=seconds,
         )
@@ -191,9 +194,10 @@ def _backends(backends) -> list[str]:
     return [keras.backend.backend()]
 
 
-def _peers(peers, quick: bool) -> list[str] | None:
+def _peers(peers, quick: Iterable[str] | None) -> list[str] | None:
+    """Peers that are asked for; without any all (None), or where it is to be quick a few."""
     if not peers:
-        return ["nengo"] if quick else None
+        return None if quick is None else ["nengo", *quick]
     found = [peer.strip() for value in peers for peer in value.split(",")]
     unknown = set(found) - set(TITLES)
     if unknown:

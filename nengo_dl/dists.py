@@ -60,7 +60,7 @@ class TruncatedNormal(Distribution):
         values = np.empty(math.prod(shape))
         missing = np.ones(values.size, dtype=bool)
         while np.any(missing):
-            drawn, accepted = self._propose(np.count_nonzero(missing), rng)
+            drawn, accepted = self._propose(int(np.count_nonzero(missing)), rng)
             values[missing] = drawn
             missing[missing] = ~accepted
         return self.mean + values.reshape(shape)

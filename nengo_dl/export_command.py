@@ -147,5 +147,6 @@ def _write_model(
 ) -> None:
     from nengo_dl.simulator import Simulator
 
+    assert steps is not None  # checked with the options
     with Simulator(net, dt=dt, minibatch_size=minibatch, progress_bar=False) as sim:
         sim.export(output, steps, format=kind)

@@ -66,7 +66,7 @@ class Regularize(keras.losses.Loss):
         **kwargs: Any,
     ):
         super().__init__(name=name, **kwargs)
-        self.order = _checked_order(order)
+        self.order: Any = _checked_order(order)  # a number, or "inf"
         self.axis = _checked_axis(axis)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:

@@ -56,7 +56,8 @@ def lift_inputs(model: Model) -> Program:
     ]
     given = _unconnected(model, nodes)
     inputs += [Input(sig.name, sig, None, node) for sig, node in given.items()]
-    operators, loop_inputs = [], []
+    operators: list[Operator] = []
+    loop_inputs: list[Input] = []
     for op in model.operators:
         if isinstance(op, Reset) and op.dst in given:
             continue

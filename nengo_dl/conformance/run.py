@@ -98,6 +98,8 @@ def run_suite(
         Further arguments of pytest, e.g. ``["--slow"]``.
     """
     package = importlib.util.find_spec(suite)
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError(f"{suite} is not installed", name=suite)
     site = Path(package.origin).parents[1]
     targets = FAST[suite] if fast else (suite,)
     with TemporaryDirectory() as folder:

@@ -48,7 +48,7 @@ def converter_of(layer: Any) -> type[LayerConverter] | None:
     """
     for cls in type(layer).__mro__:
         if cls in _registry:
-            return _registry[cls] if type(layer).call is cls.call else None
+            return _registry[cls] if type(layer).call is getattr(cls, "call", None) else None
     return None
 
 

@@ -178,7 +178,7 @@ class Converter:
             return None, reason
         shared = sum(other.layer is layer for other in self.graph.calls)
         copies_are_fine = self.inference_only or self.split_shared_weights
-        if shared > 1 and not copies_are_fine and getattr(layer, "trainable_weights", ()):
+        if shared > 1 and not copies_are_fine and getattr(layer, "trainable_weights", None):
             return None, (
                 f"{shared} calls share its weights, which has no equivalent in Nengo, unless "
                 "split_shared_weights=True or inference_only=True"

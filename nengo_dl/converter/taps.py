@@ -55,7 +55,7 @@ def patches(axes: list[np.ndarray], sizes: tuple[int, ...]) -> np.ndarray:
     """The tables of several axes as one, of flat positions: (outputs, kernel positions)."""
     rank = len(axes)
     shape = [1] * (2 * rank)
-    flat, valid = 0, True
+    flat, valid = np.zeros((), dtype=int), np.ones((), dtype=bool)
     for i, (table, size) in enumerate(zip(axes, sizes, strict=True)):
         shape[i], shape[rank + i] = table.shape
         table = table.reshape(shape)

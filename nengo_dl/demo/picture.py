@@ -36,7 +36,7 @@ def draw(report: Report, path: str | Path) -> None:
     _draw_circle(axes["circle"], report)
     _draw_text(axes["text"], report)
     for name in ("command", "position"):
-        axes[name].set_xlabel(None)
+        axes[name].set_xlabel("")
         axes[name].tick_params(labelbottom=False)
     figure.savefig(path, format="png", dpi=130)
 
@@ -64,7 +64,7 @@ def _draw_position(ax, report) -> None:
         frameon=False,
         fontsize=9,
     )
-    ax.set_ylabel(None)
+    ax.set_ylabel("")
     ax.set_title("Decoded position", loc="left", fontsize=10)
 
 

@@ -64,7 +64,7 @@ def _draw_digits(ax, report) -> None:
 def _draw_spikes(ax, report) -> None:
     viz.raster(report.spikes, dt=DT, ax=ax)
     ax.set_title("Spikes", loc="left", fontsize=10)
-    ax.set_xlabel(None)
+    ax.set_xlabel("")
     ax.tick_params(labelbottom=False)
     _mark_digits(ax)
 

@@ -128,7 +128,8 @@ def count_model(
     unknown = set(given) - {layer.name for layer in layers}
     if unknown:
         raise ValueError(f"rates were given for {sorted(unknown)}, which the model has not")
-    parts, events = [], {}
+    parts: list[Part] = []
+    events: dict[int, float] = {}
     for layer in layers:
         before, after = values[layer.name]
         source = id(before)

@@ -75,7 +75,7 @@ class UnitAttribute:
 
     def config(self) -> Any:
         """The first value, for `get_config`."""
-        return self.initial.tolist() if np.ndim(self.initial) else self.initial
+        return self.initial.tolist() if isinstance(self.initial, np.ndarray) else self.initial
 
 
 def checked_names(given: Any, known: Sequence[str]) -> tuple[str, ...]:

@@ -18,8 +18,9 @@ def step_context(
         training=training,
         lif_smoothing=lif_smoothing,
         step_index=None,
-        host_call=None,
-        host=None,
-        variables=None,
+        # what these are for is not in layers
+        host_call=None,  # type: ignore[arg-type]
+        host=None,  # type: ignore[arg-type]
+        variables=None,  # type: ignore[arg-type]
         surrogate=surrogate,
     )

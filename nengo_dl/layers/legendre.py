@@ -145,8 +145,8 @@ class LegendreMemoryCell(Cell):
         self.order, self.channels = int(order), channels
         self._discrete = Discretization(self.order, float(theta), float(dt))
 
-    @property
-    def dt(self) -> float:
+    @property  # type: ignore[misc]
+    def dt(self) -> float:  # cannot be changed: the matrices depend on it
         """Time step, in the unit of theta."""
         return self._given_dt
 

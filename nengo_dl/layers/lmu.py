@@ -43,7 +43,7 @@ class LMUCell(keras.layers.Layer):
         )
 
     @property
-    def state_size(self) -> list[int]:
+    def state_size(self) -> list:
         """Sizes of the hidden state and of the memory."""
         return [self.units, self.memory.units]
 

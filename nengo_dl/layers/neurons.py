@@ -49,6 +49,7 @@ class NeuronCell(Cell):
         self.surrogate, self.lif_smoothing = surrogate, lif_smoothing
         self._surrogate = surrogates.get(surrogate)
         lowering = lowering_of(self.neuron_type)
+        assert lowering is not None  # each subclass names a type that has one
         self.state_names = lowering.state
         self._kernel, self._parameters = NeuronKernel(lowering), tuple(parameters)
 

@@ -44,7 +44,8 @@ class SimTensorNode(Operator):
     ):
         super().__init__(tag=tag)
         self.call, self.layer, self.takes_time = call, layer, takes_time
-        self.sets, self.incs = [output], []
+        self.sets: list[Signal] = [output]
+        self.incs: list[Signal] = []
         self.reads = [time] if input is None else [time, input]
         self.updates = list(state)
 

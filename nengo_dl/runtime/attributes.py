@@ -40,6 +40,7 @@ def attribute_params(obj: NengoObject, values: Mapping[str, float]) -> dict[str,
     if not values:
         return {}
     name = holder_name(obj)
+    assert name is not None  # only those that have one have values
     old = getattr(obj, name)
     own = {k: float(v) for k, v in values.items() if holder(obj, k) is old}
     inner = {k: float(v) for k, v in values.items() if k not in own}

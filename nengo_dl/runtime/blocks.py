@@ -44,10 +44,10 @@ class Blocks:
 
     def _new_order(self) -> np.ndarray:
         """Numbers of the examples, (n_batches, batch_size)."""
-        order = np.arange(self._n_items)
+        items = np.arange(self._n_items)
         if self._shuffle and self._shuffle != "batch":
-            order = np.random.permutation(self._n_items)
-        order = order.reshape(self.n_batches, self._batch_size)
+            items = np.random.permutation(self._n_items)
+        order = items.reshape(self.n_batches, self._batch_size)
         if self._shuffle == "batch":
             order = np.stack([np.random.permutation(batch) for batch in order])
         return order

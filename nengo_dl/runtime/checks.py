@@ -27,7 +27,7 @@ def check_network(network: Any, model: Model | None) -> None:
 
 def check_dt(dt: Any, model: Model | None, default: float = 0.001) -> None:
     """A time step is positive; a model that is given has its own."""
-    if not isinstance(dt, Real) or not 0 < dt < np.inf:
+    if not isinstance(dt, Real) or not 0 < float(dt) < np.inf:
         raise ValidationError(
             f"the time step has to be a positive number of seconds, got {dt!r}", attr="dt"
         )

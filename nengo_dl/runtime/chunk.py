@@ -55,5 +55,5 @@ def split_outputs(outputs, kept: tuple[bool, ...]) -> tuple[list, list]:
 
 def merge_outputs(history: list, last: list, kept: tuple[bool, ...]) -> list:
     """The inverse of `split_outputs`."""
-    history, last = iter(history), iter(last)
-    return [next(history) if keep else next(last) for keep in kept]
+    with_history, with_last = iter(history), iter(last)
+    return [next(with_history) if keep else next(with_last) for keep in kept]

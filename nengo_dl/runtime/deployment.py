@@ -146,7 +146,9 @@ def _fits(shape: Shape, expected: tuple) -> bool:
 
 def _params(obj: NengoObject, found: Mapping[str, np.ndarray]) -> dict[str, Any]:
     found = {name: np.asarray(value, dtype=_dtype(value)) for name, value in found.items()}
-    attributes = {name: value for name, value in found.items() if holder(obj, name) is not None}
+    attributes = {
+        name: value.item() for name, value in found.items() if holder(obj, name) is not None
+    }
     return {**_own_params(obj, found), **attribute_params(obj, attributes)}
 
 

@@ -146,8 +146,9 @@ def check_steps(
             "give data for exactly the steps that are run",
             attr=argument,
         )
-    check_count("n_steps", given if n_steps is None else n_steps)
-    return given if n_steps is None else n_steps
+    steps: Any = given if n_steps is None else n_steps
+    check_count("n_steps", steps)
+    return steps
 
 
 def check_batch(

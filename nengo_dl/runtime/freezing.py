@@ -313,7 +313,7 @@ class LiveParameters:
     def _connection(self, conn: Connection) -> dict[str, Any]:
         found = self._signals(conn)
         weights = self.value(conn, "weights") if found else None
-        if found and found["weights"].sparse:
+        if weights is not None and found["weights"].sparse:
             weights = with_data(found["weights"].initial_value, weights)
         return connection_params(conn, weights)
 

@@ -64,7 +64,7 @@ class GradientPaths:
         from_parameters = self._reach(self.parameters, edges)
         backwards = [(written, read) for read, written in edges]
         to_outputs = self._reach(self.wanted, backwards)
-        found = []
+        found: list[str] = []
         for step in self.layout.instructions:
             if isinstance(step, Assemble) or step.kernel.differentiable:
                 continue
@@ -109,7 +109,9 @@ def check_gradients(
         model.active_outputs = chosen
 
 
-def _check_variables(model, inputs, outputs, backend, tolerances, training, rng) -> None:
+def _check_variables(
+    model, inputs, outputs, backend, tolerances: tuple[float, float], training, rng
+) -> None:
     """Compare the gradient of each variable."""
     variables, dtype = model.trainable_variables, model.compute_dtype
     inputs = {name: ops.convert_to_tensor(value, dtype=dtype) for name, value in inputs.items()}

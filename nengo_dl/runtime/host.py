@@ -146,7 +146,10 @@ class HostRuntime:
         """
         if self.failure is None or step < self.failure[1]:
             operator = self._operators[op, item]
-            for sig, value in ((self.model.time, step * self.model.dt), (self.model.step, step)):
+            for sig, value in (
+                (self.model.time, step * self.model.dt),
+                (self.model.step, np.asarray(step)),
+            ):
                 if sig in operator.signals:
                     given = {**given, sig: value}
             old = np.seterr(invalid="raise", divide="ignore")

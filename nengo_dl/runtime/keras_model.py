@@ -252,6 +252,8 @@ class NengoModel(keras.Model):
         """
         return SequenceRunner(lowered, self.loop_backend, self.use_loop, self.checkpoint_segments)
 
+    train_function: Any
+
     def make_train_function(self, force: bool = False) -> None:
         """As Keras, without XLA where XLA cannot compile it; with `in_blocks`, many batches run in
         one call of a compiled function, without anything in between.

@@ -58,7 +58,7 @@ def write(path: str | os.PathLike, contents: Contents) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # no array is named allow_pickle
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

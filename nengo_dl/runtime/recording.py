@@ -31,7 +31,8 @@ class ProbeRecord:
         self.period = 1 if sample_every is None else sample_every / dt
         self.keep_history = keep_history
         self.dtype = dtype
-        self.clear()
+        self._buffer: np.ndarray | None = None  # (batch, capacity, size)
+        self._length = 0
 
     def sampled(self, values: np.ndarray, first_step: int, n_steps: int) -> np.ndarray:
         """The samples among ``values`` of shape (batch, n_steps, size), whose first is that of
@@ -70,8 +71,7 @@ class ProbeRecord:
 
     def clear(self) -> None:
         """Forget all samples."""
-        self._buffer: np.ndarray | None = None  # (batch, capacity, size)
-        self._length = 0
+        self._buffer, self._length = None, 0
 
     def restore(self, values: np.ndarray | None) -> None:
         """Hold these samples, of shape (batch, samples, size)."""

@@ -116,8 +116,8 @@ def find_slots(sim: Running) -> Slots:
             if signal.sparse:
                 where = positions(signal.initial_value)
                 slots.fixed[names[obj], f"{attribute} positions"] = where, True
-        for attribute in sim.attributes.get(obj, ()):
-            slots.attributes[names[obj], attribute.name] = attribute
+        for trained in sim.attributes.get(obj, ()):
+            slots.attributes[names[obj], trained.name] = trained
         if has_neurons(obj):
             gain = np.asarray(sim.model.params[obj].gain)
             slots.fixed[names[obj], "gain"] = gain, obj in to_neurons
@@ -378,7 +378,9 @@ def _differing_state(sim: Running, contents: Contents) -> list[str]:
         return ["it was saved without the state (include_state=True saves it)"]
     differences = []
     names = state_names(sim)
-    expected = {name: (sim.minibatch_size, len(initial_values(sig))) for sig, name in names.items()}
+    expected: dict[str, tuple[int, ...]] = {
+        name: (sim.minibatch_size, len(initial_values(sig))) for sig, name in names.items()
+    }
     expected.update({"n_steps": (), "seed": (), "origin": ()})
     expected.update({f"random {name}": (RANDOM_STATE_SIZE,) for name in sim.host.random_states()})
     for name, shape in expected.items():

@@ -129,7 +129,7 @@ class _Operators:
 def _without(obj: NengoObject, name: str, operators: _Operators) -> str:
     known = [n for op in operators.of(obj) for n in trainable_attributes(op)]
     close = difflib.get_close_matches(name, known, n=1)
-    of_what = getattr(obj, holder_name(obj))
+    of_what = getattr(obj, holder_name(obj) or "", None)
     return (
         f"{name!r} of {obj} cannot be trained: its {holder_name(obj)} is {of_what}, with "
         + (f"the trainable attributes {', '.join(known)}" if known else "no trainable attributes")

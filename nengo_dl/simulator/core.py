@@ -446,7 +446,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         model = state["model"]
-        self.__init__(None, dt=model.dt, model=model, **state["arguments"])
+        Simulator.__init__(self, None, dt=model.dt, model=model, **state["arguments"])
         self._state = snapshot.restore(self, self._engine, state)
         if state["closed"]:
             self.close()

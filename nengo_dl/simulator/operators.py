@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from nengo.builder import Model
 from nengo.builder.operator import Operator
 from nengo.utils.graphs import toposort
 from nengo.utils.simulator import operator_dependency_graph
 
+from nengo_dl.simulator.parts import SimulatorParts
 
-class OperatorInterface:
+
+class OperatorInterface(SimulatorParts):
     """Part of `nengo_dl.Simulator`."""
-
-    model: Model
-    seed: int
 
     @property
     def dg(self) -> dict[Operator, list[Operator]]:

@@ -11,9 +11,10 @@ from nengo.exceptions import ValidationError
 
 from nengo_dl.runtime import checks, exporting, freezing, saving
 from nengo_dl.runtime.values import PresentValues
+from nengo_dl.simulator.parts import SimulatorParts
 
 
-class ParameterInterface:
+class ParameterInterface(SimulatorParts):
     """Methods of `nengo_dl.Simulator` that deal with the parameters of Nengo objects."""
 
     def get_nengo_params(

@@ -13,9 +13,10 @@ from nengo import Probe
 from nengo_dl import obj
 from nengo_dl.runtime.gradients import check_gradients
 from nengo_dl.runtime.training_data import Start
+from nengo_dl.simulator.parts import SimulatorParts
 
 
-class TrainingInterface:
+class TrainingInterface(SimulatorParts):
     """Methods of `nengo_dl.Simulator` that train and evaluate its Keras model."""
 
     def compile(

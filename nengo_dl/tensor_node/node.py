@@ -161,7 +161,7 @@ def make_call(
             f"expected a function, a Keras layer or a Keras model, got {tensor_func!r}",
             attr="tensor_func",
         )
-    kind = FunctionCall
+    kind: type[TensorCall] = FunctionCall
     if isinstance(tensor_func, keras.layers.Layer):
         kind = CellCall if is_recurrent(tensor_func, inputs) else LayerCall
     return kind(tensor_func, inputs, pass_time, outputs, label)

@@ -27,7 +27,7 @@ def animate(
     item: int = 0,
     dt: float = 0.001,
     every: int = 1,
-    fps: float = 20,
+    fps: int = 20,
     path: str | Path | None = None,
 ) -> FuncAnimation:
     """Show values over time, each panel as an image or as bars.

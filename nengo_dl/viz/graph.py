@@ -168,7 +168,8 @@ def _trained_sizes(sim: Any) -> dict[Any, int] | None:
     program = getattr(sim, "program", None)
     if program is None:
         return None
-    trainable, sizes = program.program.trainable, {}
+    trainable = program.program.trainable
+    sizes: dict[Any, int] = {}
     for parameter in find_parameters(sim.model, sim.model.toplevel):
         if parameter.signal.base in trainable:
             sizes[parameter.obj] = sizes.get(parameter.obj, 0) + parameter.signal.size
@@ -238,9 +239,9 @@ class _Collector:
         self._link(self._vertex_of(conn.pre_obj), self._vertex_of(conn.post_obj), kind, lines)
 
     def _link(self, pre: int | None, post: int | None, kind: str, lines: tuple[str, ...]) -> None:
-        hidden = pre is None or post is None
-        inside = pre == post and not hidden and self.vertices[pre].kind == "network"
-        if not hidden and not inside:
+        if pre is None or post is None:
+            return  # one end is not shown
+        if pre != post or self.vertices[pre].kind != "network":
             self.edges.setdefault((pre, post, kind), []).append(lines)
 
     def _vertex_of(self, obj: Any) -> int | None:

@@ -148,7 +148,7 @@ def _lay_out(graph: NetworkGraph) -> tuple[list[Box], list[list[tuple[float, flo
         for column, y, height in zip(found.columns, found.y, heights, strict=True)
     ]
     starts, stops = _ports(ends, found, boxes)
-    routes = []
+    routes: list[list[tuple[float, float]]] = []
     for i, (pre, post) in enumerate(ends):
         a, b = boxes[pre], boxes[post]
         if pre == post:

@@ -63,23 +63,25 @@ def _without_cycles(n: int, edges: Sequence[tuple[int, int]]) -> list[tuple[int,
     for pre, post in edges:
         following[pre].append(post)
     entered = {post for pre, post in edges if pre != post}
-    open_, done, backward = set(), set(), set()
+    open_: set[int] = set()
+    done: set[int] = set()
+    backward: set[tuple[int, int]] = set()
     # from the sources first, then whatever cycles they do not reach
     for start in sorted(range(n), key=lambda v: v in entered):
         stack = [(start, iter(following[start]))] if start not in done else []
         open_.update(vertex for vertex, _ in stack)
         while stack:
             vertex, rest = stack[-1]
-            post = next(rest, None)
-            if post is None:
+            after = next(rest, None)
+            if after is None:
                 stack.pop()
                 open_.discard(vertex)
                 done.add(vertex)
-            elif post in open_:
-                backward.add((vertex, post))
-            elif post not in done:
-                open_.add(post)
-                stack.append((post, iter(following[post])))
+            elif after in open_:
+                backward.add((vertex, after))
+            elif after not in done:
+                open_.add(after)
+                stack.append((after, iter(following[after])))
     return [(b, a) if (a, b) in backward else (a, b) for a, b in edges]
 
 

@@ -100,11 +100,16 @@ def weight_histogram(
                 attr="values",
             )
     ax = style.axes_for(ax)
-    edges = np.histogram_bin_edges(np.concatenate(arrays), bins)
+    edges = np.histogram_bin_edges(np.concatenate(arrays), bins).tolist()
     ax.hist(arrays[0], edges, color=style.COLORS[0], alpha=0.75, label="now")
     if before is not None:
         ax.hist(
-            arrays[1], edges, histtype="step", color=style.COLORS[1], linewidth=1.4, label="before"
+            arrays[1],
+            edges,
+            histtype="step",
+            color=style.COLORS[1],
+            linewidth=1.4,
+            label="before",
         )
         ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     ax.set_xlabel(name)

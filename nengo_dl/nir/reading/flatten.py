@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import nir
@@ -124,7 +124,7 @@ def _closing_edges(graph: FlatGraph) -> set[Edge]:
     for start in starts:
         path: list[str] = []
         on_path: set[str] = set()
-        stack: list[tuple[str, Iterable[str]]] = []
+        stack: list[tuple[str, Iterator[str]]] = []
 
         def enter(name: str, path=path, on_path=on_path, stack=stack) -> None:
             path.append(name)

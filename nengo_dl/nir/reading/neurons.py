@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,7 +58,7 @@ class PortMaker:
                 f"expected one of {', '.join(STARTS)}, got {start!r}", attr="start"
             )
         self.times, self.start = times, start
-        self._makers = {
+        self._makers: dict[type, Callable[..., Any]] = {
             nir.LIF: self._lif,
             nir.IF: self._if,
             nir.CubaLIF: self._cuba_lif,
@@ -168,7 +168,7 @@ class PortMaker:
             )
         taus = [row[0] for row in rows]
         gain = np.prod([parameter(node, "r", shape, name) for node in nodes], axis=0)
-        if len(taus) == 2 and np.isclose(*taus, rtol=1e-9, atol=0):
+        if len(taus) == 2 and np.isclose(taus[0], taus[1], rtol=1e-9, atol=0):
             synapse = Alpha(taus[0])
         else:
             den = np.array([1.0])

@@ -81,8 +81,8 @@ def _convolution(node: nir.NIRNode, shape: Shape) -> Weights:
     strides = spread(node.stride, n)
     transform, padded, out = _padded_convolution(kernel, shape, strides, pads, int(node.groups))
     bias = np.asarray(node.bias, dtype=float)
-    bias = np.repeat(bias, int(np.prod(out))) if np.any(bias) else None
-    return Weights(transform, bias, padded)
+    repeated = np.repeat(bias, int(np.prod(out))) if np.any(bias) else None
+    return Weights(transform, repeated, padded)
 
 
 def _pool(node: nir.NIRNode, shape: Shape) -> Weights:

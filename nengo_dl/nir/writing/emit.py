@@ -99,7 +99,7 @@ class ChainWriter:
                 chain.append(self._add(chain, f"{name}_flatten", _flatten(layout)))
                 op = Dense(op.matrix[:, layout.order])
                 layout = flat(len(layout.order))
-            shift = pending.pop(0) if _takes_shift(op, pending) else None
+            shift: Any = pending.pop(0) if _takes_shift(op, pending) else None
             node, layout = self._node(op, shift, layout, name)
             chain.append(self._add(chain, name, node))
         if not layout.same_as(end):

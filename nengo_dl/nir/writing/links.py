@@ -17,6 +17,7 @@ from nengo_dl.nir.writing.operations import (
     Elementwise,
     Integrate,
     LeakyFilter,
+    Operation,
     Operations,
     Wait,
     simplify,
@@ -45,7 +46,7 @@ class ConnectionReader:
         """
         self._check(conn)
         weights = self.built.weights(conn)
-        operations = [self._pre_factor(conn)] if self._has_factor(conn) else []
+        operations: list[Operation] = [self._pre_factor(conn)] if self._has_factor(conn) else []
         if is_decoded(conn):
             operations.append(DenseOperation(np.asarray(weights)))
         else:
@@ -144,7 +145,7 @@ class ConnectionReader:
             return [DenseOperation(np.asarray(scaled)[:, conn.post_slice])]
         size = post.size_in
         chosen = np.arange(size)[conn.post_slice]
-        operations = []
+        operations: list[Operation] = []
         if not np.array_equal(chosen, np.arange(size)):
             scatter = np.zeros((size, len(chosen)))
             np.add.at(scatter, (chosen, np.arange(len(chosen))), 1.0)

@@ -100,7 +100,7 @@ def neuron_node(
     tau = one * times.to_nir(neurons.tau_rc)
     if tau_syn is None:
         return nir.LIF(tau=tau, r=one, v_leak=leak, **levels)
-    tau_syn = one * times.to_nir(tau_syn)
+    tau_syn = one * times.to_nir(tau_syn)  # type: ignore[assignment]
     # the readers that know CubaLIF want these; current_factor makes up for them
     return nir.CubaLIF(
         tau_mem=tau,

@@ -204,13 +204,13 @@ class Places:
                 "out with outputs=[...]",
                 "outputs",
             )
-        operations = simplify(operations)
+        chain = simplify(operations)
         pre = _owner(target)
         if pre in self._constants:
             raise self.findings.refuse(probe, f"{pre} is constant", "outputs")
         size = probe.size_in
         self.places[probe] = Place("output", probe, name, size)
-        self.links.append(Link(self.places[pre], self.places[probe], operations, name))
+        self.links.append(Link(self.places[pre], self.places[probe], chain, name))
 
     def _of_spikes(self, probe: Probe, filters: list) -> list:
         """Spikes that are recorded as they are stay unit events; filtered ones have Nengo's

@@ -1,0 +1,53 @@
+"""What the parts of the simulator know of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nengo import Node, Probe
+from nengo.base import NengoObject
+from nengo.builder import Model
+
+from nengo_dl.compiler.attributes import Attribute
+from nengo_dl.compiler.compile import Compiled
+from nengo_dl.compiler.program import Input
+from nengo_dl.runtime.build import Built
+from nengo_dl.runtime.engine import Engine, State
+from nengo_dl.runtime.host import HostRuntime
+from nengo_dl.runtime.keras_model import NengoModel
+from nengo_dl.runtime.training import Training
+
+
+class SimulatorParts:
+    """Attributes and methods that `nengo_dl.Simulator` has and its parts use."""
+
+    model: Model
+    program: Compiled
+    keras_model: NengoModel
+    trained_attributes: Mapping[NengoObject, tuple[Attribute, ...]]
+    batch_size: int
+    progress_bar: Any
+    _built: Built
+    _engine: Engine
+    _host: HostRuntime
+    _inputs: Mapping[Node, Input]
+    _names: Mapping[Node | Probe, str]
+    _seed: int
+    _state: State
+    _training: Training
+
+    @property
+    def seed(self) -> int:
+        """Seed of the processes that have none of their own."""
+        return self._seed
+
+    def get_name(self, node_or_probe: Node | Probe) -> str:
+        """The unique name by which Keras knows a Node or Probe."""
+        raise NotImplementedError
+
+    def _check_open(self, what: str) -> None:
+        raise NotImplementedError
+
+    def _restart_processes(self) -> None:
+        raise NotImplementedError

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -12,8 +11,8 @@ from nengo.builder.operator import Operator
 from nengo.builder.signal import Signal
 
 from nengo_dl.compiler import verify
+from nengo_dl.compiler.description import describe
 from nengo_dl.compiler.frontend import lift_inputs
-from nengo_dl.compiler.kernel import is_wiring
 from nengo_dl.compiler.layout import Assemble, Layout, make_layout
 from nengo_dl.compiler.order import order_signals
 from nengo_dl.compiler.plan import Planner, greedy_planner
@@ -36,14 +35,24 @@ class Options:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A network ready to be lowered; ``print`` shows its groups and how each operand is read."""
+    """A network ready to be lowered; ``print``, or a notebook, shows its groups and how each
+    operand is read.
+    """
 
     program: Program
     layout: Layout
     n_built_operators: int
 
     def __str__(self) -> str:
-        return describe(self)
+        return describe(self).text()
+
+    def _repr_html_(self) -> str:
+        return describe(self).html()
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups that are computed."""
+        return sum(not isinstance(i, Assemble) for i in self.layout.instructions)
 
 
 def compile_model(model: Model, options: Options | None = None) -> Compiled:
@@ -90,37 +99,3 @@ def call_planner(planner: Planner, operators: list[Operator]) -> list[tuple[Oper
             "a planner is called with one, the list of operators"
         )
     return planner(operators)
-
-
-def describe(compiled: Compiled) -> str:
-    """The groups of a compiled network as a table."""
-    layout, program = compiled.layout, compiled.program
-    n_groups = sum(not isinstance(i, Assemble) for i in layout.instructions)
-    kinds = Counter(type(op).__name__ for op in program.operators if is_wiring(op))
-    lines = [
-        f"{compiled.n_built_operators} operators built, {len(program.operators)} after "
-        f"simplification, in {n_groups} groups",
-        "values only moved: " + (", ".join(f"{n} {k}" for k, n in kinds.items()) or "none"),
-        "stored: "
-        + ", ".join(
-            f"{sum(s.tensor.width for s in layout.of_kind(kind))} {kind} values in "
-            f"{len(layout.of_kind(kind))}"
-            for kind in ("constant", "parameter", "state")
-        ),
-        f"computed ahead: {len(layout.inputs)} inputs, "
-        f"{sum(t.width for t in layout.inputs.values())} columns",
-        "",
-        f"{'':4}{'operators':>10}  {'kind':<22}{'width':>8}  operands",
-    ]
-    for number, step in enumerate(layout.instructions):
-        if isinstance(step, Assemble):
-            count, kind, width = "", "sum", step.tensor.width
-            operands = str(step.recipe)
-        else:
-            count, kind = len(step.group), step.group.kind
-            width = step.results[0].width if step.results else 0
-            operands = "; ".join(str(recipe) for recipe in step.operands)
-        lines.append(f"{number:<4}{count:>10}  {kind:<22}{width:>8}  {operands}")
-    lines.append(f"next state: {'; '.join(str(r) for r in layout.next_state) or 'none'}")
-    lines.append(f"probes: {'; '.join(str(r) for r in layout.outputs) or 'none'}")
-    return "\n".join(lines)

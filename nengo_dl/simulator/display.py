@@ -23,8 +23,7 @@ def simulator_html(sim: Simulator) -> str:
             f"{len(network.all_connections):,} connections"
         )
     rows |= {
-        "compiled": f"{len(sim.program.layout.instructions):,} instructions, on "
-        f"{keras.backend.backend()}",
+        "compiled": f"{sim.program.n_groups:,} groups of operators, on {keras.backend.backend()}",
         "trainable": f"{sum(math.prod(w.shape) for w in weights):,} values",
         "minibatch": f"{sim.batch_size:,}",
         "simulated": f"{sim.time:g} s, {sim.n_steps:,} steps of {sim.dt:g} s"

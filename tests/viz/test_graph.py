@@ -141,7 +141,9 @@ def test_notebooks_show_pictures(run):
     assert "text/vnd.mermaid" in large._repr_mimebundle_()
     with pytest.raises(ValidationError, match="200 objects, and 1 to 150 can be drawn"):
         large.draw()
-    ElementTree.fromstring(run.sim._repr_html_())
+    for text in (run.sim.program._repr_html_(), run.sim._repr_html_()):
+        ElementTree.fromstring(text.replace("<br>", "<br/>"))
+    assert "SimNeurons" in run.sim.program._repr_html_()
     assert "50 neurons in 2 ensembles" in run.sim._repr_html_()
     assert "100 samples of 30 values" in run.sim._repr_html_()
 

@@ -1,0 +1,99 @@
+"""A compiled network as a table, for people to read."""
+
+from __future__ import annotations
+
+import html
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nengo_dl.compiler.kernel import is_wiring
+from nengo_dl.compiler.layout import Assemble
+
+if TYPE_CHECKING:
+    from nengo_dl.compiler.compile import Compiled
+
+
+@dataclass(frozen=True)
+class Row:
+    """A group, or a sum that is computed before one (which has no operators)."""
+
+    number: int
+    operators: int | None
+    kind: str
+    width: int
+    operands: str
+
+
+@dataclass(frozen=True)
+class Description:
+    """What there is to say of a compiled network: lines above and below a table."""
+
+    above: tuple[str, ...]
+    rows: tuple[Row, ...]
+    below: tuple[str, ...]
+
+    def text(self) -> str:
+        """As text in columns."""
+        heading = f"{'':4}{'operators':>10}  {'kind':<22}{'width':>8}  operands"
+        rows = (
+            f"{r.number:<4}{'' if r.operators is None else r.operators:>10}  {r.kind:<22}"
+            f"{r.width:>8}  {r.operands}"
+            for r in self.rows
+        )
+        return "\n".join([*self.above, "", heading, *rows, *self.below])
+
+    def html(self) -> str:
+        """As HTML, for notebooks."""
+        cells = (
+            f"<td>{r.number}</td><td>{'' if r.operators is None else r.operators}</td>"
+            f"<td style='text-align:left'>{html.escape(r.kind)}</td><td>{r.width}</td>"
+            f"<td style='text-align:left'>{html.escape(r.operands)}</td>"
+            for r in self.rows
+        )
+        heading = "".join(
+            f"<th>{name}</th>" for name in ("", "operators", "kind", "width", "operands")
+        )
+        return (
+            f"<div>{_paragraphs(self.above)}<table><thead><tr>{heading}</tr></thead><tbody>"
+            + "".join(f"<tr>{row}</tr>" for row in cells)
+            + f"</tbody></table>{_paragraphs(self.below)}</div>"
+        )
+
+
+def _paragraphs(lines: tuple[str, ...]) -> str:
+    return "<br>".join(html.escape(line) for line in lines)
+
+
+def describe(compiled: Compiled) -> Description:
+    """The groups of a compiled network, and what is stored."""
+    layout, program = compiled.layout, compiled.program
+    kinds = Counter(type(op).__name__ for op in program.operators if is_wiring(op))
+    stored = ", ".join(
+        f"{sum(s.tensor.width for s in layout.of_kind(kind))} {kind} values in "
+        f"{len(layout.of_kind(kind))}"
+        for kind in ("constant", "parameter", "state")
+    )
+    above = (
+        f"{compiled.n_built_operators} operators built, {len(program.operators)} after "
+        f"simplification, in {compiled.n_groups} groups",
+        "values only moved: " + (", ".join(f"{n} {k}" for k, n in kinds.items()) or "none"),
+        f"stored: {stored}",
+        f"computed ahead: {len(layout.inputs)} inputs, "
+        f"{sum(t.width for t in layout.inputs.values())} columns",
+    )
+    below = (
+        f"next state: {'; '.join(str(r) for r in layout.next_state) or 'none'}",
+        f"probes: {'; '.join(str(r) for r in layout.outputs) or 'none'}",
+    )
+    return Description(above, tuple(_rows(layout.instructions)), below)
+
+
+def _rows(instructions):
+    for number, step in enumerate(instructions):
+        if isinstance(step, Assemble):
+            yield Row(number, None, "sum", step.tensor.width, str(step.recipe))
+            continue
+        width = step.results[0].width if step.results else 0
+        operands = "; ".join(str(recipe) for recipe in step.operands)
+        yield Row(number, len(step.group), step.group.kind, width, operands)

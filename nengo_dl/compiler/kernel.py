@@ -69,6 +69,9 @@ class Kernel(ABC):
     #: whether a step only depends on its operands, so that many can be computed at once, as items
     #: of a larger batch, where they do not depend on each other
     every_step_alone = False
+    #: whether results that are many more numbers than the operands, and are needed in the next step
+    #: only, may be computed there, from these operands
+    deferrable = False
     #: whether a step convolves
     convolves = False
     #: the operand that is read once for all operators in a row that have it in common

@@ -22,6 +22,8 @@ from nengo_dl.compiler.kernel import Kernel, Prepared, register
 class LearningRuleKernel(Kernel):
     """Rules of one type whose signals have the same shapes."""
 
+    deferrable = True
+
     def merge_key(self, op):
         return tuple(sig.shape for sig in (*self.reads(op), *self.writes(op)))
 

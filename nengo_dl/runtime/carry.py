@@ -31,7 +31,7 @@ class Carry:
     def shaped(self, state: Sequence[Any]) -> list:
         """As the loop carries it; what follows the states is left as it is."""
         own = [
-            value if shape is None else ops.reshape(value, (-1, *shape))
+            value if shape is None or isinstance(value, tuple) else ops.reshape(value, (-1, *shape))
             for value, shape in zip(state, self.shapes, strict=False)
         ]
         return [*own, *state[len(own) :]]
@@ -39,7 +39,7 @@ class Carry:
     def flat(self, state: Sequence[Any]) -> list:
         """As the layout has it: the inverse of `shaped`."""
         own = [
-            value if shape is None else ops.reshape(value, (-1, width))
+            value if shape is None or isinstance(value, tuple) else ops.reshape(value, (-1, width))
             for value, shape, width in zip(state, self.shapes, self.widths, strict=False)
         ]
         return [*own, *state[len(own) :]]

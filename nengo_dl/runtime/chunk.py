@@ -21,6 +21,9 @@ class Chunk:
         ``step(invariant, state, rows, step_index) -> (state, outputs)``, pure. ``rows`` holds one
         (batch, width) tensor for each input that changes from step to step, ``step_index`` is 1 in
         the first step. The state is as ``carry`` shapes it.
+    complete
+        ``complete(invariant, state) -> state``, where ``step`` returns a state of another structure
+        than the one that the loop starts with; else None.
     carry
         The shapes of the state within the loop.
     capacity
@@ -37,6 +40,7 @@ class Chunk:
 
     prepare: Callable
     step: Callable
+    complete: Callable | None
     carry: Carry
     capacity: int
     kept: tuple[bool, ...]

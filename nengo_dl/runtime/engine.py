@@ -205,10 +205,11 @@ class Engine:
 
     def _function(self, changing: tuple[Input, ...]):
         if changing not in self._functions:
-            prepare, step = self.lowered.functions(changing)
+            prepare, step = self.lowered.functions(changing, defers=True)
             chunk = Chunk(
                 prepare=prepare,
                 step=self._counted(step),
+                complete=self.lowered.complete if self.lowered.deferred else None,
                 carry=self.carry,
                 capacity=self.capacity(),
                 kept=self.kept,

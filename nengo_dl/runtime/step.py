@@ -15,7 +15,7 @@ import numpy as np
 
 from nengo_dl.compiler.compile import Compiled
 from nengo_dl.compiler.kernel import Prepared, Settings
-from nengo_dl.compiler.layout import Assemble, Run, Stored
+from nengo_dl.compiler.layout import LARGE, Assemble, Layout, Run, Stored
 from nengo_dl.compiler.operand import (
     Concat,
     Gather,
@@ -79,6 +79,9 @@ class LoweredNetwork:
         self.kernels: dict[int, Prepared] = {}
         self._indices: dict[int, str] = {}
         self.states = self.layout.of_kind("state")
+        #: by number of the state, the run that computes it for the next step (`deferred_states`)
+        self.deferred = deferred_states(self.layout)
+        self.deferred_runs = {number for number, _ in self.deferred.values()}
         for number, step in enumerate(self.layout.instructions):
             if isinstance(step, Run):
                 self._prepare_kernel(number, step)
@@ -161,12 +164,17 @@ class LoweredNetwork:
                 self._operand(number, k, recipe, values, arguments)
                 for k, recipe in enumerate(step.operands)
             ]
-            constants = {
-                name: arguments[f"kernel{number}.{name}"] for name in self.kernels[number].constants
-            }
-            results = self.kernels[number].step(context, constants, *operands)
+            if number in self.deferred_runs:
+                values[number, "operands"] = operands
+            results = self._run_kernel(number, operands, arguments, context)
             for tensor, result in zip(step.results, results, strict=True):
                 values[tensor.index] = result
+
+    def _run_kernel(self, number: int, operands, arguments: dict, context: StepContext) -> tuple:
+        constants = {
+            name: arguments[f"kernel{number}.{name}"] for name in self.kernels[number].constants
+        }
+        return self.kernels[number].step(context, constants, *operands)
 
     def _operand(self, number: int, k: int, recipe: Recipe, values: Tensors, arguments) -> Any:
         if (number, k) in arguments:
@@ -190,7 +198,7 @@ class LoweredNetwork:
         )
 
     def functions(
-        self, changing: Sequence[Input], training: bool = False
+        self, changing: Sequence[Input], training: bool = False, defers: bool = False
     ) -> tuple[Callable, Callable]:
         """The functions ``prepare`` and ``step`` of a `Chunk`.
 
@@ -202,6 +210,9 @@ class LoweredNetwork:
             be Nodes whose function would else run in the loop: their rows take its place.
         training
             Whether neurons act as their differentiable counterparts.
+        defers
+            Whether the next state has, in place of the values of each state in ``deferred``, a
+            tuple of what they are computed from, which ``step`` takes too.
         """
         parts = self.parts(changing)
 
@@ -210,7 +221,7 @@ class LoweredNetwork:
 
         def step(invariant, state, rows, step_index):
             values, arguments = dict(invariant[0]), invariant[1]
-            for stored, value in zip(self.states, state, strict=False):
+            for stored, value in zip(self.states, self.complete(invariant, state), strict=False):
                 values[stored.tensor.index] = value
             for item, row in zip(changing, rows, strict=True):
                 values[self.row_tensor(item).index] = row
@@ -219,12 +230,25 @@ class LoweredNetwork:
             context = self.context(step_index, training, variables)
             self.execute(parts.loop, values, arguments, context)
             next_state = [
-                self.full(self.read(r, values, arguments)) for r in self.layout.next_state
+                tuple(values[self.deferred[k][0], "operands"])
+                if defers and k in self.deferred
+                else self.full(self.read(r, values, arguments))
+                for k, r in enumerate(self.layout.next_state)
             ]
             outputs = [self.full(self.read(r, values, arguments)) for r in self.layout.outputs]
             return [*next_state, *variables.carried], outputs
 
         return prepare, step
+
+    def complete(self, invariant: tuple, state: Sequence) -> list:
+        """The state, with the values of what was deferred."""
+        complete = list(state)
+        context = self.context(None, False, Variables((), ()))
+        for k, (number, slot) in self.deferred.items():
+            if isinstance(state[k], tuple):
+                results = self._run_kernel(number, state[k], invariant[1], context)
+                complete[k] = self.full(results[slot])
+        return complete
 
     def variables(self, arguments: dict, carried: Sequence = ()) -> Variables:
         """What the variables of the Keras layers are in a step."""
@@ -367,3 +391,25 @@ def tensor_name(stored: Stored) -> str:
 def stored_values(stored: Stored, dtype: str) -> np.ndarray:
     """Initial values of a stored tensor, of shape (1, width)."""
     return np.concatenate([initial_values(sig) for sig in stored.signals]).astype(dtype)[None]
+
+
+def deferred_states(layout: Layout) -> dict[int, tuple[int, int]]:
+    """The large states that are all of a result with few operands, as the change of weights by an
+    error and activities: by number of the state, the number of the run and that of the result.
+
+    A loop that carries the operands moves a fraction of the memory.
+    """
+    runs = {
+        tensor.index: (number, slot)
+        for number, run in enumerate(layout.instructions)
+        if isinstance(run, Run) and run.kernel.deferrable
+        for slot, tensor in enumerate(run.results)
+    }
+    found = {}
+    for k, recipe in enumerate(layout.next_state):
+        source = runs.get(recipe.tensor) if isinstance(recipe, Slice) and recipe.whole else None
+        if source is not None and recipe.width >= LARGE:
+            operands = layout.instructions[source[0]].operands
+            if 4 * sum(operand.width for operand in operands) < recipe.width:
+                found[k] = source
+    return found

@@ -111,9 +111,13 @@ def chunk_function(chunk: Chunk, jit: bool | None):
             return i + 1, state, buffers, last
 
         loop = (jnp.zeros((), jnp.int32), chunk.carry.shaped(state), *_buffers(chunk))
+        if chunk.complete is not None:
+            loop = step(loop)
         if chunk.unroll > 1:
             loop = _loop(_repeat(step, chunk.unroll), loop, n_steps - chunk.unroll + 1)
         _, state, buffers, last = _loop(step, loop, n_steps)
+        if chunk.complete is not None:
+            state = chunk.complete(invariant, state)
         return chunk.carry.flat(state), merge_outputs(buffers, last, chunk.kept)
 
     return run if jit is False else jax.jit(run)

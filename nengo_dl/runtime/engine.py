@@ -205,7 +205,8 @@ class Engine:
 
     def _function(self, changing: tuple[Input, ...]):
         if changing not in self._functions:
-            prepare, step = self.lowered.functions(changing, defers=True)
+            training = bool(self.model.learning_phase)
+            prepare, step = self.lowered.functions(changing, training, defers=True)
             chunk = Chunk(
                 prepare=prepare,
                 step=self._counted(step),

@@ -636,3 +636,24 @@ def test_steps_in_a_thread_for_a_front_end():
         sim.reset()
         sim.step()
         assert sim.time == pytest.approx(0.001) and len(sim.data[probe]) == 1
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("phase", [True, False, None])
+def test_learning_phase_holds_in_every_call(phase):
+    def outputs(neuron_type, phase):
+        with nengo.Network(seed=0) as net:
+            nengo_dl.configure_settings(learning_phase=phase, dtype="float64")
+            ensemble = nengo.Ensemble(20, 1, neuron_type=neuron_type)
+            nengo.Connection(nengo.Node(0.5), ensemble, synapse=None)
+            probe = nengo.Probe(ensemble.neurons)
+        with nengo_dl.Simulator(net, progress_bar=False) as sim:
+            predicted = sim.predict(n_steps=5)[probe][0]
+            sim.run_steps(5)
+            return sim.data[probe], predicted
+
+    ran, predicted = outputs(nengo.LIF(), phase)
+    np.testing.assert_array_equal(ran, predicted)
+    expected, _ = outputs(nengo.LIFRate() if phase else nengo.LIF(), None)
+    np.testing.assert_array_equal(ran, expected)
+    assert np.any(ran)

@@ -46,6 +46,8 @@ def test_batch_normalization_ten_steps(jit):
         sim.compile(keras.optimizers.SGD(0.0), loss="mae")
         loss = sim.evaluate({inp: x}, {probe: np.stack(expected, axis=1)}, verbose=0)["loss"]
         assert loss < 1e-6  # in each step with the statistics of that step's minibatch
+    with net:
+        nengo_dl.configure_settings(learning_phase=None)
     with nengo_dl.Simulator(net, minibatch_size=4, progress_bar=False) as sim:
         for variable, value in zip(layer.variables, [1, 0, 0, 1], strict=True):
             variable.assign(np.full(3, value, np.float32))

@@ -297,25 +297,3 @@ def test_nothing_to_train(arrays):
             with pytest.raises(SimulationError, match="no trainable parameters"):
                 sim.fit(list(arrays[:2]), list(arrays[2:]))
             assert sim.evaluate(list(arrays[:2]), list(arrays[2:]))["loss"] > 0
-
-
-@pytest.mark.core
-def test_learning_phase_holds_in_simulation():
-    """Neurons that always behave as in training have rates, also in `run` and `predict`."""
-
-    def network(neurons, **settings):
-        with nengo.Network(seed=0) as net:
-            nengo_dl.configure_settings(**settings)
-            node = nengo.Node([0.5])
-            ens = nengo.Ensemble(5, 1, neuron_type=neurons, seed=0)
-            nengo.Connection(node, ens, synapse=None)
-            net.p = nengo.Probe(ens.neurons)
-        return net
-
-    outputs = []
-    for net in (network(nengo.LIF(), learning_phase=True), network(nengo.LIFRate())):
-        with nengo_dl.Simulator(net, progress_bar=False) as sim:
-            sim.run_steps(2)
-            outputs.append(sim.data[net.p])
-    assert np.count_nonzero(outputs[0]) > 2
-    np.testing.assert_allclose(*outputs, rtol=1e-5)

@@ -120,12 +120,25 @@ def _compile(chunk: Chunk, jit: bool):
                 jit_compile=jit,
                 autograph=False,
             )
-            # a concrete function with flat arguments: TensorFlow takes longer to sort out nested
-            # ones than the loop takes on a small network
-            concrete[shapes] = traced.get_concrete_function(*flat)
-        return concrete[shapes](*flat)
+            concrete[shapes] = _flat_call(traced.get_concrete_function(*flat))
+        return concrete[shapes](flat)
 
     return run
+
+
+def _flat_call(function) -> Callable:
+    """Call a concrete function with a list of tensors, in the way of TensorFlow's own loaded models
+    where it is there: to check the arguments of a call in Python takes longer than the loop on a
+    small network.
+    """
+    if not hasattr(function, "_call_flat"):
+        return lambda arguments: function(*arguments)
+
+    def call(arguments):
+        arguments = [tf.convert_to_tensor(argument) for argument in arguments]
+        return function._call_flat(arguments, function.captured_inputs)
+
+    return call
 
 
 def _run_chunk(chunk: Chunk, names: list[str], counts: tuple[int, int, int], *flat):

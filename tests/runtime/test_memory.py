@@ -120,8 +120,8 @@ def test_one_buffer(probe):
 def test_growing_costs_little(probe, monkeypatch):
     """Twice as many samples are copied a few times, not each time that one is added."""
     record, copies = ProbeRecord(probe, 0.001), []
-    grow = record._grow
-    monkeypatch.setattr(record, "_grow", lambda *args: copies.append(len(record)) or grow(*args))
+    grown = record._grown
+    monkeypatch.setattr(record, "_grown", lambda *args: copies.append(len(record)) or grown(*args))
     for step in range(1, 5001):
         record.append(chunk(step, 1), step, 1)
     assert sum(copies) < 4 * 5000

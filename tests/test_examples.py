@@ -40,7 +40,7 @@ def test_short_form_runs(name, tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=3000,
     )
     assert run.returncode == 0, run.stderr[-3000:]
     result(name, run.stdout)
@@ -65,6 +65,14 @@ def test_notebook_is_a_run_of_the_source(name):
             assert not any(output["output_type"] == "error" for output in cell["outputs"])
         else:
             assert kept == text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_notebook_has_its_pictures(name):
+    source = (FOLDER / f"{name}.py").read_text()
+    outputs = [o for cell in notebook(name)["cells"] for o in cell.get("outputs", ())]
+    pictures = [o for o in outputs if "image/png" in o.get("data", ())]
+    assert len(pictures) == len(re.findall(r"^plt\.show\(\)", source, re.MULTILINE)) > 0
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -53,6 +53,9 @@ class Case:
     series
         The curve that it is a point of, by what is on the abscissa: "neurons", "minibatch_size",
         "steps" or "operators".
+    apart
+        Whether the peers are measured one after the other: where memory is what matters, or they
+        do not fit into it together.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Case:
     repeats: int | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     series: str | None = None
+    apart: bool = False
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,7 @@ def measure(case: Case, settings: Settings) -> Result:
             jobs[peer] = job
     missing: dict[str, str] = {}
     times: dict[str, Times] = {}
-    groups = [[peer] for peer in jobs] if case.set == "memory" else [list(jobs)]
-    for group in groups:  # one at a time where memory is measured
+    for group in [[peer] for peer in jobs] if case.apart else [list(jobs)]:
         with ExitStack() as stack:
             turns = {}
             for peer in group:

@@ -156,6 +156,7 @@ def memory(n_steps: int = 1_000_000) -> list[Case]:
                 warm_up=1000,
                 repeats=1,
                 parameters=parameters,
+                apart=True,
             )
         )
     return found

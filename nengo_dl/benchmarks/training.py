@@ -40,12 +40,16 @@ def _spiking() -> Case:
 
 def _layer(n_neurons: int) -> Case:
     size = {"n_neurons": n_neurons}
+    large = n_neurons > 10_000  # gigabytes, and minutes an update
     return Case(
         f"layer-{n_neurons}",
         "training",
         Job(OURS, "layer", size),
         {name: Job(TORCH, "layer", {"library": name, **size}) for name in TORCH_LIBRARIES},
-        n=20,
+        n=1 if large else 20,
         unit="updates",
+        calibrate=not large,
+        repeats=3 if large else None,
         parameters=size,
+        apart=large,
     )

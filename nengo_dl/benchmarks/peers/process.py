@@ -85,9 +85,10 @@ class Worker:
         except OSError as error:
             raise NotMeasured(f"{python} does not start: {error}") from error
         self.job = job
+        self.facts: dict[str, Any] = {}
         self.peak_mb = 0.0
         try:
-            self.facts: dict[str, Any] = self._answer()["ready"]
+            self._answer()
         except BaseException:
             self.close()
             raise
@@ -120,7 +121,7 @@ class Worker:
             raise NotMeasured(f"not installed ({answer['missing']})")
         if "error" in answer:
             raise NotMeasured(answer["error"])
-        self.peak_mb = answer["peak_mb"]
+        self.facts, self.peak_mb = answer["facts"], answer["peak_mb"]
         return answer
 
     def __enter__(self) -> Worker:

@@ -66,7 +66,7 @@ def build(
     make, libraries = SIMULATORS[simulator]
     net = _network(network, network_arguments)
     create = make(net, minibatch_size, dtype)
-    facts = {}
+    facts: dict[str, Any] = {}  # known after a run
 
     def run(n_steps):
         with create() as sim:
@@ -74,7 +74,6 @@ def build(
             if n_steps:
                 sim.run_steps(n_steps, progress_bar=False)
 
-    run(0)
     return run, facts
 
 

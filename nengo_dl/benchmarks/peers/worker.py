@@ -4,9 +4,9 @@ The interpreter may have other versions of everything, older ones too: what is l
 nothing of the package around it. Lines on standard input are commands, lines on standard output are
 JSON objects:
 
-* first, when what is measured has been prepared, ``{"ready": {...}}`` with facts about it;
-* ``run N``: ``{"seconds": s, "peak_mb": m}``, the time of a run of N units (steps, updates), and
-  the largest resident set until then;
+* first, when what is measured has been prepared, ``{"facts": {...}, "peak_mb": m}``;
+* ``run N``: the same and ``"seconds"``, the time of a run of N units (steps, updates); the largest
+  resident set is that until then;
 * the end of the input ends the process.
 
 In place of each may come ``{"missing": "..."}``, where a library is not installed, or ``{"error":
@@ -50,13 +50,13 @@ def peak_mb():
 def measure(job, commands, answer):
     """Prepare the job, then obey the commands."""
     run, facts = prepare(job)
-    answer(ready=facts, peak_mb=peak_mb())
+    answer(facts=facts, peak_mb=peak_mb())
     for line in commands:
         n = int(line.split()[1])
         start = time.perf_counter()
         run(n)
         seconds = time.perf_counter() - start
-        answer(seconds=seconds, peak_mb=peak_mb())
+        answer(seconds=seconds, peak_mb=peak_mb(), facts=facts)
 
 
 def main(job):

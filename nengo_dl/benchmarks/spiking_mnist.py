@@ -17,7 +17,6 @@ import numpy as np
 
 import nengo_dl
 
-
 #: the first steps say little: the spikes have to get through the layers
 TRANSIENT = 3
 

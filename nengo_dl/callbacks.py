@@ -51,7 +51,7 @@ class NengoSummaries(keras.callbacks.Callback):
         Connection the weights (or decoders). For a Probe of neurons that spike a raster is drawn,
         of other neurons their rates, of other things their values.
     data : dict, list or array, optional
-        For Probes: what is simulated, as for `Simulator.predict`, of one minibatch.
+        For Probes: what is simulated, as for ``Simulator.predict``, of one minibatch.
     n_steps : int, optional
         For Probes: how many steps are simulated, where there is no ``data``.
 

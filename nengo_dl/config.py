@@ -171,8 +171,8 @@ def configure_settings(**settings: Any) -> None:
         decoders or weights). None: all of them, but not what an online learning rule changes.
         Makes ``trainable`` a parameter of ``network.config[nengo.Ensemble]``,
         ``[nengo.ensemble.Neurons]`` and ``[nengo.Connection]`` and of each such object, made before
-        or after: ``network.config[ensemble].trainable = False``. `TrainableResolver` says which of
-        them counts.
+        or after: ``network.config[ensemble].trainable = False``.
+        `nengo_dl.config.TrainableResolver` says which of them counts.
     trainable_attributes : str or list of str or None
         Attributes of neuron types (``"tau_rc"``, ``"amplitude"``, ``"sigma"``, ...) and synapses
         (``"tau"``) that training changes, each object's for itself; those that have to be positive
@@ -198,7 +198,8 @@ def configure_settings(**settings: Any) -> None:
     inference_only : bool
         True: the network will not be trained, so nothing is kept that only training needs.
     lif_smoothing : float or None
-        Sigma of the `SoftLIFRate` that stands for LIF neurons in training; None or 0: LIFRate does.
+        Sigma of the `nengo_dl.SoftLIFRate` that stands for LIF neurons in training; None or 0:
+        LIFRate does.
     dtype : {"float32", "float64"}
         Floating point type of the simulation.
     stateful : bool

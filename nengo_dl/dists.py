@@ -1,7 +1,7 @@
 """Distributions that deep learning uses for initial weights, as `nengo.dists` has them.
 
-The variances are those of ``keras.initializers`` (`keras/src/initializers/random_initializers.py`,
-``VarianceScaling``), so a network starts as the same network would in Keras::
+The variances are those of ``keras.initializers.VarianceScaling``, so a network
+starts as the same network would in Keras::
 
     nengo.Connection(a.neurons, b.neurons, transform=nengo_dl.dists.Glorot())
 """
@@ -52,7 +52,7 @@ class TruncatedNormal(Distribution):
         Parameters
         ----------
         n, d
-            The shape is (n,) without ``d``, (n, d), or (n, *d) where ``d`` is several numbers.
+            The shape is (n,) without ``d``, (n, d), or ``(n, *d)`` where ``d`` is several numbers.
         rng : numpy.random.RandomState
             Where the random numbers come from.
         """
@@ -120,7 +120,7 @@ class VarianceScaling(Distribution):
         ----------
         n, d
             The shape is (n, d), for ``n`` outputs with ``d`` inputs each, or (n,), which counts as
-            ``n`` of both. Where ``d`` is several numbers, the shape is (n, *d) and that of a
+            ``n`` of both. Where ``d`` is several numbers, the shape is ``(n, *d)`` and that of a
             convolution's kernel, ``kernel_size + (channels_in, n_filters)``, or, with one number,
             (n, d). In a kernel inputs and outputs count at all positions.
         rng : numpy.random.RandomState

@@ -2,7 +2,7 @@
 
 A :class:`Kernel` tells the compiler what an operator reads and writes and which operators can be
 computed together, and makes the function that computes them. The compiler only asks; the functions
-themselves (``keras.ops``) live in :mod:`nengo_dl.lowering`.
+themselves (``keras.ops``) live in ``nengo_dl.lowering``.
 """
 
 from __future__ import annotations

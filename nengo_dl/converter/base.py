@@ -31,7 +31,9 @@ _registry: dict[type, type[LayerConverter]] = {}
 
 
 def register(*layer_types: type) -> Callable[[type[LayerConverter]], type[LayerConverter]]:
-    """Decorator that enters a `LayerConverter` for types of Keras layers (or operations)."""
+    """Decorator that enters a `nengo_dl.converter.LayerConverter` for types of Keras layers (or
+    operations).
+    """
 
     def decorate(converter: type[LayerConverter]) -> type[LayerConverter]:
         for layer_type in layer_types:

@@ -122,7 +122,7 @@ class Converter:
         self.firing_rates = self._scales.report()
 
     register: Callable = staticmethod(base.register)
-    """Decorator that enters a `LayerConverter` for a type of Keras layer."""
+    """Decorator that enters a `nengo_dl.converter.LayerConverter` for a type of Keras layer."""
 
     # -- conversion --------------------------------------------------------------------------------
 

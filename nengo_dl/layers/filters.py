@@ -60,7 +60,7 @@ class FilterCell(Cell):
         raise NotImplementedError
 
     def filter_all(self, inputs: Any, states: list, every: bool) -> tuple[Any, list]:
-        """See `Cell.all_steps`."""
+        """See ``all_steps``."""
         raise NotImplementedError
 
     def get_config(self):

@@ -32,7 +32,7 @@ Shape = tuple[int, ...]
 
 
 def load_params_into(network: Network, path: str | os.PathLike) -> None:
-    """Write the parameters that `Simulator.save_params` saved into the objects of a network.
+    """Write the parameters that ``Simulator.save_params`` saved into the objects of a network.
 
     The network then gives in any Nengo simulator what the one gave that was saved. It needs no
     seed: ensembles get the one they had, so that their neurons start in the same state.

@@ -458,8 +458,8 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
         return self._engine.is_variable(signal)
 
     def present_value(self, signal: Signal) -> np.ndarray:
-        """The value now of a signal that is stored, of shape (minibatch_size or 1,
-        *signal.shape).
+        """The value now of a signal that is stored, of shape ``(minibatch_size
+        or 1, *signal.shape)``.
         """
         return self._engine.value(signal, self._state)
 

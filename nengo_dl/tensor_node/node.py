@@ -31,7 +31,7 @@ class TensorNode(nengo.Node):
     ----------
     tensor_func : function, keras.layers.Layer, or subclass of it
         A function of ``(t)``, ``(t, x)`` or ``(x)`` in the backend's tensors, or a layer or model.
-        ``t`` is the time in seconds (a scalar) and ``x`` has shape (minibatch, *shape_in). A
+        ``t`` is the time in seconds (a scalar) and ``x`` has shape ``(minibatch, *shape_in)``. A
         recurrent cell (a layer with a ``state_size``) keeps its state from step to step; so does
         the cell of a recurrent layer (``keras.layers.LSTM``) whose ``shape_in`` has no axis of
         time.

@@ -63,7 +63,7 @@ class NetworkGraph:
     Attributes
     ----------
     vertices, edges
-        See `Vertex` and `Edge`.
+        See ``Vertex`` and ``Edge``.
     """
 
     vertices: tuple[Vertex, ...]

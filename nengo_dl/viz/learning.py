@@ -28,7 +28,7 @@ def learning_curve(
     Parameters
     ----------
     history
-        What `Simulator.fit` or a Keras model's ``fit`` returned, or its dict ``history.history``.
+        What ``Simulator.fit`` or a Keras model's ``fit`` returned, or its dict ``history.history``.
     metric
         Name of a metric as in ``history.history``, e.g. "accuracy"; by default none is drawn.
     loss

@@ -56,7 +56,7 @@ def recording(data: Any, probe: Any = None, *, item: int = 0, dt: float = 0.001)
     Parameters
     ----------
     data
-        A simulator that was run, what `Simulator.predict` returned, a `Recording`, or an array of
+        A simulator that was run, what ``Simulator.predict`` returned, a `Recording`, or an array of
         shape (n_samples,), (n_samples, size) or (batch, n_samples, size).
     probe
         The Probe, for simulators and dicts.

@@ -1,30 +1,16 @@
-"""The examples of docs/extending.md."""
-
-import re
-from pathlib import Path
+"""The examples of docs/extending.md give what the text says."""
 
 import numpy as np
 import pytest
 from nengo.builder import Builder
 
-PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
-
-
-@pytest.fixture
-def examples():
-    """The names that each code block of the page leaves, one after the other."""
-    namespace = {}
-    after_each = []
-    for code in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL):
-        exec(compile(code, str(PAGE), "exec"), namespace)
-        after_each.append(dict(namespace))
-    yield after_each
-    del Builder.builders[namespace["Decay"]]
+from documentation.pages import PAGES, run
 
 
 @pytest.mark.core
-def test_examples(examples):
-    in_python, registered, operator = examples
+def test_examples(monkeypatch):
+    monkeypatch.setattr(Builder, "builders", dict(Builder.builders))
+    in_python, registered, operator, _ = (names for _, _, names in run(PAGES["docs/extending.md"]))
     probe = in_python["probe"]
     python, native = in_python["sim"].data[probe], registered["sim"].data[probe]
     assert np.max(python) > 10

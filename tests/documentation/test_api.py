@@ -1,0 +1,102 @@
+"""Everything public has a docstring and is on a page of the API reference."""
+
+import importlib
+import inspect
+import re
+import types
+
+import pytest
+
+import nengo_dl
+from documentation.pages import PAGES
+from nengo_dl.config import _SETTINGS
+
+#: of these the reference describes what they hold
+MODULES = {
+    name: getattr(nengo_dl, name)
+    for name in nengo_dl.__all__
+    if isinstance(getattr(nengo_dl, name), types.ModuleType)
+}
+DIRECTIVE = re.compile(r"^\.\. (auto\w+|data|currentmodule):: ([\w.]+)", re.MULTILINE)
+
+
+def public_names(module):
+    """Those of ``__all__``; without it, what the module itself defines."""
+    listed = getattr(module, "__all__", None)
+    if listed is not None:
+        return [name for name in listed if not isinstance(getattr(module, name), types.ModuleType)]
+    return [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
+    ]
+
+
+def resolve(name):
+    """The object of a dotted name."""
+    head, _, tail = name.rpartition(".")
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return getattr(resolve(head), tail)
+
+
+def documented():
+    """The objects that the pages of the reference describe."""
+    found = []
+    for name, path in PAGES.items():
+        if not name.startswith("docs/api/"):
+            continue
+        current = ""
+        for directive, target in DIRECTIVE.findall(path.read_text()):
+            if directive == "currentmodule":
+                current = target
+            else:
+                full = target if target.startswith("nengo_dl") else f"{current}.{target}"
+                found.append(resolve(full))
+    return found
+
+
+PUBLIC = {
+    **{
+        f"nengo_dl.{name}": getattr(nengo_dl, name)
+        for name in nengo_dl.__all__
+        if name not in MODULES and name != "__version__"
+    },
+    **{
+        f"nengo_dl.{module}.{name}": getattr(MODULES[module], name)
+        for module in MODULES
+        for name in public_names(MODULES[module])
+    },
+}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_docstring(name):
+    value = PUBLIC[name]
+    if callable(value):  # a constant is described where it stands
+        inherited = {getattr(base, "__doc__", None) for base in getattr(value, "__mro__", ())[1:]}
+        assert value.__doc__ and value.__doc__ not in inherited
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_of_module(name):
+    assert MODULES[name].__doc__
+
+
+@pytest.mark.parametrize("name", [n for n in dir(nengo_dl.Simulator) if not n.startswith("_")])
+def test_docstring_of_simulator(name):
+    assert inspect.getdoc(inspect.getattr_static(nengo_dl.Simulator, name))
+
+
+def test_everything_public_is_in_the_reference():
+    found = {id(value) for value in documented()}
+    missing = [name for name, value in PUBLIC.items() if id(value) not in found]
+    assert not missing
+
+
+def test_every_setting_is_in_the_guide():
+    page = PAGES["docs/configuration.md"].read_text()
+    assert [name for name in _SETTINGS if f"`{name}`" not in page] == []
+    docstring = nengo_dl.configure_settings.__doc__
+    assert [name for name in _SETTINGS if f"\n    {name} :" not in docstring] == []

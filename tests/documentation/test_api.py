@@ -35,10 +35,11 @@ def public_names(module):
 def resolve(name):
     """The object of a dotted name."""
     head, _, tail = name.rpartition(".")
-    try:
+    if not head:
         return importlib.import_module(name)
-    except ImportError:
-        return getattr(resolve(head), tail)
+    parent = resolve(head)
+    # a function goes before a module of the same name
+    return getattr(parent, tail) if hasattr(parent, tail) else importlib.import_module(name)
 
 
 def documented():

@@ -40,7 +40,7 @@ def test_short_form_runs(name, tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=3000,
+        timeout=600,
     )
     assert run.returncode == 0, run.stderr[-3000:]
     result(name, run.stdout)

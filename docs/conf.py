@@ -58,6 +58,7 @@ nitpick_ignore_regex = [
 # -- appearance ------------------------------------------------------------------------------------
 
 html_theme = "furo"  # brings its fonts: nothing comes from the network
+pygments_dark_style = "github-dark"
 html_title = f"nengo_dl {release}"
 html_theme_options = {"navigation_with_keys": True}
 html_static_path = ["_static"]

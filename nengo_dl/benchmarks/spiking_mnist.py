@@ -16,6 +16,7 @@ import nengo
 import numpy as np
 
 import nengo_dl
+from nengo_dl.benchmarks.digits import load_digits
 
 #: the first steps say little: the spikes have to get through the layers
 TRANSIENT = 3
@@ -42,16 +43,9 @@ def make_network() -> nengo.Network:
 
 
 def load_data(path: str | None):
-    """Images (n, 784) in 0..1 and labels, for training and testing; from a file in the layout of
-    Keras's ``mnist.npz``.
-    """
-    if path is None:
-        (x, y), (x_test, y_test) = keras.datasets.mnist.load_data()
-    else:
-        with np.load(path) as data:
-            x, y, x_test, y_test = (data[k] for k in ("x_train", "y_train", "x_test", "y_test"))
-    images = [a.reshape(len(a), -1).astype(np.float32) / 255 for a in (x, x_test)]
-    return (images[0], y.astype(np.int32)), (images[1], y_test.astype(np.int32))
+    """As `load_digits`, with images of shape (n, 784)."""
+    train, test = load_digits(path)
+    return tuple((x.reshape(len(x), -1), y) for x, y in (train, test))
 
 
 def accuracy_with_spikes(sim: nengo_dl.Simulator, net, images, labels, n_steps: int) -> float:

@@ -26,23 +26,26 @@ class Carry:
 
     def __init__(self, states: Sequence[Stored]):
         self.shapes = [_matrices(stored) for stored in states]
-        self.widths = [stored.tensor.width for stored in states]
+        self._flat_shapes = [
+            None if shape is None else (stored.tensor.width,)
+            for stored, shape in zip(states, self.shapes, strict=True)
+        ]
 
     def shaped(self, state: Sequence[Any]) -> list:
         """As the loop carries it; what follows the states is left as it is."""
-        own = [
-            value if shape is None or isinstance(value, tuple) else ops.reshape(value, (-1, *shape))
-            for value, shape in zip(state, self.shapes, strict=False)
-        ]
-        return [*own, *state[len(own) :]]
+        return _reshaped(state, self.shapes)
 
     def flat(self, state: Sequence[Any]) -> list:
         """As the layout has it: the inverse of `shaped`."""
-        own = [
-            value if shape is None or isinstance(value, tuple) else ops.reshape(value, (-1, width))
-            for value, shape, width in zip(state, self.shapes, self.widths, strict=False)
-        ]
-        return [*own, *state[len(own) :]]
+        return _reshaped(state, self._flat_shapes)
+
+
+def _reshaped(state: Sequence[Any], shapes: Sequence[tuple[int, ...] | None]) -> list:
+    own = [
+        value if shape is None or isinstance(value, tuple) else ops.reshape(value, (-1, *shape))
+        for value, shape in zip(state, shapes, strict=False)
+    ]
+    return [*own, *state[len(own) :]]
 
 
 def _matrices(stored: Stored) -> tuple[int, ...] | None:

@@ -277,9 +277,7 @@ def product_form(n: int, rows: int, columns: int, batch: int) -> str:
         return "columns"
     if rows == 1:
         return "rows"
-    if columns <= 16:
-        return "matmul"
-    return "einsum" if batch == 1 else "matmul"
+    return "einsum" if batch == 1 and columns > 16 else "matmul"
 
 
 def convolves_faster_in_graph() -> bool:

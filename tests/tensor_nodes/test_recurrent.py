@@ -59,6 +59,7 @@ LAYERS = {
 def test_same_as_in_keras(name):
     """Step by step what a Keras RNN gives for the whole sequence, in simulation and prediction."""
     make, _ = LAYERS[name]
+    keras.utils.set_random_seed(0)
     layer = make()
     with nengo.Network() as net:
         inp = nengo.Node(np.zeros(4))
@@ -66,13 +67,14 @@ def test_same_as_in_keras(name):
     x = np.random.RandomState(0).normal(size=(2, 7, 4))
     cell = getattr(layer, "cell", layer)
     sequence = keras.layers.RNN(cell, return_sequences=True)
+    # float32 rounds by 6e-8 in each of the steps, relative to sums of up to 10
     expected = ops.convert_to_numpy(sequence(x.astype(np.float32)))
     with nengo_dl.Simulator(net, minibatch_size=2, progress_bar=False) as sim:
-        np.testing.assert_allclose(sim.predict({inp: x})[probe], expected, atol=1e-6)
+        np.testing.assert_allclose(sim.predict({inp: x})[probe], expected, rtol=1e-6, atol=1e-6)
         # in two runs, each going on where the one before ended
         sim.run_steps(3, data={inp: x[:, :3]})
         sim.run_steps(4, data={inp: x[:, 3:]})
-        np.testing.assert_allclose(sim.data[probe], expected, atol=1e-6)
+        np.testing.assert_allclose(sim.data[probe], expected, rtol=1e-6, atol=1e-6)
         sim.reset(include_trainable=False)
         sim.run_steps(3, data={inp: x[:, :3]})
         np.testing.assert_allclose(sim.data[probe], expected[:, :3], atol=1e-6)

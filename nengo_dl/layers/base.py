@@ -44,12 +44,10 @@ class Cell(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if not isinstance(dt, (int, float, np.number)) or not 0 < dt < np.inf:
-            raise ValueError(f"dt was given {dt!r}; expected a positive number of seconds")
         self.units = units
         self.attributes = {attribute.name: attribute for attribute in attributes}
         self.trainable_attributes = checked_names(trainable_attributes, tuple(self.attributes))
-        self._given_dt, self._dt = float(dt), None
+        self._given_dt, self._dt = checked_dt(dt), None
 
     # -- what Keras's RNN asks for -----------------------------------------------------------------
 
@@ -122,9 +120,14 @@ class Cell(keras.layers.Layer):
 
     @dt.setter
     def dt(self, value: float) -> None:
-        self._given_dt = float(value)
-        if self._dt is not None:
-            self._dt.assign(self._given_dt)
+        value = checked_dt(value)
+        if self.built:
+            self.update_dt(value)
+        self._given_dt = value
+
+    def update_dt(self, dt: float) -> None:
+        """Give the variables that depend on the time step their values for a new one."""
+        self._dt.assign(dt)
 
     def dt_tensor(self) -> Any:
         """The time step as a scalar tensor."""
@@ -256,6 +259,13 @@ class SequenceLayer(keras.layers.RNN):
     def from_config(cls, config, custom_objects=None):
         """The layer of a `get_config`."""
         return cls(**config)
+
+
+def checked_dt(dt: Any) -> float:
+    """A time step as a float; a ValueError for what is none."""
+    if not isinstance(dt, (int, float, np.number)) or not 0 < dt < np.inf:
+        raise ValueError(f"dt was given {dt!r}; expected a positive number of seconds")
+    return float(dt)
 
 
 def cell_dtype(kwargs: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ Eliasmith, 2021, "Parallelizing Legendre Memory Unit training", ICML (arXiv:2102
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import partial
 from typing import Any
 
 import keras
@@ -50,6 +50,13 @@ def matrix_exponential(matrix: Any, identity: Any, squarings: int) -> Any:
     return result
 
 
+def legendre_generator(order: int) -> np.ndarray:
+    """A and B side by side, (order + 1, order + 1): its exponential has both discrete matrices."""
+    generator = np.zeros((order + 1, order + 1))
+    generator[:order, :order], generator[:order, order] = legendre_matrices(order)
+    return generator
+
+
 class Discretization:
     """A Legendre memory in discrete time, for input that is constant over each step.
 
@@ -62,31 +69,13 @@ class Discretization:
     """
 
     def __init__(self, order: int, theta: float, dt: float):
-        a, b = legendre_matrices(order)
-        self.order = order
-        # A and B side by side: the exponential of this has both discrete matrices
-        self._generator = np.zeros((order + 1, order + 1))
-        self._generator[:order, :order], self._generator[:order, order] = a, b
-        self._step = dt / theta
-        norm = np.abs(self._generator).sum(axis=0).max() * self._step
-        squarings = max(0, math.ceil(math.log2(norm)) + 1)
-        self._more_squarings = squarings + int(math.log2(SHORTEST))
-        self._exponential = matrix_exponential(
-            self._generator * self._step, np.eye(order + 1), squarings
-        )
-        self.a, self.b = self._exponential[:order, :order], self._exponential[:order, order]
+        self.step = dt / theta
+        scaled = legendre_generator(order) * self.step
+        norm = np.abs(scaled).sum(axis=0).max()
+        self.squarings = max(0, math.ceil(math.log2(norm)) + 1)
+        self.exponential = matrix_exponential(scaled, np.eye(order + 1), self.squarings)
+        self.a, self.b = self.exponential[:order, :order], self.exponential[:order, order]
 
-    def at(self, ratio: Any, dtype: str) -> tuple[Any, Any]:
-        """A and B as tensors where theta is ``ratio`` (a scalar tensor) times what it was first."""
-        generator = ops.convert_to_tensor(self._generator, dtype=dtype)
-        first = ops.convert_to_tensor(self._exponential, dtype=dtype)
-        identity = ops.eye(self.order + 1, dtype=dtype)
-        # relative to the first one, which is precise
-        change = generator * (self._step / ratio - self._step)
-        exponential = first @ matrix_exponential(change, identity, self._more_squarings)
-        return exponential[: self.order, : self.order], exponential[: self.order, self.order]
-
-    @lru_cache(maxsize=4)  # noqa: B019  (one object for each cell)
     def impulse_response(self, n_steps: int) -> np.ndarray:
         """The memory 1, 2, ... steps after an input of 1, (order, n_steps)."""
         return powers(self.a, self.b[:, None], n_steps, np.concatenate)[:, :, 0].T
@@ -143,12 +132,9 @@ class LegendreMemoryCell(Cell):
             **kwargs,
         )
         self.order, self.channels = int(order), channels
-        self._discrete = Discretization(self.order, float(theta), float(dt))
-
-    @property  # type: ignore[misc]
-    def dt(self) -> float:  # cannot be changed: the matrices depend on it
-        """Time step, in the unit of theta."""
-        return self._given_dt
+        #: length of the sequences of which all steps are computed at once, where it is known
+        self.n_steps: int | None = None
+        self._derived: dict[str, keras.Variable] = {}
 
     def build(self, input_shape):
         if self.channels is None:
@@ -159,20 +145,85 @@ class LegendreMemoryCell(Cell):
                 f"{self.name} has {self.channels} channels, but its input has size "
                 f"{input_shape[-1]}"
             )
-        theta = self.attributes["theta"]
-        theta.build(self, 1, "theta" in self.trainable_attributes)
+        trained = "theta" in self.trainable_attributes
+        self.attributes["theta"].build(self, 1, trained)
+        discrete = self._discretize(self.dt)
+        self._largest_dt = self.dt if trained else math.inf
+        self._squarings = discrete.squarings + int(math.log2(SHORTEST))
+        self._derived = {
+            name: self.add_weight(
+                shape=np.shape(value),
+                initializer=partial(_constant, value),
+                trainable=False,
+                name=name,
+            )
+            for name, value in self._computed_ahead(discrete).items()
+        }
         self.built = True
+
+    # -- what follows from dt ----------------------------------------------------------------------
+
+    def update_dt(self, dt):
+        if dt > self._largest_dt:
+            raise ValueError(
+                f"dt was given {dt!r}, but {self.name}, whose theta is trained, was built with "
+                f"{self._largest_dt!r}, and can only take shorter steps than that. Make the layer "
+                "with the longest step"
+            )
+        for name, value in self._computed_ahead(self._discretize(dt)).items():
+            self._derived[name].assign(value)
+
+    def _discretize(self, dt: float) -> Discretization:
+        return Discretization(self.order, self.attributes["theta"].initial, dt)
+
+    def _computed_ahead(self, discrete: Discretization) -> dict[str, Any]:
+        """What the computation needs, in double precision; theta is the first one."""
+        if "theta" in self.trainable_attributes:
+            return {"step": discrete.step, "exponential": discrete.exponential}
+        values = {"a": discrete.a, "b": discrete.b}
+        if self.n_steps is not None:
+            values["response"] = discrete.impulse_response(self.n_steps)
+        return values
+
+    @property
+    def weights(self) -> list:
+        """Variables without those that follow from ``dt``.
+
+        These are variables only because compiled functions take up everything else for good.
+        """
+        derived = {id(variable) for variable in self._derived.values()}
+        return [weight for weight in super().weights if id(weight) not in derived]
+
+    def save_own_variables(self, store):
+        """Put dt, and the weights, into a file."""
+        store["dt"] = np.array(self.dt)
+        for i, weight in enumerate(self.weights):
+            store[str(i)] = weight
+
+    def load_own_variables(self, store):
+        """Take dt, and the weights, from a file."""
+        for i, weight in enumerate(self.weights):
+            weight.assign(store[str(i)])
+        self.dt = float(np.asarray(store["dt"]))
+
+    def _value_of(self, name: str) -> Any:
+        return ops.cast(self._derived[name], self.compute_dtype)
+
+    # -- one step, and all of them -----------------------------------------------------------------
 
     def matrices(self) -> tuple[Any, Any]:
         """The discrete A and B as tensors."""
-        theta = self.attributes["theta"]
-        if theta.weight is not None:
-            ratio = ops.exp(ops.cast(theta.weight, self.compute_dtype))
-            return self._discrete.at(ratio, self.compute_dtype)
-        return tuple(
-            ops.convert_to_tensor(m, dtype=self.compute_dtype)
-            for m in (self._discrete.a, self._discrete.b)
+        weight = self.attributes["theta"].weight
+        if weight is None:
+            return self._value_of("a"), self._value_of("b")
+        n, dtype = self.order, self.compute_dtype
+        generator = ops.convert_to_tensor(legendre_generator(n), dtype=dtype)
+        # relative to the first theta, for which the exponential is precise
+        change = generator * self._value_of("step") * ops.expm1(-ops.cast(weight, dtype))
+        exponential = self._value_of("exponential") @ matrix_exponential(
+            change, ops.eye(n + 1, dtype=dtype), self._squarings
         )
+        return exponential[:n, :n], exponential[:n, n]
 
     def step(self, inputs, states, training):
         a, b = self.matrices()
@@ -198,9 +249,8 @@ class LegendreMemoryCell(Cell):
 
     def _impulse_response(self, n_steps: int) -> Any:
         """(order, steps)"""
-        if self.attributes["theta"].weight is None:
-            response = self._discrete.impulse_response(n_steps)
-            return ops.convert_to_tensor(response, dtype=self.compute_dtype)
+        if "response" in self._derived and n_steps <= self.n_steps:
+            return self._value_of("response")[:, :n_steps]
         a, b = self.matrices()
         return ops.transpose(powers(a, b[:, None], n_steps, ops.concatenate)[:, :, 0])
 
@@ -219,6 +269,10 @@ class LegendreMemoryCell(Cell):
         return config
 
 
+def _constant(value, shape, dtype=None):
+    return ops.convert_to_tensor(value, dtype=dtype)
+
+
 @keras.saving.register_keras_serializable(package="nengo_dl")
 class LegendreMemory(SequenceLayer):
     """Remembers the last ``theta`` seconds of its input as coefficients of Legendre polynomials.
@@ -235,7 +289,8 @@ class LegendreMemory(SequenceLayer):
         Length of the window that is remembered, in the unit of ``dt``: seconds, or with ``dt=1``
         steps.
     dt : float
-        Length of a step.
+        Length of a step. It can be changed at any time, also while a model is trained; where theta
+        is trained, only to what is not longer than at first.
     trainable_attributes : str or list of str
         ``"theta"`` for a window whose length is trained. Precise down to an eighth of its first
         length.
@@ -266,6 +321,12 @@ class LegendreMemory(SequenceLayer):
             dtype=cell_dtype(kwargs),
         )
         super().__init__(cell, return_sequences=return_sequences, **kwargs)
+
+    def build(self, sequences_shape, initial_state_shape=None):
+        """Make the cell for sequences of this shape."""
+        if self.parallel:
+            self.cell.n_steps = sequences_shape[1]
+        super().build(sequences_shape, initial_state_shape)
 
     def _output_units(self, units):
         return (math.prod(units) * self.cell.order,)

@@ -54,8 +54,12 @@ class LMUCell(keras.layers.Layer):
 
     @property
     def dt(self) -> float:
-        """Time step, in the unit of theta."""
+        """Time step, in the unit of theta; it can be changed at any time."""
         return self.memory.dt
+
+    @dt.setter
+    def dt(self, value: float) -> None:
+        self.memory.dt = value
 
     def attribute(self, name: str) -> Any:
         """The present value of theta."""

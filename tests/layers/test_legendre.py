@@ -87,7 +87,66 @@ def test_window_is_recovered(parallel):
     assert layer.attribute("theta") == pytest.approx(0.03, rel=0.05)
 
 
-def test_time_step_is_fixed():
-    layer = layers.LegendreMemory(6, 0.03)
-    with pytest.raises(AttributeError):
-        layer.dt = 0.01
+KINDS = {
+    "at once": {},
+    "step by step": {"parallel": False},
+    "every step": {"return_sequences": True},
+    "trained": {"trainable_attributes": "theta"},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_time_step_can_change(kind, tmp_path):
+    x = np.random.RandomState(0).uniform(-1, 1, (2, 20, 3)).astype("float32")
+
+    def make(dt):
+        layer = layers.LegendreMemory(6, 0.3, dt=dt, **KINDS[kind])
+        return keras.Sequential([keras.Input((20, 3)), layer])
+
+    model, expected = make(0.02), make(0.005).predict_on_batch(x)
+    before = model.predict_on_batch(x)
+    model.save(tmp_path / "model.keras")
+    model.layers[0].dt = 0.005
+    assert model.layers[0].dt == model.layers[0].get_config()["dt"] == 0.005
+    assert np.abs(expected - before).max() > 0.1
+    np.testing.assert_allclose(model.predict_on_batch(x), expected, atol=1e-5)
+    np.testing.assert_allclose(values(model.layers[0](x)), expected, atol=1e-5)
+    # the time step, but nothing that follows from it, is in files and among the weights
+    assert model.count_params() == (kind == "trained")
+    model.save_weights(tmp_path / "changed.weights.h5")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded.predict_on_batch(x), before, atol=1e-5)
+    loaded.load_weights(tmp_path / "changed.weights.h5")
+    assert loaded.layers[0].dt == 0.005
+    np.testing.assert_allclose(loaded.predict_on_batch(x), expected, atol=1e-5)
+
+
+def test_other_lengths_than_at_first():
+    """Steps at once where the response to an impulse is known for fewer, or more, of them."""
+    x = np.random.RandomState(0).uniform(-1, 1, (2, 20, 3)).astype("float32")
+    layer = layers.LegendreMemory(6, 0.3, dt=0.02)
+    for steps in (10, 20, 5):
+        step_by_step = layers.LegendreMemory(6, 0.3, dt=0.02, parallel=False)
+        expected = values(step_by_step(x[:, :steps]))
+        np.testing.assert_allclose(values(layer(x[:, :steps])), expected, atol=1e-5)
+
+
+def test_time_step_with_trained_theta_becomes_shorter_only():
+    layer = layers.LegendreMemory(6, 0.3, trainable_attributes="theta")
+    layer.dt = 0.02
+    layer(np.zeros((2, 5, 1), dtype="float32"))
+    with pytest.raises(ValueError, match="dt was given 0.03, but .* was built with 0.02"):
+        layer.dt = 0.03
+    assert layer.dt == 0.02
+
+
+def test_time_step_of_lmu_can_change():
+    x = np.random.RandomState(0).uniform(-1, 1, (2, 20, 3)).astype("float32")
+    made = [layers.LMU(4, 6, 0.3, dt=dt) for dt in (0.02, 0.005)]
+    before, _ = (values(layer(x)) for layer in made)
+    for mine, other in zip(made[0].weights, made[1].weights, strict=True):
+        other.assign(mine)
+    expected = values(made[1](x))
+    made[0].dt = 0.005
+    np.testing.assert_allclose(values(made[0](x)), expected, atol=1e-5)
+    assert np.abs(expected - before).max() > 1e-3

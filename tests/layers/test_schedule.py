@@ -6,6 +6,7 @@ import pytest
 
 from nengo_dl import layers, regularizers
 from nengo_dl.callbacks import HyperparameterScheduler
+from nengo_dl.layers.legendre import Discretization
 
 
 class Seen(keras.callbacks.Callback):
@@ -41,6 +42,24 @@ def test_time_step_changes_in_training(tmp_path):
     np.testing.assert_allclose(seen.losses, 1 - np.exp(-np.array(steps) / 0.1), rtol=1e-5)
     model.save(tmp_path / "model.keras")
     assert keras.saving.load_model(tmp_path / "model.keras").layers[0].dt == 0.02
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("trained", [(), "theta"])
+def test_time_step_of_a_memory_changes_in_training(trained):
+    """After steps of ones the memory is what ``dt`` makes of it."""
+    steps, n_steps = [0.1, 0.05, 0.05, 0.02], 3
+    layer = layers.LegendreMemory(4, 0.5, dt=0.2, trainable_attributes=trained)
+    scale = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
+    model = keras.Sequential([keras.Input((n_steps, 1)), layer, scale])
+    model.compile(optimizer=keras.optimizers.SGD(0.0), loss=lambda target, output: output[:, 0])
+    seen = Seen()
+    x = np.ones((8, n_steps, 1), dtype="float32")
+    schedule = HyperparameterScheduler(lambda epoch: steps[epoch])
+    model.fit(x, x[:, 0], epochs=4, callbacks=[schedule, seen], verbose=0)
+    expected = [Discretization(4, 0.5, dt).impulse_response(n_steps).sum() for dt in steps]
+    np.testing.assert_allclose(seen.losses, expected, rtol=1e-4)
+    assert np.ptp(expected) > 0.1 and layer.dt == 0.02
 
 
 @pytest.mark.core

@@ -5,6 +5,7 @@ from functools import partial
 import nengo
 import numpy as np
 import pytest
+import scipy.linalg
 
 from nengo_dl import benchmarks
 from nengo_dl.benchmarks import simulation
@@ -65,6 +66,21 @@ def test_mnist_of_layers_and_of_convolutions_have_the_same_shapes():
         for use_tensor_layer in (True, False)
     )
     assert of_layers.n_neurons == of_nengo.n_neurons == 10 * 10 * 2 + 4 * 4 * 3
+
+
+@pytest.mark.parametrize("order, theta", [(1, 3), (256, 784)])
+def test_memory_of_lmu_is_the_exact_solution_of_its_equations(order, theta):
+    net = benchmarks.lmu(theta=theta, order=order, n_hidden=1)
+    b, a = (conn.transform.sample() for conn in net.all_connections[1:3])
+    # equation 2 of Voelker et al. (2019)
+    continuous = np.zeros((order + 1, order + 1))
+    for i in range(order):
+        for j in range(order):
+            continuous[i, j] = (2 * i + 1) / theta * (-1 if i < j else (-1.0) ** (i - j + 1))
+        continuous[i, order] = (2 * i + 1) / theta * (-1.0) ** i
+    held = scipy.linalg.expm(continuous)
+    assert np.allclose(a, held[:order, :order], rtol=0, atol=1e-11)
+    assert np.allclose(b, held[:order, order:], rtol=0, atol=1e-11)
 
 
 def test_lmu_remembers_its_window():

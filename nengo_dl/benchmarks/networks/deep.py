@@ -5,7 +5,6 @@ from __future__ import annotations
 import nengo
 import numpy as np
 from nengo.neurons import NeuronType
-from nengo.utils.filter_design import cont2discrete
 
 from .parts import seeded_network
 
@@ -126,5 +125,22 @@ def _legendre(order: int, theta: float) -> tuple[np.ndarray, np.ndarray]:
     scale = (2 * i + 1) / theta
     a = np.where(i < j, -1.0, np.where((i - j) % 2, 1.0, -1.0)) * scale
     b = np.where(i % 2, -1.0, 1.0) * scale
-    a, b, *_ = cont2discrete((a, b, np.eye(order), np.zeros((order, 1))), dt=1)
-    return a, b
+    held = _exponential(np.block([[a, b], [np.zeros((1, order + 1))]]))
+    return held[:order, :order], held[:order, order:]
+
+
+def _exponential(matrix: np.ndarray) -> np.ndarray:
+    """Exponential of a matrix, by its Taylor series after scaling, and squaring.
+
+    SciPy is not in every interpreter that loads this module, and the copy of its function in Nengo
+    4.1 fails for large matrices with NumPy 2.4 or later.
+    """
+    squarings = max(0, int(np.ceil(np.log2(np.linalg.norm(matrix, 1)))) + 1)
+    scaled = matrix / 2**squarings  # of norm 1/2 at most, so that 16 terms are enough
+    term = result = np.eye(len(matrix))
+    for k in range(1, 17):
+        term = term @ scaled / k
+        result = result + term
+    for _ in range(squarings):
+        result = result @ result
+    return result

@@ -53,8 +53,8 @@ DEVICES: dict[str, Device] = {
             81e-12,
             True,
             "M. Davies et al., 2018, Loihi: A neuromorphic manycore processor with on-chip "
-            "learning, IEEE Micro 38(1), 82-99, table 2: a synaptic operation (minimum), and the "
-            "update of an active neuron",
+            "learning, IEEE Micro 38(1), 82-99, table 2, simulations of the circuit: a synaptic "
+            "operation (minimum), and the update of an active neuron",
         ),
         Device("spinnaker", 13.3e-9, 26e-9, True, f"first generation; {_HOPPNER}"),
         Device("spinnaker2", 450e-12, 2.19e-9, True, f"test chip; {_HOPPNER}"),

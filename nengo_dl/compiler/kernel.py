@@ -43,7 +43,9 @@ class Prepared:
     ``constants`` are given to the compiled function as arguments, under the same names. ``layer``
     is a Keras layer whose ``weights`` the step reads and whose ``carried`` variables it changes.
     ``arrange`` holds, by the number of an operand, a function that brings it into the form that the
-    step wants; where the operand is constant that is done once, before the loop.
+    step wants; where the operand is constant that is done once, before the loop. ``host_function``
+    is what a kernel ``on_host`` calls, for a loop that calls it itself:
+    ``host_function(host, batch, step_index, operands, results)``.
     """
 
     step: Callable[..., tuple[Any, ...]]
@@ -52,6 +54,7 @@ class Prepared:
     carried: tuple[Any, ...] = ()
     layer: Any = None
     arrange: dict[int, Callable] = field(default_factory=dict)
+    host_function: Callable[..., None] | None = None
 
 
 class Kernel(ABC):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,10 +20,11 @@ class Host(Protocol):
         op: Operator,
         item: int,
         step: int,
-        given: dict[Signal, np.ndarray],
-        wanted: tuple[Signal, ...],
+        reads: Sequence[Signal],
+        values: Iterable[np.ndarray],
+        writes: Sequence[Signal],
     ) -> list[np.ndarray]:
-        """One step of ``op`` for one item of the minibatch."""
+        """One step of ``op`` for one item of the minibatch, as `HostOperator.run`."""
 
 
 class Variables:

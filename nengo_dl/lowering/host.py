@@ -8,16 +8,28 @@ batched in the same way.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy, deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import keras.ops as ops
 import numpy as np
 from nengo.builder.node import SimPyFunc
 from nengo.builder.operator import Operator
 from nengo.builder.signal import Signal, SignalDict
+from nengo.exceptions import SimulationError
+from nengo.utils.functions import function_name
 from nengo.utils.numpy import maxint
 
 from nengo_dl.compiler.kernel import Kernel, Prepared, register, register_fallback
+
+if TYPE_CHECKING:
+    from nengo_dl.lowering.context import Host
+
+#: values that Python looks through faster than numpy
+FEW = 32
 
 
 class HostOperator:
@@ -41,16 +53,62 @@ class HostOperator:
         self.signals = SignalDict()
         op.init_signals(self.signals)
         self.op = op
-        self.step = op.make_step(self.signals, dt, rng)
+        if type(op) is SimPyFunc:
+            self.step = _function_step(op, self.signals)
+        else:
+            self.step = op.make_step(self.signals, dt, rng)
 
-    def run(self, given: dict[Signal, np.ndarray], wanted: tuple[Signal, ...]) -> list[np.ndarray]:
-        """Set the signals ``given``, step, and return copies of those ``wanted``."""
-        for sig, value in given.items():
-            self.signals[sig][...] = np.reshape(value, sig.shape)
+    def run(
+        self, reads: Sequence[Signal], values: Iterable[np.ndarray], writes: Iterable[Signal]
+    ) -> list[np.ndarray]:
+        """Set the signals ``reads`` to ``values``, step, and return the arrays of ``writes``, which
+        the next step overwrites.
+        """
+        signals = self.signals
+        for sig, value in zip(reads, values, strict=True):
+            signals[sig][...] = value.reshape(sig.shape)
         for sig in self.op.incs:
-            self.signals[sig][...] = 0
+            signals[sig][...] = 0
         self.step()
-        return [self.signals[sig].copy() for sig in wanted]
+        return [signals[sig] for sig in writes]
+
+
+def _function_step(op: SimPyFunc, signals: SignalDict) -> Callable[[], None]:
+    """As ``op.make_step``, in a third of its time for a function of few dimensions."""
+    function = op.fn
+    output = None if op.output is None else signals[op.output]
+    t = None if op.t is None else signals[op.t]
+    x = None if op.x is None else signals[op.x]
+
+    def step() -> None:
+        arguments = () if x is None else (x.copy(),)
+        value = function(*arguments) if t is None else function(t.item(), *arguments)
+        if output is None:
+            return
+        try:
+            finite = value is not None and _is_finite(value)
+            if finite:
+                output[...] = value
+        except (TypeError, ValueError) as error:
+            raise SimulationError(
+                f"Function '{function_name(function)}' returned a value {value!r} of invalid type "
+                f"{type(value)!r}"
+            ) from error
+        if not finite:
+            raise SimulationError(f"Function '{function_name(function)}' returned non-finite value")
+
+    return step
+
+
+def _is_finite(value) -> bool:
+    if type(value) is float:
+        return math.isfinite(value)
+    finite = np.isfinite(value)
+    if finite.ndim == 0:
+        return bool(finite)
+    if finite.size <= FEW:  # numpy's reductions take longer to begin
+        return all(finite.ravel().tolist())
+    return bool(np.all(finite))
 
 
 def has_random_state(op: Operator) -> bool:
@@ -110,36 +168,58 @@ def _is_fixed(op: Operator, sig: Signal) -> bool:
     return sig.sparse or (sig.readonly and sig not in (*op.sets, *op.incs, *op.updates))
 
 
+@dataclass(frozen=True)
+class HostFunction:
+    """An operator's step in Python, for all items of a minibatch.
+
+    Attributes
+    ----------
+    op
+        The operator.
+    reads, writes
+        Signals whose values it is given, and of which it returns values.
+    """
+
+    op: Operator
+    reads: tuple[Signal, ...]
+    writes: tuple[Signal, ...]
+
+    def __call__(
+        self, host: Host, batch: int, step_index: int, values: Sequence, results: Sequence
+    ) -> None:
+        """Set ``results``, arrays (batch, size) for each of ``writes``, from the values of
+        ``reads``, (batch or 1, size).
+        """
+        for item in range(batch):
+            own = [value[item if len(value) > 1 else 0] for value in values]
+            made = host.run(self.op, item, step_index, self.reads, own, self.writes)
+            with np.errstate(over="ignore"):  # what float32 cannot hold is infinite
+                for result, array in zip(results, made, strict=True):
+                    result[item] = array.ravel()
+
+
 def _host_step(kernel: Kernel, op: Operator, settings) -> Prepared:
-    reads, writes = kernel.reads(op), kernel.writes(op)
-    dtype = settings.dtype
-    sizes = [sig.size for sig in writes]
+    function = HostFunction(op, kernel.reads(op), kernel.writes(op))
+    sizes = [sig.size for sig in function.writes]
 
     def step(context, constants, *operands):
         batch = max((x.shape[0] for x in operands), default=1)
 
         def on_host(step_index, *values):
-            results = []
-            for item in range(batch):
-                given = {
-                    sig: value[min(item, len(value) - 1)]
-                    for sig, value in zip(reads, values, strict=True)
-                }
-                results.append(context.host.run(op, item, int(step_index), given, writes))
-            with np.errstate(over="ignore"):  # what float32 cannot hold is infinite
-                return [
-                    np.stack([np.asarray(r[i], dtype=dtype).ravel() for r in results])
-                    for i in range(len(writes))
-                ]
+            results = [np.empty((batch, size), settings.dtype) for size in sizes]
+            function(context.host, batch, int(step_index), values, results)
+            return results
 
         # JAX would fail where TensorFlow gives no gradient
         operands = [ops.stop_gradient(x) for x in operands]
         results = context.host_call(
-            on_host, (context.step_index, *operands), [((batch, size), dtype) for size in sizes]
+            on_host,
+            (context.step_index, *operands),
+            [((batch, size), settings.dtype) for size in sizes],
         )
         return tuple(ops.reshape(r, (batch, size)) for r, size in zip(results, sizes, strict=True))
 
-    return Prepared(step)
+    return Prepared(step, host_function=function)
 
 
 @register(SimPyFunc)

@@ -15,6 +15,7 @@ from nengo_dl.compiler.layout import Stored
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.carry import Carry
 from nengo_dl.runtime.chunk import Chunk
+from nengo_dl.runtime.host_loop import HostLoop
 from nengo_dl.runtime.inputs import interleaved_rows
 from nengo_dl.runtime.keras_model import NengoModel
 from nengo_dl.runtime.step import stored_values
@@ -170,7 +171,7 @@ class Engine:
                 self.backend.argument(np.asarray(first), "int32"),
                 self.backend.argument(np.asarray(n), "int32"),
             )
-            outputs = [self.backend.array(value) for value in outputs]
+            outputs = [np.asarray(value) for value in outputs]
         outputs = [
             np.swapaxes(value[:n], 0, 1) if keep else value[:, None]
             for value, keep in zip(outputs, self.kept, strict=True)
@@ -206,6 +207,9 @@ class Engine:
     def _function(self, changing: tuple[Input, ...]):
         if changing not in self._functions:
             training = bool(self.model.learning_phase)
+            if HostLoop.suits(self.lowered, changing):
+                self._functions[changing] = self._host_loop(changing, training)
+                return self._functions[changing]
             prepare, step = self.lowered.functions(changing, training, defers=True)
             chunk = Chunk(
                 prepare=prepare,
@@ -221,6 +225,23 @@ class Engine:
             )
             self._functions[changing] = self.backend.chunk_function(chunk, self.jit)
         return self._functions[changing]
+
+    def _host_loop(self, changing: tuple[Input, ...], training: bool):
+        """As the backend's ``chunk_function``, for steps that call Python."""
+        loops: dict[tuple[int, ...], HostLoop] = {}
+
+        def run(arguments, fixed, state, rows, first_step, n_steps):
+            # rows are the same for all items, or different for each
+            batches = tuple(row.shape[1] for row in rows)
+            if batches not in loops:
+                self.n_traces += 1
+                loops[batches] = HostLoop(self.lowered, changing, training, self.backend, self.jit)
+            rows = [self._tensor(np.asarray(row)) for row in rows]
+            return loops[batches].run(
+                arguments, fixed, state, rows, int(first_step), int(n_steps), self.kept
+            )
+
+        return run
 
     def _counted(self, step):
         def traced(invariant, state, *arguments):

@@ -7,7 +7,7 @@ draws the same one.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from nengo.builder import Model
@@ -138,30 +138,26 @@ class HostRuntime:
         op: Operator,
         item: int,
         step: int,
-        given: dict[Signal, np.ndarray],
-        wanted: tuple[Signal, ...],
+        reads: Sequence[Signal],
+        values: Iterable[np.ndarray],
+        writes: Sequence[Signal],
     ) -> list[np.ndarray]:
-        """One step of ``op`` for one item; zeros from the first step on in which an operator raised
-        an error.
+        """One step of ``op`` for one item, as `HostOperator.run`; zeros from the first step on in
+        which an operator raised an error.
         """
         if self.failure is None or step < self.failure[1]:
             operator = self._operators[op, item]
-            for sig, value in (
-                (self.model.time, step * self.model.dt),
-                (self.model.step, np.asarray(step)),
-            ):
+            for sig, value in ((self.model.time, step * self.model.dt), (self.model.step, step)):
                 if sig in operator.signals:
-                    given = {**given, sig: value}
-            old = np.seterr(invalid="raise", divide="ignore")
+                    operator.signals[sig][...] = value
             try:
-                return operator.run(given, wanted)
+                with np.errstate(invalid="raise", divide="ignore"):
+                    return operator.run(reads, values, writes)
             except BaseException as error:  # raised again by `check`, outside of the loop
                 if op in self._ahead and not isinstance(error, Exception):
                     raise  # Ctrl-C, and no loop is running
                 self.failure = (_with_note(error, self._origin(op, step)), step)
-            finally:
-                np.seterr(**old)
-        return [np.zeros(sig.shape) for sig in wanted]
+        return [np.zeros(sig.shape) for sig in writes]
 
     def _origin(self, op: Operator, step: int) -> str:
         what = (

@@ -70,7 +70,7 @@ class SteppedSource:
         result = np.zeros((self.items, n_steps, self.size))
         for item in range(self.items):
             for i in range(n_steps):
-                values = self.host.run(self.op, item, first_step + i, {}, self.target)
+                values = self.host.run(self.op, item, first_step + i, (), (), self.target)
                 if values:
                     result[item, i] = np.ravel(values[0])
         return result
@@ -86,7 +86,7 @@ def interleaved_rows(
     rows = {source: np.zeros((1, n_steps, source.size)) for source in sources}
     for i in range(n_steps):
         for source in sources_in_order:
-            values = source.host.run(source.op, 0, first_step + i, {}, source.target)
+            values = source.host.run(source.op, 0, first_step + i, (), (), source.target)
             if values:
                 rows[source][0, i] = np.ravel(values[0])
     return [rows[source] for source in sources]

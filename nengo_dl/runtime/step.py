@@ -161,7 +161,7 @@ class LoweredNetwork:
                 values[step.tensor.index] = self.read(step.recipe, values, arguments)
                 continue
             operands = [
-                self._operand(number, k, recipe, values, arguments)
+                self.operand(number, k, recipe, values, arguments)
                 for k, recipe in enumerate(step.operands)
             ]
             if number in self.deferred_runs:
@@ -176,7 +176,8 @@ class LoweredNetwork:
         }
         return self.kernels[number].step(context, constants, *operands)
 
-    def _operand(self, number: int, k: int, recipe: Recipe, values: Tensors, arguments) -> Any:
+    def operand(self, number: int, k: int, recipe: Recipe, values: Tensors, arguments) -> Any:
+        """The k-th operand of an instruction, arranged as its kernel wants it."""
         if (number, k) in arguments:
             return arguments[number, k]
         value = self.read(recipe, values, arguments)

@@ -16,6 +16,8 @@
     Calls numpy code from inside a compiled function.
 ``chunk_function(chunk, jit)``
     Compiles a `Chunk`.
+``compiled(function, jit)``
+    Compiles a function of a list of tensors.
 ``compiles_with_xla``, ``is_refusal(error)``
     Whether XLA may refuse what the backend traced, and whether an error says that it does.
 ``iterator_of(batches, like)``

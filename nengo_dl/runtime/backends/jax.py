@@ -12,6 +12,11 @@ from jax.experimental import io_callback
 
 from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
 
+# Else each call of a compiled function wakes another thread and waits for it, which takes 40 us, as
+# long as a step with a Python function of a small network. Once JAX has begun to compute on the CPU
+# this changes nothing.
+jax.config.update("jax_cpu_enable_async_dispatch", False)
+
 name = "jax"
 #: JAX has nothing that XLA refuses
 compiles_with_xla = False
@@ -121,6 +126,11 @@ def chunk_function(chunk: Chunk, jit: bool | None):
         return chunk.carry.flat(state), merge_outputs(buffers, last, chunk.kept)
 
     return run if jit is False else jax.jit(run)
+
+
+def compiled(function, jit: bool | None):
+    """A function of a list of tensors that returns such a list, compiled when it is called."""
+    return function if jit is False else jax.jit(function)
 
 
 def _buffers(chunk: Chunk):

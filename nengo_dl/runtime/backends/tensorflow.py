@@ -11,6 +11,8 @@ from functools import partial
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.eager import context
+from tensorflow.python.framework.ops import EagerTensor
 
 from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
 
@@ -72,9 +74,34 @@ def chunk_function(chunk: Chunk, jit: bool | None):
 
     ``jit``: True compiles with XLA, False does not, None tries and falls back to the plain graph.
     """
+    return _with_fallback(partial(_compile, chunk), jit)
+
+
+def compiled(function, jit: bool | None):
+    """A function of a list of tensors that returns such a list, compiled when it is first called;
+    later calls take tensors of the same shapes.
+    """
+
+    def compile_with(jit: bool):
+        concrete = None
+
+        def run(tensors):
+            nonlocal concrete
+            if concrete is None:
+                traced = tf.function(lambda *t: function(list(t)), jit_compile=jit, autograph=False)
+                concrete, _ = _flat_call(traced.get_concrete_function(*tensors))
+            return concrete(tensors)
+
+        return run
+
+    return _with_fallback(compile_with, jit)
+
+
+def _with_fallback(compile_with: Callable[[bool], Callable], jit: bool | None) -> Callable:
+    """A function compiled with XLA or not; where that is left open, without if XLA refuses it."""
     if jit is not None:
-        return _compile(chunk, jit)
-    compiled = _compile(chunk, True)
+        return compile_with(jit)
+    compiled = compile_with(True)
 
     def run(*arguments):
         nonlocal compiled
@@ -84,7 +111,7 @@ def chunk_function(chunk: Chunk, jit: bool | None):
             if not is_refusal(error):
                 raise
             logger.info("XLA cannot compile this network, running it as a plain graph: %s", error)
-            compiled = _compile(chunk, False)
+            compiled = compile_with(False)
             return compiled(*arguments)
 
     return run
@@ -121,24 +148,40 @@ def _compile(chunk: Chunk, jit: bool):
                 autograph=False,
             )
             concrete[shapes] = _flat_call(traced.get_concrete_function(*flat))
-        return concrete[shapes](flat)
+        call, pack = concrete[shapes]
+        return pack(call(flat))
 
     return run
 
 
-def _flat_call(function) -> Callable:
-    """Call a concrete function with a list of tensors, in the way of TensorFlow's own loaded models
-    where it is there: to check the arguments of a call in Python takes longer than the loop on a
-    small network.
+def _flat_call(function) -> tuple[Callable, Callable]:
+    """A concrete function as two: one from a list of tensors to a list of tensors, and one that
+    gives that list the structure of its results.
+
+    Where it is possible, the first leaves out TensorFlow's checks in Python: on a small network
+    they take several times as long as what is computed.
     """
-    if not hasattr(function, "_call_flat"):
-        return lambda arguments: function(*arguments)
+    inner = getattr(function, "_inference_function", None)
+    eager = context.context()
+    if not hasattr(inner, "function_type") or not hasattr(eager, "call_function"):
+        return lambda tensors: tf.nest.flatten(function(*tensors)), partial(
+            tf.nest.pack_sequence_as, function.structured_outputs
+        )
+    captured, n_outputs = list(function.captured_inputs), len(inner.function_type.flat_outputs)
 
-    def call(arguments):
-        arguments = [tf.convert_to_tensor(argument) for argument in arguments]
-        return function._call_flat(arguments, function.captured_inputs)
+    def call(tensors):
+        # `inner` keeps the function of this name alive
+        arguments = [*map(_tensor, tensors), *captured]
+        return eager.call_function(inner.name, arguments, n_outputs) or []  # None if it has none
 
-    return call
+    return call, inner.function_type.pack_output
+
+
+def _tensor(value) -> tf.Tensor:
+    if type(value) is EagerTensor:
+        return value
+    # of arrays, this is the faster one
+    return tf.constant(value) if type(value) is np.ndarray else tf.convert_to_tensor(value)
 
 
 def _run_chunk(chunk: Chunk, names: list[str], counts: tuple[int, int, int], *flat):

@@ -1,0 +1,110 @@
+"""Steps that call Python, cut into compiled pieces."""
+
+import keras
+import keras.ops as ops
+import nengo
+import numpy as np
+import pytest
+
+import nengo_dl
+from nengo_dl.runtime.host_loop import pieces_of
+from nengo_dl.runtime.packing import SMALL, Packing
+from oracle import assert_matches_nengo
+
+
+def chain(calls=None):
+    """Python Nodes that are called in turn in each step, with neurons between them."""
+
+    def function(name, factor):
+        def run(t, x):
+            if calls is not None:
+                calls.append((name, round(t / 0.001)))
+            return factor * x + t
+
+        return run
+
+    with nengo.Network(seed=0) as net:
+        stimulus = nengo.Node(lambda t: np.sin(20 * t))
+        first = nengo.Node(function("first", 0.5), size_in=1)
+        neurons = nengo.Ensemble(10, 1, neuron_type=nengo.RectifiedLinear())
+        second = nengo.Node(function("second", 0.1), size_in=10)
+        alone = nengo.Node(function("alone", 2), size_in=1)
+        ensemble = nengo.Ensemble(20, 1)
+        nengo.Connection(stimulus, first, synapse=None)
+        nengo.Connection(first, neurons, synapse=None)
+        nengo.Connection(neurons.neurons, second, synapse=None)
+        nengo.Connection(second[:1], ensemble, synapse=None)
+        nengo.Connection(ensemble, first, synapse=0.01)
+        nengo.Connection(ensemble, alone)
+        learned = nengo.Connection(ensemble, alone, learning_rule_type=nengo.PES())
+        nengo.Connection(second[0], learned.learning_rule)
+        for target in (first, second, alone, ensemble, ensemble.neurons):
+            nengo.Probe(target)
+        nengo.Probe(first, sample_every=0.003)
+    return net
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("minibatch_size", [None, 3])
+def test_calls_that_wait_for_others(minibatch_size):
+    assert_matches_nengo(chain, n_steps=60, minibatch_size=minibatch_size)
+
+
+def test_each_function_is_called_once_a_step():
+    calls = []
+    with nengo_dl.Simulator(chain(calls), progress_bar=False) as sim:
+        calls.clear()
+        sim.run_steps(4)
+        sim.run_steps(3)
+    assert sorted(calls) == [(n, i) for n in ("alone", "first", "second") for i in range(1, 8)]
+    order = [name for name, _ in calls]
+    assert all(order[i : i + 3] == order[:3] for i in range(0, 21, 3))
+    assert order.index("first") < order.index("second")
+
+
+def test_calls_that_need_not_wait_are_made_together():
+    with nengo_dl.Simulator(chain(), progress_bar=False) as sim:
+        lowered = sim._engine.lowered
+        pieces = pieces_of(lowered, lowered.parts(()))
+    counts = [len(piece.calls) for piece in pieces]
+    # the stimulus, what it is given to, and what that is given to; the fourth waits for none
+    assert len(counts) == 4
+    assert sum(counts) == 4
+    assert counts[-1] == 0
+    with nengo.Network(seed=0) as net:
+        nodes = [nengo.Node(lambda t, x: x, size_in=1) for _ in range(3)]
+        for a, b in zip(nodes, [*nodes[1:], nodes[0]], strict=True):
+            nengo.Connection(a, b)
+    with nengo_dl.Simulator(net, progress_bar=False) as sim:
+        lowered = sim._engine.lowered
+        pieces = pieces_of(lowered, lowered.parts(()))
+    assert [len(piece.calls) for piece in pieces] == [3, 0]
+
+
+@pytest.mark.core
+def test_a_state_too_large_to_be_packed():
+    def network():
+        with nengo.Network(seed=0) as net:
+            ensemble = nengo.Ensemble(SMALL + 4, 1)
+            node = nengo.Node(lambda t, x: -x, size_in=1)
+            nengo.Connection(ensemble, node)
+            nengo.Connection(node, ensemble)
+            nengo.Probe(node)
+        return net
+
+    assert_matches_nengo(network, n_steps=20)
+
+
+@pytest.mark.core
+def test_packing():
+    rng = np.random.RandomState(0)
+    shapes = [(2, 3), (SMALL + 1,), (), (1, SMALL), (4,)]
+    arrays = [rng.normal(size=shape).astype("float32") for shape in shapes]
+    arrays.insert(2, np.arange(5, dtype="int32"))
+    tensors = [ops.convert_to_tensor(array) for array in arrays]
+    packing = Packing(tensors)
+    packed = packing.pack(tensors)
+    assert packing.n_packed == len(packed) == 3
+    for tensor, array in zip(packing.unpack(packed), arrays, strict=True):
+        assert keras.backend.standardize_dtype(tensor.dtype) == str(array.dtype)
+        np.testing.assert_array_equal(ops.convert_to_numpy(tensor), array)

@@ -10,6 +10,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before autodoc imports Ten
 
 from docutils import nodes  # noqa: E402
 from latex2mathml.converter import convert  # noqa: E402
+from sphinx.util import inspect  # noqa: E402
 
 import nengo_dl  # noqa: E402
 
@@ -41,6 +42,7 @@ copybutton_selector = (
 
 default_role = "py:obj"  # `Simulator` in a docstring is a link
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True  # as the source has them; objects show paths of this machine
 autodoc_inherit_docstrings = False  # those of Keras are in its documentation, in other markup
 autodoc_typehints = "none"  # types are in the docstrings, with shapes and units
 autodoc_default_options = {"members": True}
@@ -54,6 +56,15 @@ nitpick_ignore_regex = [
     ("py:class", ".*"),  # types of attributes are prose too
     ("py:.*", r"(keras|nengo|numpy|tensorflow|jax|nir)\..*"),
 ]
+
+
+def _signature_of_init(app, what, name, obj, options, signature, return_annotation):
+    """The arguments of classes whose base or metaclass (of Keras, of Nengo) takes all arguments."""
+    if what == "class" and signature == "(*args, **kwargs)":
+        found = inspect.signature(obj.__init__, bound_method=True)
+        return inspect.stringify_signature(found, show_annotation=False), return_annotation
+    return None
+
 
 # -- appearance ------------------------------------------------------------------------------------
 
@@ -80,6 +91,7 @@ def _visit_math(display):
 
 def setup(app):
     """Called by Sphinx."""
+    app.connect("autodoc-process-signature", _signature_of_init)
     app.add_html_math_renderer(
         "mathml", (_visit_math("inline"), None), (_visit_math("block"), None)
     )

@@ -113,8 +113,8 @@ class LayerConverter:
 
         Returns
         -------
-        The Nengo object (a Node, TensorNode or neurons) that holds the output, flattened; a list of
-        them where there are several outputs.
+        nengo.Node, TensorNode or nengo.ensemble.Neurons
+            What holds the output, flattened; a list where there are several outputs.
         """
         raise NotImplementedError(f"{type(self).__name__} has to define convert(node_id)")
 

@@ -72,7 +72,19 @@ class LayerRates:
 
 @dataclass(frozen=True)
 class MeasuredRates:
-    """Firing rates of a layer in a simulation, in hertz."""
+    """Firing rates of a layer in a simulation, in hertz.
+
+    Attributes
+    ----------
+    name
+        Name of the layer.
+    n_neurons
+        Number of its neurons.
+    mean, high, highest
+        The mean rate, that which 0.1 % are above, and the largest.
+    silent
+        Share of the neurons that fire for none of the inputs, from 0 to 1.
+    """
 
     name: str
     n_neurons: int

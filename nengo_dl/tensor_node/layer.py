@@ -70,8 +70,9 @@ class Layer:
 
         Returns
         -------
-        The TensorNode or neurons, or for a layer with several outputs a list or dict of their
-        parts; with ``return_conn`` a tuple of it and the connection (or connections).
+        TensorNode or nengo.ensemble.Neurons
+            What holds the output, for a layer with several outputs a list or dict of its parts;
+            with ``return_conn`` a tuple of it and the connection (or connections).
 
         Raises
         ------

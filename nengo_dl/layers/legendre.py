@@ -78,23 +78,23 @@ class Discretization:
 
     def impulse_response(self, n_steps: int) -> np.ndarray:
         """The memory 1, 2, ... steps after an input of 1, (order, n_steps)."""
-        return powers(self.a, self.b[:, None], n_steps, np.concatenate)[:, :, 0].T
+        return powers(self.a, self.b[:, None], n_steps, np)[:, :, 0]
 
 
-def powers(a: Any, columns: Any, n_steps: int, concatenate: Any) -> Any:
-    """``a^k columns`` for k = 0, 1, ...: (n_steps, order, n columns).
+def powers(a: Any, columns: Any, n_steps: int, xp: Any) -> Any:
+    """``a^k columns`` for k = 0, 1, ...: (order, n_steps, n columns); ``xp`` is NumPy or keras.ops.
 
     The first ones by doubling, the others in blocks of about the square root of the number of
     steps: squaring ``a`` all the way would lose digits in float32.
     """
-    block = columns[None]
-    while block.shape[0] ** 2 < n_steps:
-        block = concatenate([block, a @ block], axis=0)
+    block = columns[:, None]
+    while block.shape[1] ** 2 < n_steps:
+        block = xp.concatenate([block, xp.tensordot(a, block, axes=1)], axis=1)
         a = a @ a
     blocks = [block]
-    while len(blocks) * block.shape[0] < n_steps:
-        blocks.append(a @ blocks[-1])
-    return concatenate(blocks, axis=0)[:n_steps]
+    while len(blocks) * block.shape[1] < n_steps:
+        blocks.append(xp.tensordot(a, blocks[-1], axes=1))
+    return xp.concatenate(blocks, axis=1)[:, :n_steps]
 
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
@@ -252,16 +252,16 @@ class LegendreMemoryCell(Cell):
         if "response" in self._derived and n_steps <= self.n_steps:
             return self._value_of("response")[:, :n_steps]
         a, b = self.matrices()
-        return ops.transpose(powers(a, b[:, None], n_steps, ops.concatenate)[:, :, 0])
+        return powers(a, b[:, None], n_steps, ops)[:, :, 0]
 
     def _remembered(self, state: Any, n_steps: int, every: bool) -> Any:
         """What is left of the first state, (batch, steps or 1, channels, order)."""
         a, _ = self.matrices()
         columns = a @ ops.transpose(ops.reshape(state, (-1, self.order)))
-        left = powers(a, columns, n_steps, ops.concatenate)
-        left = left if every else left[-1:]
-        left = ops.reshape(left, (left.shape[0], self.order, -1, self.channels))
-        return ops.transpose(left, (2, 0, 3, 1))
+        left = powers(a, columns, n_steps, ops)
+        left = left if every else left[:, -1:]
+        left = ops.reshape(left, (self.order, left.shape[1], -1, self.channels))
+        return ops.transpose(left, (2, 1, 3, 0))
 
     def get_config(self):
         config = {**super().get_config(), "order": self.order, "channels": self.channels}

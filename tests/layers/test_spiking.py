@@ -1,5 +1,7 @@
 """`SpikingActivation`: Nengo's spikes, and training that knows of them."""
 
+import os
+
 import keras
 import nengo
 import numpy as np
@@ -7,6 +9,8 @@ import pytest
 
 from layers.reference import in_nengo, values
 from nengo_dl import layers
+from nengo_dl.benchmarks.digits import load_digits
+from nengo_dl.benchmarks.spiking_activation import compare
 from nengo_dl.runtime import backends
 
 
@@ -62,49 +66,33 @@ def test_seed():
     assert np.any(values(layers.SpikingActivation("relu", seed=3)(x)) != same[0])
 
 
-STEPS, DT = 10, 0.02
-
-
-@pytest.fixture(scope="module")
-def digits():
-    data = pytest.importorskip("sklearn.datasets").load_digits()
-    order = np.random.RandomState(0).permutation(len(data.target))
-    x, y = (data.data / 16).astype("float32")[order], data.target[order]
-    return (x[:1297], y[:1297]), (x[1297:], y[1297:])
-
-
-def classifier(activation, steps):
-    keras.utils.set_random_seed(1)
-    inputs = keras.Input((64,))
-    x = keras.layers.RepeatVector(steps)(keras.layers.Dense(128)(inputs))
-    x = keras.layers.GlobalAveragePooling1D()(activation(x))
-    model = keras.Model(inputs, keras.layers.Dense(10)(x))
-    model.compile(
-        optimizer=keras.optimizers.Adam(0.005),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-        jit_compile=True,
-    )
-    return model
-
-
 @pytest.mark.core
-def test_digits(digits):
+def test_digits():
     """Spiking-aware training comes within 2 points of the model without spikes; to put spikes into
     that one falls far short.
     """
-    train, test = digits
-    plain = classifier(keras.layers.Activation("relu"), 1)
-    plain.fit(*train, epochs=15, batch_size=64, verbose=0)
-    naive = classifier(layers.SpikingActivation("relu", DT), STEPS)
-    for mine, trained in zip(naive.trainable_weights, plain.trainable_weights, strict=True):
-        mine.assign(values(trained))
-    aware = classifier(layers.SpikingActivation("relu", DT), STEPS)
-    aware.fit(*train, epochs=18, batch_size=64, verbose=0)
-    accuracy = {
-        name: model.evaluate(*test, verbose=0)[1]
-        for name, model in {"plain": plain, "naive": naive, "aware": aware}.items()
-    }
-    assert accuracy["plain"] > 0.95
-    assert accuracy["aware"] > accuracy["plain"] - 0.02
-    assert accuracy["naive"] < accuracy["plain"] - 0.15
+    data = pytest.importorskip("sklearn.datasets").load_digits()
+    order = np.random.RandomState(0).permutation(len(data.target))
+    x, y = (data.data / 16).astype("float32")[order], data.target[order]
+    plain, naive, aware = compare(
+        (x[:1297], y[:1297]),
+        (x[1297:], y[1297:]),
+        dt=0.015,
+        epochs=(15, 80),
+        learning_rates=(0.005, 0.02),
+        batch_size=64,
+    ).values()
+    assert plain > 0.95
+    assert aware > plain - 0.02
+    assert naive < plain - 0.15
+
+
+@pytest.mark.slow
+def test_mnist():
+    """The same at full length."""
+    if "NENGO_DL_MNIST" not in os.environ:
+        pytest.skip("NENGO_DL_MNIST does not name an mnist.npz")
+    plain, naive, aware = compare(*load_digits()).values()
+    assert plain > 0.97
+    assert aware > plain - 0.02
+    assert naive < plain - 0.15

@@ -47,7 +47,8 @@ class Cell(keras.layers.Layer):
         self.units = units
         self.attributes = {attribute.name: attribute for attribute in attributes}
         self.trainable_attributes = checked_names(trainable_attributes, tuple(self.attributes))
-        self._given_dt, self._dt = checked_dt(dt), None
+        self._given_dt = checked_dt(dt)
+        self._dt: Any = None
 
     # -- what Keras's RNN asks for -----------------------------------------------------------------
 

@@ -174,7 +174,7 @@ class LegendreMemoryCell(Cell):
             self._derived[name].assign(value)
 
     def _discretize(self, dt: float) -> Discretization:
-        return Discretization(self.order, self.attributes["theta"].initial, dt)
+        return Discretization(self.order, float(self.attributes["theta"].initial), dt)
 
     def _computed_ahead(self, discrete: Discretization) -> dict[str, Any]:
         """What the computation needs, in double precision; theta is the first one."""
@@ -249,7 +249,7 @@ class LegendreMemoryCell(Cell):
 
     def _impulse_response(self, n_steps: int) -> Any:
         """(order, steps)"""
-        if "response" in self._derived and n_steps <= self.n_steps:
+        if "response" in self._derived and n_steps <= self._derived["response"].shape[1]:
             return self._value_of("response")[:, :n_steps]
         a, b = self.matrices()
         return powers(a, b[:, None], n_steps, ops)[:, :, 0]

@@ -60,21 +60,9 @@ def accuracy_with_spikes(sim: nengo_dl.Simulator, net, images, labels, n_steps: 
     return float(correct / len(images))
 
 
-def shifted(images, rng):
-    """Images (n, 784), each moved by up to two pixels in both directions."""
-    moves = rng.randint(-2, 3, size=(len(images), 2))
-    rows, columns = (np.arange(28) - moves[:, i, None] for i in (0, 1))
-    pictures = images.reshape(-1, 28, 28)
-    # the margin of the pictures is empty: what leaves on one side brings nothing in on the other
-    return pictures[
-        np.arange(len(images))[:, None, None], rows[:, :, None] % 28, columns[:, None, :] % 28
-    ].reshape(images.shape)
-
-
 def train_rates(net, x, y, epochs: int, minibatch_size: int) -> None:
     """Train with the neurons' rates, one step for each image; the network keeps the result."""
     n_updates = epochs * len(x) // minibatch_size
-    rng = np.random.RandomState(0)
     with nengo_dl.Simulator(net, minibatch_size=minibatch_size, progress_bar=False) as sim:
         sim.compile(
             optimizer=keras.optimizers.RMSprop(
@@ -82,18 +70,11 @@ def train_rates(net, x, y, epochs: int, minibatch_size: int) -> None:
             ),
             loss={net.out: keras.losses.SparseCategoricalCrossentropy(from_logits=True)},
         )
-        for epoch in range(epochs):
-            sim.fit(
-                {net.image: shifted(x, rng)[:, None]},
-                {net.out: y[:, None, None]},
-                initial_epoch=epoch,
-                epochs=epoch + 1,
-                verbose=2,
-            )
+        sim.fit({net.image: x[:, None]}, {net.out: y[:, None, None]}, epochs=epochs, verbose=2)
         sim.freeze_params(net)
 
 
-def train_spikes(net, x, y, n_updates: int, n_steps: int = 15, minibatch_size: int = 100) -> None:
+def train_spikes(net, x, y, n_updates: int, n_steps: int = 10, minibatch_size: int = 100) -> None:
     """Train with spikes, whose derivative is a surrogate; the network keeps the result.
 
     With rates the network learns nothing of what few spikes do to the layer that comes after.
@@ -110,11 +91,11 @@ def train_spikes(net, x, y, n_updates: int, n_steps: int = 15, minibatch_size: i
         while True:
             for i in rng.permutation(len(x)).reshape(-1, minibatch_size):
                 yield (
-                    {net.image: np.repeat(shifted(x[i], rng)[:, None], n_steps, axis=1)},
+                    {net.image: np.repeat(x[i][:, None], n_steps, axis=1)},
                     {net.out: np.repeat(y[i, None, None], n_steps, axis=1)},
                 )
 
-    rate = keras.optimizers.schedules.CosineDecay(5e-4, n_updates)
+    rate = keras.optimizers.schedules.CosineDecay(7e-4, n_updates)
     with nengo_dl.Simulator(net, minibatch_size=minibatch_size, progress_bar=False) as sim:
         sim.compile(optimizer=keras.optimizers.Adam(rate), loss={net.out: loss})
         sim.fit(batches(), steps_per_epoch=n_updates, verbose=2)
@@ -133,7 +114,7 @@ def run(
     n_steps: int,
     minibatch_size: int = 200,
     n_train: int = 60000,
-    n_updates: int = 700,
+    n_updates: int = 1500,
 ) -> float:
     """Train, test, and print what came out."""
     (x, y), (x_test, y_test) = load_data(data)
@@ -161,7 +142,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8, help="of training with rates")
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--train", type=int, default=60000, help="number of training images")
-    parser.add_argument("--updates", type=int, default=700, help="of training with spikes")
+    parser.add_argument("--updates", type=int, default=1500, help="of training with spikes")
     arguments = parser.parse_args()
     run(
         arguments.data,

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.eager import context
 from tensorflow.python.framework.ops import EagerTensor
+from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext as in_xla
 
 from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
 
@@ -243,9 +244,10 @@ def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
     ``rows`` are (n_steps, batch, size); ``shapes`` are those of the outputs of a step. Returns the
     last state and outputs of shape (batch, n_steps or 1, size).
     """
+    readers = [_reader(r) for r in rows]
 
     def body(i, state, arrays, last):
-        state, outputs = step(state, [tf.gather(r, i) for r in rows], i)
+        state, outputs = step(state, [read(i) for read in readers], i)
         history, last = split_outputs(outputs, kept)
         arrays = [a.write(i, value) for a, value in zip(arrays, history, strict=True)]
         return i + 1, state, arrays, last
@@ -262,6 +264,16 @@ def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
     )
     outputs = [_batch_first(a.stack()) for a in arrays]
     return state, merge_outputs(outputs, [value[:, None] for value in last], kept)
+
+
+def _reader(rows) -> Callable:
+    """``rows[i]`` as a function of ``i``, for a loop that is differentiated."""
+    if in_xla(tf.compat.v1.get_default_graph()):
+        return partial(tf.gather, rows)
+    # outside of XLA the gradient of a gather is as large as all rows, in each step; XLA, in turn,
+    # cannot compile the gradient of this
+    array = tf.TensorArray(rows.dtype, rows.shape[0], element_shape=rows.shape[1:])
+    return array.unstack(rows).read
 
 
 def is_distributed() -> bool:

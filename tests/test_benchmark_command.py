@@ -197,6 +197,15 @@ def test_json_keeps_everything(tmp_path):
     assert report.from_json(tmp_path / "a.json") == (results, described)
 
 
+def test_files_are_put_together(tmp_path):
+    first, again, other = result(), replace(result(), unit="updates"), result("memory", "memory")
+    report.to_json([first, other], {"cores": 2, "date": "a"}, tmp_path / "a.json")
+    report.to_json([again], {"cores": 2, "date": "b"}, tmp_path / "b.json")
+    results, described = report.merged([tmp_path / "a.json", tmp_path / "b.json"])
+    assert results == [again, other]
+    assert described == {"cores": "2", "date": "a, b"}
+
+
 def test_page_has_measured_ratios_beside_targets():
     page = "Before.\n<!-- table: simulation -->\nold\n<!-- end -->\nAfter.\n"
     found = result(minibatch_size=1, dtype="float32")

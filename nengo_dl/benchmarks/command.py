@@ -76,10 +76,11 @@ EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--json", "path", type=FILE, metavar="FILE", help="Keep all times in a file.")
 @click.option(
     "--from",
-    "source",
+    "sources",
+    multiple=True,
     type=EXISTING,
     metavar="FILE",
-    help="Measure nothing: take what --json has kept.",
+    help="Measure nothing: take what --json has kept, of several files together.",
 )
 @click.option(
     "--markdown",
@@ -107,7 +108,7 @@ def benchmark(
     repeats: int,
     seconds: float,
     path: Path | None,
-    source: Path | None,
+    sources: tuple[Path, ...],
     page: Path | None,
     folder: Path | None,
 ) -> None:
@@ -119,8 +120,8 @@ def benchmark(
 
     For example: nengo-dl benchmark cconv --repeats 10 --json times.json
     """
-    if source is not None:
-        results, described = report.from_json(source)
+    if sources:
+        results, described = report.merged(sources)
         _print(results)
     else:
         cases = _chosen(names, sets, batches, dtypes, drawing=folder is not None)

@@ -131,6 +131,24 @@ def from_json(path: str | Path) -> tuple[list[Result], dict[str, Any]]:
     return [Result.from_json(record) for record in content["results"]], content["machine"]
 
 
+def merged(paths: Iterable[str | Path]) -> tuple[list[Result], dict[str, Any]]:
+    """Results and machine of several files; where two have the same comparison, that of the later
+    one counts. What is told of the machine is joined where it differs.
+    """
+    results: dict[tuple, Result] = {}
+    machine: dict[str, dict[str, None]] = {}
+    for path in paths:
+        found, described = from_json(path)
+        results.update({_identity(result): result for result in found})
+        for key, value in described.items():
+            machine.setdefault(key, {})[str(value)] = None
+    return list(results.values()), {key: ", ".join(values) for key, values in machine.items()}
+
+
+def _identity(result: Result) -> tuple:
+    return result.set, result.name, tuple(sorted(result.parameters.items()))
+
+
 # -- page ------------------------------------------------------------------------------------------
 
 

@@ -15,26 +15,13 @@ import numpy as np
 
 from nengo_dl.compiler.compile import Compiled
 from nengo_dl.compiler.kernel import Prepared, Settings
-from nengo_dl.compiler.layout import LARGE, Assemble, Layout, Run, Stored
-from nengo_dl.compiler.operand import (
-    Concat,
-    Gather,
-    Recipe,
-    RowSum,
-    SegmentSum,
-    Slice,
-    Sum,
-    Tensor,
-    Zeros,
-)
+from nengo_dl.compiler.layout import Assemble, Run, Stored
+from nengo_dl.compiler.operand import Recipe, Tensor
 from nengo_dl.compiler.program import Input
 from nengo_dl.compiler.signals import initial_values
 from nengo_dl.lowering.context import Host, StepContext, Variables
-
-#: index arrays up to this size stay in the code of the step
-SMALL = 64
-
-Tensors = dict[int, Any]
+from nengo_dl.runtime.assembler import Assembler, Tensors
+from nengo_dl.runtime.deferral import deferred_states
 
 
 @dataclass(frozen=True)
@@ -77,7 +64,6 @@ class LoweredNetwork:
         self.host, self.host_call = host, host_call
         self.arguments: dict[str, np.ndarray] = {}
         self.kernels: dict[int, Prepared] = {}
-        self._indices: dict[int, str] = {}
         self.states = self.layout.of_kind("state")
         #: by number of the state, the run that computes it for the next step (`deferred_states`)
         self.deferred = deferred_states(self.layout)
@@ -89,7 +75,8 @@ class LoweredNetwork:
         self.layers = _unique(p.layer for p in prepared if p.layer is not None)
         self.weights = _unique(v for p in prepared for v in p.weights)
         self.carried = _unique(v for p in prepared for v in p.carried)
-        self._register_indices()
+        self._assembler = Assembler(self.layout, settings.dtype)
+        self.arguments.update(self._assembler.indices)
         for stored in self.layout.stored:
             if stored.tensor.kind == "constant":
                 self.arguments[tensor_name(stored)] = stored_values(stored, settings.dtype)
@@ -103,53 +90,9 @@ class LoweredNetwork:
                 value = value.astype(self.settings.dtype)
             self.arguments[f"kernel{number}.{name}"] = value
 
-    def _register_indices(self) -> None:
-        recipes = [*self.layout.next_state, *self.layout.outputs]
-        for step in self.layout.instructions:
-            recipes.extend([step.recipe] if isinstance(step, Assemble) else step.operands)
-        while recipes:
-            recipe = recipes.pop()
-            if isinstance(recipe, Sum):
-                recipes.extend(recipe.terms)
-            elif isinstance(recipe, (RowSum, SegmentSum)):
-                recipes.append(recipe.source)
-            if isinstance(recipe, (Gather, SegmentSum)):
-                name = f"indices{len(self._indices)}"
-                self._indices[id(recipe)] = name
-                values = recipe.indices if isinstance(recipe, Gather) else recipe.segments
-                self.arguments[name] = np.asarray(values, dtype=np.int32)
-
-    # -- reading operands --------------------------------------------------------------------------
-
     def read(self, recipe: Recipe, values: Tensors, arguments: dict) -> Any:
         """The value of an operand."""
-        prepared = arguments.get((id(recipe),))
-        return self._assemble(recipe, values, arguments) if prepared is None else prepared
-
-    def _assemble(self, recipe: Recipe, values: Tensors, arguments: dict) -> Any:
-        dtype = self.settings.dtype
-        if isinstance(recipe, Slice):
-            value = values[recipe.tensor]
-            return value if recipe.whole else value[:, recipe.start : recipe.stop]
-        if isinstance(recipe, Zeros):
-            return ops.zeros((1, recipe.width), dtype=dtype)
-        if isinstance(recipe, Concat):
-            return concatenate([self.read(p, values, arguments) for p in recipe.parts])
-        if isinstance(recipe, Gather):
-            source = concatenate([self.read(s, values, arguments) for s in recipe.sources])
-            return gather(source, arguments[self._indices[id(recipe)]])
-        if isinstance(recipe, Sum):
-            terms = [self.read(t, values, arguments) for t in recipe.terms]
-            return sum(terms[1:], terms[0])
-        if isinstance(recipe, RowSum):
-            source = self.read(recipe.source, values, arguments)
-            return ops.sum(ops.reshape(source, (-1, recipe.rows, recipe.width)), axis=1)
-        if isinstance(recipe, SegmentSum):
-            source = ops.transpose(self.read(recipe.source, values, arguments))
-            segments = arguments[self._indices[id(recipe)]]
-            sums = ops.segment_sum(source, segments, num_segments=recipe.width)
-            return ops.transpose(sums)
-        raise TypeError(f"unknown recipe {recipe!r}")
+        return self._assembler.read(recipe, values, arguments)
 
     # -- executing ---------------------------------------------------------------------------------
 
@@ -281,7 +224,7 @@ class LoweredNetwork:
         context = self.context(None, training, Variables((), ()))
         self.execute(parts.before, values, arguments, context)
         for key, recipe in parts.fixed_operands.items():
-            value = self._assemble(recipe, values, arguments)
+            value = self._assembler.assemble(recipe, values, arguments)
             arrange = self.kernels[key[0]].arrange.get(key[1]) if len(key) == 2 else None
             arguments[key] = value if arrange is None else arrange(value)
         return values, arguments
@@ -356,25 +299,6 @@ class LoweredNetwork:
         return ops.broadcast_to(value, (batch, value.shape[1]))
 
 
-def concatenate(parts: Sequence[Any]) -> Any:
-    """Tensors of shape (batch or 1, width) side by side."""
-    if len(parts) == 1:
-        return parts[0]
-    batch = max(p.shape[0] for p in parts)
-    parts = [p if p.shape[0] == batch else ops.broadcast_to(p, (batch, p.shape[1])) for p in parts]
-    return ops.concatenate(parts, axis=-1)
-
-
-def gather(x: Any, indices: Any) -> Any:
-    """Columns ``indices`` of (batch, width)."""
-    batch, width = x.shape
-    if batch == 1:
-        return ops.take(x, indices, axis=1)
-    # as one vector: XLA's gather along the last of two axes is several times slower
-    offsets = np.arange(batch, dtype=np.int32)[:, None] * width
-    return ops.take(ops.reshape(x, (-1,)), indices[None] + offsets, axis=0)
-
-
 def _unique(objects: Iterable) -> list:
     return list({id(o): o for o in objects}.values())
 
@@ -392,25 +316,3 @@ def tensor_name(stored: Stored) -> str:
 def stored_values(stored: Stored, dtype: str) -> np.ndarray:
     """Initial values of a stored tensor, of shape (1, width)."""
     return np.concatenate([initial_values(sig) for sig in stored.signals]).astype(dtype)[None]
-
-
-def deferred_states(layout: Layout) -> dict[int, tuple[int, int]]:
-    """The large states that are all of a result with few operands, as the change of weights by an
-    error and activities: by number of the state, the number of the run and that of the result.
-
-    A loop that carries the operands moves a fraction of the memory.
-    """
-    runs = {
-        tensor.index: (number, slot)
-        for number, run in enumerate(layout.instructions)
-        if isinstance(run, Run) and run.kernel.deferrable
-        for slot, tensor in enumerate(run.results)
-    }
-    found = {}
-    for k, recipe in enumerate(layout.next_state):
-        source = runs.get(recipe.tensor) if isinstance(recipe, Slice) and recipe.whole else None
-        if source is not None and recipe.width >= LARGE:
-            operands = layout.instructions[source[0]].operands
-            if 4 * sum(operand.width for operand in operands) < recipe.width:
-                found[k] = source
-    return found

@@ -300,7 +300,7 @@ def block_function(model):
     def run(iterator):
         nonlocal function
         for block, count in model.blocks.next_call():
-            arguments = tf.constant(count), tf.nest.map_structure(tf.constant, block)
+            arguments = tf.constant(count), _as_tensors(block)
             try:
                 logs = function(*arguments)
             except tf.errors.OpError as error:
@@ -313,6 +313,18 @@ def block_function(model):
         return logs
 
     return run
+
+
+def _as_tensors(block):
+    """A structure of arrays as tensors, one for each array, in the memory of the arrays where
+    TensorFlow can: nothing else uses it.
+    """
+    device, tensors = context.context().device_name, {}
+    for array in tf.nest.flatten(block):
+        if id(array) not in tensors:
+            # tf.constant would copy what it is given
+            tensors[id(array)] = EagerTensor(array, device, None)
+    return tf.nest.map_structure(lambda array: tensors[id(array)], block)
 
 
 def output_shapes(function, shapes, dtype: str):

@@ -141,7 +141,8 @@ def merged(paths: Iterable[str | Path]) -> tuple[list[Result], dict[str, Any]]:
         found, described = from_json(path)
         results.update({_identity(result): result for result in found})
         for key, value in described.items():
-            machine.setdefault(key, {})[str(value)] = None
+            text = f"{value:.3g}" if isinstance(value, float) else str(value)
+            machine.setdefault(key, {})[text] = None
     return list(results.values()), {key: ", ".join(values) for key, values in machine.items()}
 
 

@@ -59,8 +59,7 @@ print(f"{net.n_neurons} neurons")
 # %% [markdown]
 # ## Training with rates
 #
-# One step for each image, for eight epochs. The images move by up to two pixels in each epoch, so
-# that no digit is twice the same.
+# One step for each image, for eight epochs.
 
 # %%
 epochs, n_steps = (1, 15) if short else (8, 30)
@@ -73,16 +72,16 @@ print(f"accuracy with spikes: {after_rates:.2%} of {few} images, {n_steps} ms ea
 # %% [markdown]
 # ## Training with spikes
 #
-# Each image is shown for 15 ms, and the gradient goes back through all steps. Forwards the
+# Each image is shown for 10 ms, and the gradient goes back through all steps. Forwards the
 # neurons spike. Backwards the derivative of a spike is that of a fast sigmoid of the voltage
 # (Zenke and Ganguli, 2018, "SuperSpike"). The setting is one line in the network,
 # `nengo_dl.configure_settings(surrogate="fast_sigmoid")`.
 
 # %%
-n_updates = 3 if short else 1200
+n_updates = 3 if short else 1500
 minibatch_size = 20 if short else 100
 spiking_mnist.train_spikes(
-    net, x, y, n_updates, n_steps=5 if short else 15, minibatch_size=minibatch_size
+    net, x, y, n_updates, n_steps=5 if short else 10, minibatch_size=minibatch_size
 )
 
 # %% [markdown]

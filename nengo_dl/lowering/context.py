@@ -13,7 +13,9 @@ from nengo.builder.signal import Signal
 
 
 class Host(Protocol):
-    """Runs operators in Python."""
+    """Runs operators in Python; ``failure`` is the first error that one raised, and its step."""
+
+    failure: tuple[BaseException, int] | None
 
     def run(
         self,

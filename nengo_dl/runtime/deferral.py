@@ -13,7 +13,7 @@ def deferred_states(layout: Layout) -> dict[int, tuple[int, int]]:
     A loop that carries the operands moves a fraction of the memory.
     """
     runs = {
-        tensor.index: (number, slot)
+        tensor.index: (run, number, slot)
         for number, run in enumerate(layout.instructions)
         if isinstance(run, Run) and run.kernel.deferrable
         for slot, tensor in enumerate(run.results)
@@ -22,7 +22,7 @@ def deferred_states(layout: Layout) -> dict[int, tuple[int, int]]:
     for k, recipe in enumerate(layout.next_state):
         source = runs.get(recipe.tensor) if isinstance(recipe, Slice) and recipe.whole else None
         if source is not None and recipe.width >= LARGE:
-            operands = layout.instructions[source[0]].operands
-            if 4 * sum(operand.width for operand in operands) < recipe.width:
-                found[k] = source
+            run, number, slot = source
+            if 4 * sum(operand.width for operand in run.operands) < recipe.width:
+                found[k] = number, slot
     return found

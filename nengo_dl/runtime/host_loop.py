@@ -140,7 +140,7 @@ class HostLoop:
         # found when the functions are traced
         self._names: list[str] = []
         self._keys: tuple[list, list] = ([], [])
-        self._invariant: Packing | None = None
+        self._invariant = Packing(())
         self._carry: dict[int, Packing] = {}
         self._calls: dict[int, list[Call]] = {}
         self._n_given: dict[int, int] = {}
@@ -265,7 +265,12 @@ class HostLoop:
         start = 0 if k else self._n_outputs()
         end = 1  # of the results, which come after the number of the step
         for number in piece.calls:
-            step = network.layout.instructions[number]
+            step, function = (
+                network.layout.instructions[number],
+                network.kernels[number].host_function,
+            )
+            assert isinstance(step, Run)
+            assert function is not None
             own = [
                 network.operand(number, i, recipe, values, arguments)
                 for i, recipe in enumerate(step.operands)
@@ -275,7 +280,6 @@ class HostLoop:
             shapes = [(batch, tensor.width) for tensor in step.results]
             results, end = _places(shapes, end)
             made = [(t.index, *place) for t, place in zip(step.results, results, strict=True)]
-            function = network.kernels[number].host_function
             self._calls[k].append(Call(function, batch, operands, made))
             for_host.extend(own)
         self._n_given[k] = end

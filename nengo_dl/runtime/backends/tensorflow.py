@@ -244,7 +244,7 @@ def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
     ``rows`` are (n_steps, batch, size); ``shapes`` are those of the outputs of a step. Returns the
     last state and outputs of shape (batch, n_steps or 1, size).
     """
-    readers = [_reader(r) for r in rows]
+    readers = [_reader(r, n_steps) for r in rows]
 
     def body(i, state, arrays, last):
         state, outputs = step(state, [read(i) for read in readers], i)
@@ -266,13 +266,13 @@ def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
     return state, merge_outputs(outputs, [value[:, None] for value in last], kept)
 
 
-def _reader(rows) -> Callable:
+def _reader(rows, n_steps: int) -> Callable:
     """``rows[i]`` as a function of ``i``, for a loop that is differentiated."""
     if in_xla(tf.compat.v1.get_default_graph()):
         return partial(tf.gather, rows)
     # outside of XLA the gradient of a gather is as large as all rows, in each step; XLA, in turn,
     # cannot compile the gradient of this
-    array = tf.TensorArray(rows.dtype, rows.shape[0], element_shape=rows.shape[1:])
+    array = tf.TensorArray(rows.dtype, n_steps, element_shape=rows.shape[1:])
     return array.unstack(rows).read
 
 

@@ -57,6 +57,16 @@ class Assemble:
     tensor: Tensor
     recipe: Recipe
 
+    @property
+    def operands(self) -> tuple[Recipe, ...]:
+        """What it reads, as of a `Run`."""
+        return (self.recipe,)
+
+    @property
+    def results(self) -> tuple[Tensor, ...]:
+        """What it makes, as of a `Run`."""
+        return (self.tensor,)
+
 
 @dataclass(frozen=True)
 class Run:

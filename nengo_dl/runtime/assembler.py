@@ -8,7 +8,7 @@ from typing import Any
 import keras.ops as ops
 import numpy as np
 
-from nengo_dl.compiler.layout import Assemble, Layout
+from nengo_dl.compiler.layout import Layout
 from nengo_dl.compiler.operand import (
     Concat,
     Gather,
@@ -38,7 +38,7 @@ class Assembler:
         self._names: dict[int, str] = {}  # by the id of a recipe
         recipes = [*layout.next_state, *layout.outputs]
         for step in layout.instructions:
-            recipes.extend([step.recipe] if isinstance(step, Assemble) else step.operands)
+            recipes.extend(step.operands)
         while recipes:
             self._register(recipes.pop(), recipes)
 

@@ -48,7 +48,7 @@ def pieces_of(network: LoweredNetwork, parts: StepParts) -> list[Piece]:
     ready: dict[int, int] = {}  # by tensor, the first piece that can read it
     for number in parts.loop:
         step = network.layout.instructions[number]
-        place = max((ready.get(t, 0) for r in _recipes(step) for t in r.tensors()), default=0)
+        place = max((ready.get(t, 0) for r in step.operands for t in r.tensors()), default=0)
         if _calls(network, number):
             place = max(place, len(pieces) - 2)  # calls keep their order
             if place == len(pieces) - 1:
@@ -57,21 +57,13 @@ def pieces_of(network: LoweredNetwork, parts: StepParts) -> list[Piece]:
             place += 1
         else:
             pieces[place].numbers.append(number)
-        ready.update({t.index: place for t in _made(step)})
+        ready.update({t.index: place for t in step.results})
     return pieces
 
 
 def _calls(network: LoweredNetwork, number: int) -> bool:
     kernel = network.kernels.get(number)
     return kernel is not None and kernel.host_function is not None
-
-
-def _recipes(step: Run | Assemble) -> Sequence[Any]:
-    return [step.recipe] if isinstance(step, Assemble) else step.operands
-
-
-def _made(step: Run | Assemble) -> Sequence[Any]:
-    return [step.tensor] if isinstance(step, Assemble) else step.results
 
 
 @dataclass(frozen=True)
@@ -158,7 +150,7 @@ class HostLoop:
     def _passed_to(self, k: int) -> list[int]:
         """Tensors from before the last call that piece ``k`` reads or a later one, but states."""
         calls = self._pieces[k - 1].calls if k else ()
-        results = {t.index for step in self._steps(calls) for t in _made(step)}
+        results = {t.index for step in self._steps(calls) for t in step.results}
         return sorted(self._read_from(k) & self._made_before(k) - results)
 
     def _read_from(self, first: int) -> set[int]:
@@ -166,7 +158,7 @@ class HostLoop:
         recipes = [*self.network.layout.next_state, *self.network.layout.outputs]
         for piece in self._pieces[first:]:
             for step in self._steps([*piece.numbers, *piece.calls]):
-                recipes.extend(_recipes(step))
+                recipes.extend(step.operands)
         return set().union(*(recipe.tensors() for recipe in recipes))
 
     def _made_before(self, last: int) -> set[int]:
@@ -174,7 +166,7 @@ class HostLoop:
         made: set[int] = set()
         for piece in self._pieces[:last]:
             for step in self._steps([*piece.numbers, *piece.calls]):
-                made |= {t.index for t in _made(step)}
+                made |= {t.index for t in step.results}
         return made
 
     # -- what is compiled --------------------------------------------------------------------------
@@ -265,12 +257,9 @@ class HostLoop:
         start = 0 if k else self._n_outputs()
         end = 1  # of the results, which come after the number of the step
         for number in piece.calls:
-            step, function = (
-                network.layout.instructions[number],
-                network.kernels[number].host_function,
-            )
-            assert isinstance(step, Run)
-            assert function is not None
+            step = network.layout.instructions[number]
+            function = network.kernels[number].host_function
+            assert function is not None  # `pieces_of` chose those that have one
             own = [
                 network.operand(number, i, recipe, values, arguments)
                 for i, recipe in enumerate(step.operands)

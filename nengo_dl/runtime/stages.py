@@ -104,12 +104,10 @@ class StagedNetwork:
         source = {s.tensor.index: k for k, s in enumerate(network.states)}
         steps = [layout.instructions[n] for n in self._parts.loop]
         for k, step in enumerate(steps, len(network.states)):
-            made = [step.tensor] if isinstance(step, Assemble) else step.results
-            source.update({tensor.index: k for tensor in made})
+            source.update({tensor.index: k for tensor in step.results})
         recipes: list[tuple[int, Any]] = list(enumerate(layout.next_state))
         for k, step in enumerate(steps, len(network.states)):
-            operands = [step.recipe] if isinstance(step, Assemble) else step.operands
-            recipes.extend((k, recipe) for recipe in operands)
+            recipes.extend((k, recipe) for recipe in step.operands)
         return [
             (source[tensor], k)
             for k, recipe in recipes
@@ -199,15 +197,14 @@ class StagedNetwork:
         made = {self.network.states[k].tensor.index for k in stage.states}
         for n in stage.numbers:
             step = self.network.layout.instructions[n]
-            tensors = [step.tensor] if isinstance(step, Assemble) else step.results
-            made |= {t.index for t in tensors}
+            made |= {t.index for t in step.results}
         return made
 
     def _read_by(self, stage: Stage) -> set[int]:
         recipes = [self.network.layout.next_state[k] for k in stage.states]
         for n in stage.numbers:
             step = self.network.layout.instructions[n]
-            recipes.extend([step.recipe] if isinstance(step, Assemble) else step.operands)
+            recipes.extend(step.operands)
         return set().union(*(r.tensors() for r in recipes))
 
     def _wanted(self, later: Sequence[Stage], recipes: Sequence[Any]) -> set[int]:

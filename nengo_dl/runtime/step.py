@@ -248,12 +248,10 @@ class LoweredNetwork:
         fixed = self._fixed_tensors(fixed_inputs)
         before, inside = [], []
         for number, step in enumerate(self.layout.instructions):
-            recipes = [step.recipe] if isinstance(step, Assemble) else step.operands
             runs_here = isinstance(step, Run) and self._has_effects(number, step)
-            if not runs_here and all(r.tensors() <= fixed for r in recipes):
+            if not runs_here and all(r.tensors() <= fixed for r in step.operands):
                 before.append(number)
-                made = [step.tensor] if isinstance(step, Assemble) else step.results
-                fixed |= {t.index for t in made}
+                fixed |= {t.index for t in step.results}
             else:
                 inside.append(number)
         return before, inside
@@ -274,8 +272,7 @@ class LoweredNetwork:
         fixed = self._fixed_tensors(fixed_inputs)
         for number in before:
             step = self.layout.instructions[number]
-            made = [step.tensor] if isinstance(step, Assemble) else step.results
-            fixed |= {t.index for t in made}
+            fixed |= {t.index for t in step.results}
         found: dict[tuple, Recipe] = {}
         for number in inside:
             step = self.layout.instructions[number]

@@ -49,7 +49,8 @@ x, x_test = x.reshape(len(x), -1), x_test.reshape(len(x_test), -1)
 #
 # Three convolutional layers of LIF neurons, and a dense layer to ten outputs. `nengo_dl.Layer`
 # puts Keras layers and Nengo's neurons into a network one after another. The convolutions are
-# connection weights; all that has a state in time are the neurons' voltages.
+# connection weights; all that has a state in time are the neurons' voltages. A neuron whose input
+# is one fires at 250 Hz: some seven spikes while an image is shown.
 
 # %%
 print(inspect.getsource(spiking_mnist.make_network))
@@ -59,10 +60,10 @@ print(f"{net.n_neurons} neurons")
 # %% [markdown]
 # ## Training with rates
 #
-# One step for each image, for eight epochs.
+# One step for each image, for four epochs.
 
 # %%
-epochs, n_steps = (1, 15) if short else (8, 30)
+epochs, n_steps = (1, 15) if short else (4, 30)
 spiking_mnist.train_rates(net, x, y, epochs, minibatch_size=50 if short else 200)
 
 few = min(1000, len(x_test))
@@ -78,7 +79,7 @@ print(f"accuracy with spikes: {after_rates:.2%} of {few} images, {n_steps} ms ea
 # `nengo_dl.configure_settings(surrogate="fast_sigmoid")`.
 
 # %%
-n_updates = 3 if short else 1500
+n_updates = 3 if short else 3000
 minibatch_size = 20 if short else 100
 spiking_mnist.train_spikes(
     net, x, y, n_updates, n_steps=5 if short else 10, minibatch_size=minibatch_size

@@ -20,16 +20,18 @@ from nengo_dl.benchmarks.digits import load_digits
 
 #: the first steps say little: the spikes have to get through the layers
 TRANSIENT = 3
+#: of a neuron whose input is one, in Hz: a few spikes in the time for which an image is shown
+MAX_RATE = 250
 
 
 def make_network() -> nengo.Network:
     """Three convolutional layers of LIF neurons and a dense one; the probe is ``net.out``."""
     with nengo.Network(seed=0) as net:
-        net.config[nengo.Ensemble].max_rates = nengo.dists.Choice([100])
+        net.config[nengo.Ensemble].max_rates = nengo.dists.Choice([MAX_RATE])
         net.config[nengo.Ensemble].intercepts = nengo.dists.Choice([0])
         net.config[nengo.Connection].synapse = None
         nengo_dl.configure_settings(stateful=False)
-        neurons = nengo.LIF(amplitude=0.01)
+        neurons = nengo.LIF(amplitude=1 / MAX_RATE)
         net.image = nengo.Node(np.zeros(28 * 28), label="image")
         x, shape = net.image, (28, 28, 1)
         for filters, strides in ((32, 1), (64, 2), (128, 2)):
@@ -95,7 +97,7 @@ def train_spikes(net, x, y, n_updates: int, n_steps: int = 10, minibatch_size: i
                     {net.out: np.repeat(y[i, None, None], n_steps, axis=1)},
                 )
 
-    rate = keras.optimizers.schedules.CosineDecay(7e-4, n_updates)
+    rate = keras.optimizers.schedules.CosineDecay(1.5e-3, n_updates)
     with nengo_dl.Simulator(net, minibatch_size=minibatch_size, progress_bar=False) as sim:
         sim.compile(optimizer=keras.optimizers.Adam(rate), loss={net.out: loss})
         sim.fit(batches(), steps_per_epoch=n_updates, verbose=2)
@@ -114,7 +116,7 @@ def run(
     n_steps: int,
     minibatch_size: int = 200,
     n_train: int = 60000,
-    n_updates: int = 1500,
+    n_updates: int = 3000,
 ) -> float:
     """Train, test, and print what came out."""
     (x, y), (x_test, y_test) = load_data(data)
@@ -139,10 +141,10 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", help="path of an mnist.npz; downloaded by Keras where not given")
-    parser.add_argument("--epochs", type=int, default=8, help="of training with rates")
+    parser.add_argument("--epochs", type=int, default=4, help="of training with rates")
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--train", type=int, default=60000, help="number of training images")
-    parser.add_argument("--updates", type=int, default=1500, help="of training with spikes")
+    parser.add_argument("--updates", type=int, default=3000, help="of training with spikes")
     arguments = parser.parse_args()
     run(
         arguments.data,

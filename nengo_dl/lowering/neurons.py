@@ -316,20 +316,22 @@ def _lif_training(context, J, voltage, refractory_time, tau_rc, tau_ref, min_vol
     return rate, voltage, refractory_time
 
 
-def _fast_lif_fits(operators, settings):
-    """`fast_lif` where it is exact to rounding."""
+def _fast_lif_for(operators, settings):
+    """The fastest form that is exact to rounding for these neurons; None where there is none."""
     fits = settings.dtype == "float32" and all(
         settings.dt <= 0.1 * op.neurons.tau_rc and np.all(op.state["voltage"].initial_value <= 1)
         for op in operators
     )
-    return fast_lif if fits else None
+    if not fits:
+        return None
+    return fused_lif if all(op.neurons.min_voltage >= 0 for op in operators) else fast_lif
 
 
 @register_neurons(
     nengo_neurons.LIF,
     ["tau_rc", "tau_ref", "min_voltage", "amplitude"],
     rate=_lif_training,
-    variant=_fast_lif_fits,
+    variant=_fast_lif_for,
 )
 def lif(context, J, voltage, refractory_time, tau_rc, tau_ref, min_voltage, amplitude):
     """`nengo.LIF`."""
@@ -345,27 +347,72 @@ def lif(context, J, voltage, refractory_time, tau_rc, tau_ref, min_voltage, ampl
     return output, voltage, ops.where(spiked, tau_ref + t_spike, refractory_time)
 
 
+def _at_least(x, lowest):
+    """`ops.maximum` as one instruction: that of XLA asks for not-a-number on its own."""
+    return ops.where(x < lowest, lowest, x)
+
+
+def _fast_charge(context, J, voltage, refractory_time, tau_rc):
+    """Voltage and refractory time of `lif` before its spikes.
+
+    1 - exp(-x) is x / (1 + x/2 + C x^2), to 2.3e-8 on [0, 0.1].
+    """
+    dt = context.dt
+    refractory_time = ops.stop_gradient(refractory_time) - dt
+    delta_t = dt - refractory_time
+    x = _at_least(ops.where(delta_t > dt, dt, delta_t), 0.0) * (1.0 / tau_rc)
+    voltage = voltage + ((J - voltage) * x) / (1.0 + x * (0.5 + x * 0.08332186))
+    return voltage, refractory_time
+
+
+def _fast_log(s):
+    """2 atanh(s), an odd polynomial: -log1p(-z) for s = z / (2 - z), to 7e-11 for the overshoots z
+    that a step of a tenth of ``tau_rc`` can make.
+    """
+    u = s * s
+    return s * (2.000000000139297 + u * (0.6666656624813879 + u * 0.40107208568744274))
+
+
 def fast_lif(context, J, voltage, refractory_time, tau_rc, tau_ref, min_voltage, amplitude):
     """`lif` in float32 without transcendental functions, for ``dt <= 0.1 * tau_rc``.
 
-    1 - exp(-x) is x / (1 + x/2 + C x^2), to 2.3e-8 on [0, 0.1]. With s = z / (2 - z), -log1p(-z) is
-    2 atanh(s), an odd polynomial, to 7e-11 for the overshoots z that such a step can make. The
-    division comes last: XLA would repeat it for each of its readers.
+    The divisions come last: XLA would repeat them for each of their readers.
     """
     dt = context.dt
-    refractory_time = refractory_time - dt
-    x = ops.clip(dt - refractory_time, 0.0, dt) * (1.0 / tau_rc)
-    voltage = voltage + ((J - voltage) * x) / (1.0 + x * (0.5 + x * 0.08332186))
-    over = ops.maximum(voltage - 1.0, 0.0)
+    voltage, refractory_time = _fast_charge(context, J, voltage, refractory_time, tau_rc)
+    over = _at_least(voltage - 1.0, 0.0)
     gap = J - 1.0
     s = over / ops.where(over > 0.0, (gap + gap) - over, 1.0)
-    u = s * s
-    log = s * (2.000000000139297 + u * (0.6666656624813879 + u * 0.40107208568744274))
     spiked = s > 0.0
-    t_spike = ops.stop_gradient(dt - tau_rc * log)
+    t_spike = ops.stop_gradient(dt - tau_rc * _fast_log(s))
     output = context.spikes(ops.cast(spiked, J.dtype), voltage - 1.0) * (amplitude / dt)
-    voltage = ops.where(spiked, 0.0, ops.maximum(voltage, min_voltage))
+    voltage = ops.where(spiked, 0.0, _at_least(voltage, min_voltage))
     return output, voltage, ops.where(spiked, tau_ref + t_spike, refractory_time)
+
+
+def fused_lif(context, J, voltage, refractory_time, tau_rc, tau_ref, min_voltage, amplitude):
+    """`fast_lif` in two passes over the neurons, for voltages that are not negative.
+
+    XLA makes one loop of operations that lead to a single result, and another of all that reads a
+    single operand. So the first makes a number that has everything: the voltage of a neuron
+    that does not spike and, negative, s of `_fast_log` where it does.
+    """
+    if context.training:  # the derivative of a spike is one of the voltage that made it
+        return fast_lif(
+            context, J, voltage, refractory_time, tau_rc, tau_ref, min_voltage, amplitude
+        )
+    dt = context.dt
+    voltage, refractory_time = _fast_charge(context, J, voltage, refractory_time, tau_rc)
+    over = voltage - 1.0
+    gap = J - 1.0
+    spiked = over > 0.0
+    result = ops.where(spiked, -over, _at_least(voltage, min_voltage))
+    result = result / ops.where(spiked, (gap + gap) - over, 1.0)
+
+    spiked = result < 0.0
+    t_spike = dt + tau_rc * _fast_log(result)
+    output = ops.cast(spiked, J.dtype) * (amplitude / dt)
+    return output, _at_least(result, 0.0), ops.where(spiked, tau_ref + t_spike, refractory_time)
 
 
 @register_neurons(
@@ -391,13 +438,13 @@ def _adapted(context, adaptation, output, tau_n, inc_n):
     return adaptation + (context.dt / tau_n) * (inc_n * output - adaptation)
 
 
-_fast_adaptive_lif = _adaptive(fast_lif)
+_fast_adaptive_lif = {form: _adaptive(form) for form in (fast_lif, fused_lif)}
 
 register_neurons(
     nengo_neurons.AdaptiveLIF,
     ["tau_n", "inc_n", "tau_rc", "tau_ref", "min_voltage", "amplitude"],
     rate=_adaptive(_lif_training),
-    variant=lambda operators, settings: _fast_lif_fits(operators, settings) and _fast_adaptive_lif,
+    variant=lambda operators, settings: _fast_adaptive_lif.get(_fast_lif_for(operators, settings)),
 )(_adaptive(lif))
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import keras
 import numpy as np
 
-#: most bytes of a block; batches of longer sequences go to the device in several blocks
-MOST_BYTES = 2**26
+#: most bytes of a block: so few that the next one is collected while the device computes
+MOST_BYTES = 2**22
 
 
 class Blocks:
@@ -41,6 +42,8 @@ class Blocks:
         self._size = int(np.clip(MOST_BYTES / bytes_of_batch, 1, batches_per_call))
         self._batches_per_call = batches_per_call
         self._next, self._order = 0, self._new_order()
+        self._worker = ThreadPoolExecutor(1, "nengo_dl-blocks")
+        self._ahead: tuple[int, Future] | None = None
 
     def _new_order(self) -> np.ndarray:
         """Numbers of the examples, (n_batches, batch_size)."""
@@ -58,13 +61,30 @@ class Blocks:
         """
         if self._next == self.n_batches:
             self._next, self._order = 0, self._new_order()
-        stop = min(self._next + self._batches_per_call, self.n_batches)
+        stop = self._stop()
         while self._next < stop:
-            count = min(self._size, stop - self._next)
-            chosen = np.arange(self._next, self._next + self._size)
-            chosen[count:] = self._next
-            yield self._gathered(self._order[chosen]), np.int32(count)
-            self._next += count
+            start, count = self._next, self._count()
+            ahead = self._ahead if self._ahead and self._ahead[0] == start else None
+            block = ahead[1].result() if ahead else self._gathered(self._items())
+            self._next, self._ahead = start + count, None
+            if self._next < self.n_batches:
+                self._ahead = self._next, self._worker.submit(self._gathered, self._items())
+            yield block, np.int32(count)
+
+    def _stop(self) -> int:
+        """The end of the call that the next batch is of."""
+        first = self._next - self._next % self._batches_per_call
+        return min(first + self._batches_per_call, self.n_batches)
+
+    def _count(self) -> int:
+        """Batches in the next block."""
+        return min(self._size, self._stop() - self._next)
+
+    def _items(self) -> np.ndarray:
+        """Numbers of the examples of the next block, (n_batches, batch_size)."""
+        chosen = np.arange(self._next, self._next + self._size)
+        chosen[self._count() :] = self._next
+        return self._order[chosen]
 
     def _gathered(self, items: np.ndarray) -> Any:
         taken = {key: array[items] for key, array in self._arrays.items()}

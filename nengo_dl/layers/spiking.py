@@ -10,7 +10,7 @@ from keras import ops
 
 from nengo_dl.layers.base import DEFAULT_DT, Cell, SequenceLayer, cell_dtype
 from nengo_dl.layers.context import step_context
-from nengo_dl.lowering.neurons import regular_spiking
+from nengo_dl.lowering.neuron_types import regular_spiking
 
 
 @keras.saving.register_keras_serializable(package="nengo_dl")

@@ -10,6 +10,8 @@ from nengo_dl.lowering import (
     convolution,
     host,
     learning_rules,
+    lif,
+    neuron_types,
     neurons,
     products,
     synapses,
@@ -17,11 +19,13 @@ from nengo_dl.lowering import (
 )
 
 __all__ = [
-    "clipped_relu",
     "attributes",
+    "clipped_relu",
     "convolution",
     "host",
     "learning_rules",
+    "lif",
+    "neuron_types",
     "neurons",
     "products",
     "synapses",

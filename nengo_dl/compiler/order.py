@@ -4,6 +4,8 @@ them.
 
 from __future__ import annotations
 
+import math
+from collections import ChainMap
 from collections.abc import Sequence
 
 from nengo.builder.operator import Operator
@@ -12,6 +14,8 @@ from nengo.builder.signal import Signal
 from nengo_dl.compiler.kernel import is_wiring, kernel_for
 
 Plan = Sequence[tuple[Operator, ...]]
+#: behind all that is known
+UNKNOWN = (math.inf, 0)
 
 
 def order_signals(plan: Plan, n_passes: int = 10) -> tuple[list[Signal], list[tuple]]:
@@ -19,18 +23,19 @@ def order_signals(plan: Plan, n_passes: int = 10) -> tuple[list[Signal], list[tu
 
     Going through the plan in its order, the operators of a group are sorted by the position of the
     first signal they read that an earlier group computes, so that what is computed side by side is
-    read side by side. ``n_passes`` bounds the number of passes; they end as soon as one changes
-    nothing.
+    read side by side; what only later groups compute is where the pass before has put it.
+    ``n_passes`` bounds the number of passes; they end as soon as one changes nothing.
 
     Returns the signals in the order in which they are written, and the plan with its groups sorted.
     """
     plan = [tuple(group) for group in plan]
-    position: dict[Signal, tuple[int, int]] = {}
+    position: ChainMap[Signal, tuple[int, int]] = ChainMap()
     for _ in range(n_passes):
-        before = plan
+        before, position = plan, ChainMap({}, position.maps[0])
         plan = [_sort_group(i, group, position) for i, group in enumerate(plan)]
         if plan == before:
             break
+    plan = [_sort_by_target(group, position) if is_wiring(group[0]) else group for group in plan]
     signals = dict.fromkeys(sig.base for group in plan for op in group for sig in _written(op))
     return list(signals), plan
 
@@ -42,20 +47,41 @@ def noop_order_signals(plan: Plan, **_) -> tuple[list[Signal], list[tuple]]:
 
 
 def _written(op: Operator) -> tuple[Signal, ...]:
-    return (*op.sets, *op.incs, *op.updates) if is_wiring(op) else kernel_for(op).writes(op)
+    return _moved_to(op) if is_wiring(op) else kernel_for(op).writes(op)
 
 
-def _sort_group(index: int, group: tuple, position: dict) -> tuple:
+def _moved_to(op: Operator) -> tuple[Signal, ...]:
+    return (*op.sets, *op.incs, *op.updates)
+
+
+def _sort_group(index: int, group: tuple, position: ChainMap) -> tuple:
     if is_wiring(group[0]):
-        # a Copy passes on the position of what it copies, the first one where several meet
-        for op in group:
-            for source in op.reads[:1]:
-                if source.base in position:
-                    for target in (*op.sets, *op.incs, *op.updates):
-                        position.setdefault(target.base, position[source.base])
+        _pass_on(group, position)
         return group
+    return _sort_computed(index, group, position)
+
+
+def _pass_on(group: tuple, position: ChainMap) -> None:
+    """A Copy passes on the position of what it copies, the first one where several meet."""
+    of_this_pass = position.maps[0]
+    for op in group:
+        for source in op.reads[:1]:
+            if source.base in position:
+                for target in _moved_to(op):
+                    of_this_pass.setdefault(target.base, position[source.base])
+
+
+def _sort_by_target(group: tuple, position: ChainMap) -> tuple:
+    """So that parameters that are copied lie as what is added to them."""
+
+    def key(op: Operator) -> tuple:
+        return min((position.get(sig.base, UNKNOWN) for sig in _moved_to(op)), default=UNKNOWN)
+
+    return tuple(sorted(group, key=key))
+
+
+def _sort_computed(index: int, group: tuple, position: ChainMap) -> tuple:
     kernel = kernel_for(group[0])
-    unknown = (len(position) + index + 1, 0)
 
     def key(op: Operator) -> tuple:
         known = [
@@ -63,11 +89,11 @@ def _sort_group(index: int, group: tuple, position: dict) -> tuple:
             for sig in kernel.reads(op)
             if not sig.sparse and sig.base in position
         ]
-        return min(known, default=(*unknown, 0))
+        return min(known, default=(*UNKNOWN, 0))
 
     group = tuple(sorted(group, key=key))
     for i, op in enumerate(group):
         for sig in kernel.writes(op):
-            if sig not in op.incs or sig.base not in position:
+            if sig not in op.incs or sig.base not in position.maps[0]:
                 position[sig.base] = (index, i)
     return group

@@ -48,6 +48,11 @@ def _lif_training(context, J, voltage, refractory_time, tau_rc, tau_ref, min_vol
     return rate, voltage, refractory_time
 
 
+#: neurons, of all items, from which on `fused_lif` is faster; with fewer XLA would wake its threads
+#: for a loop that is over sooner than they have started
+MANY = 10_000
+
+
 def _fast_lif_for(operators, settings):
     """The fastest form that is exact to rounding for these neurons; None where there is none."""
     fits = settings.dtype == "float32" and all(
@@ -56,7 +61,9 @@ def _fast_lif_for(operators, settings):
     )
     if not fits:
         return None
-    return fused_lif if all(op.neurons.min_voltage >= 0 for op in operators) else fast_lif
+    n_neurons = settings.minibatch_size * sum(op.J.size for op in operators)
+    positive = all(op.neurons.min_voltage >= 0 for op in operators)
+    return fused_lif if positive and n_neurons >= MANY else fast_lif
 
 
 @register_neurons(
@@ -90,11 +97,11 @@ def _fast_charge(context, J, voltage, refractory_time, tau_rc):
     1 - exp(-x) is x / (1 + x/2 + C x^2), to 2.3e-8 on [0, 0.1].
     """
     dt = context.dt
-    refractory_time = ops.stop_gradient(refractory_time) - dt
-    delta_t = dt - refractory_time
+    refractory_time = ops.stop_gradient(refractory_time)
+    delta_t = 2.0 * dt - refractory_time
     x = _at_least(ops.where(delta_t > dt, dt, delta_t), 0.0) * (1.0 / tau_rc)
     voltage = voltage + ((J - voltage) * x) / (1.0 + x * (0.5 + x * 0.08332186))
-    return voltage, refractory_time
+    return voltage, refractory_time - dt
 
 
 def _fast_log(s):

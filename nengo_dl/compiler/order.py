@@ -5,8 +5,7 @@ them.
 from __future__ import annotations
 
 import math
-from collections import ChainMap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from nengo.builder.operator import Operator
 from nengo.builder.signal import Signal
@@ -29,12 +28,14 @@ def order_signals(plan: Plan, n_passes: int = 10) -> tuple[list[Signal], list[tu
     Returns the signals in the order in which they are written, and the plan with its groups sorted.
     """
     plan = [tuple(group) for group in plan]
-    position: ChainMap[Signal, tuple[int, int]] = ChainMap()
+    positions = _Positions()
     for _ in range(n_passes):
-        before, position = plan, ChainMap({}, position.maps[0])
-        plan = [_sort_group(i, group, position) for i, group in enumerate(plan)]
+        before = plan
+        positions.begin_pass()
+        plan = [_sort_group(i, group, positions) for i, group in enumerate(plan)]
         if plan == before:
             break
+    position = positions.of
     plan = [_sort_by_target(group, position) if is_wiring(group[0]) else group for group in plan]
     signals = dict.fromkeys(sig.base for group in plan for op in group for sig in _written(op))
     return list(signals), plan
@@ -46,6 +47,28 @@ def noop_order_signals(plan: Plan, **_) -> tuple[list[Signal], list[tuple]]:
     return list(signals), list(plan)
 
 
+class _Positions:
+    """The group in which each signal is first written, and its place there.
+
+    ``of`` has what this pass found so far and, for what it has not come to, what the last one
+    found.
+    """
+
+    def __init__(self) -> None:
+        self.of: dict[Signal, tuple[float, int]] = {}
+        self._found: set[Signal] = set()
+
+    def begin_pass(self) -> None:
+        """Forget which signals the last pass has found, but not where."""
+        self._found.clear()
+
+    def found(self, base: Signal, position: tuple[float, int], again: bool = False) -> None:
+        """Enter a position, unless this pass has one for the signal; with ``again`` even then."""
+        if again or base not in self._found:
+            self._found.add(base)
+            self.of[base] = position
+
+
 def _written(op: Operator) -> tuple[Signal, ...]:
     return _moved_to(op) if is_wiring(op) else kernel_for(op).writes(op)
 
@@ -54,24 +77,23 @@ def _moved_to(op: Operator) -> tuple[Signal, ...]:
     return (*op.sets, *op.incs, *op.updates)
 
 
-def _sort_group(index: int, group: tuple, position: ChainMap) -> tuple:
+def _sort_group(index: int, group: tuple, positions: _Positions) -> tuple:
     if is_wiring(group[0]):
-        _pass_on(group, position)
+        _pass_on(group, positions)
         return group
-    return _sort_computed(index, group, position)
+    return _sort_computed(index, group, positions)
 
 
-def _pass_on(group: tuple, position: ChainMap) -> None:
+def _pass_on(group: tuple, positions: _Positions) -> None:
     """A Copy passes on the position of what it copies, the first one where several meet."""
-    of_this_pass = position.maps[0]
     for op in group:
         for source in op.reads[:1]:
-            if source.base in position:
+            if source.base in positions.of:
                 for target in _moved_to(op):
-                    of_this_pass.setdefault(target.base, position[source.base])
+                    positions.found(target.base, positions.of[source.base])
 
 
-def _sort_by_target(group: tuple, position: ChainMap) -> tuple:
+def _sort_by_target(group: tuple, position: Mapping[Signal, tuple]) -> tuple:
     """So that parameters that are copied lie as what is added to them."""
 
     def key(op: Operator) -> tuple:
@@ -80,8 +102,8 @@ def _sort_by_target(group: tuple, position: ChainMap) -> tuple:
     return tuple(sorted(group, key=key))
 
 
-def _sort_computed(index: int, group: tuple, position: ChainMap) -> tuple:
-    kernel = kernel_for(group[0])
+def _sort_computed(index: int, group: tuple, positions: _Positions) -> tuple:
+    kernel, position = kernel_for(group[0]), positions.of
 
     def key(op: Operator) -> tuple:
         known = [
@@ -94,6 +116,5 @@ def _sort_computed(index: int, group: tuple, position: ChainMap) -> tuple:
     group = tuple(sorted(group, key=key))
     for i, op in enumerate(group):
         for sig in kernel.writes(op):
-            if sig not in op.incs or sig.base not in position.maps[0]:
-                position[sig.base] = (index, i)
+            positions.found(sig.base, (index, i), again=sig not in op.incs)
     return group

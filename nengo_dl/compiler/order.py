@@ -17,7 +17,7 @@ Plan = Sequence[tuple[Operator, ...]]
 UNKNOWN = (math.inf, 0)
 
 
-def order_signals(plan: Plan, n_passes: int = 10) -> tuple[list[Signal], list[tuple]]:
+def order_signals(plan: Plan, n_passes: int = 3) -> tuple[list[Signal], list[tuple]]:
     """Sort each group by where the values that it reads come from.
 
     Going through the plan in its order, the operators of a group are sorted by the position of the

@@ -11,8 +11,10 @@ from keras import ops
 def unrolled_scan(step, state, rows, n_steps: int, kept: Sequence[bool], shapes, dtype):
     """As the backends' ``scan``, without a loop."""
     history: list[list] = []
+    # in one operation: the gradient of an index is as large as all rows, for each step
+    by_step = [ops.unstack(r, n_steps) for r in rows]
     for i in range(n_steps):
-        state, outputs = step(state, [r[i] for r in rows], i)
+        state, outputs = step(state, [r[i] for r in by_step], i)
         history.append(outputs)
     joined = [
         ops.stack([now[k] for now in history], axis=1) if keep else history[-1][k][:, None]

@@ -16,11 +16,14 @@ from tensorflow.python.framework.ops import EagerTensor
 from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext as in_xla
 
 from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
+from nengo_dl.runtime.scan import unrolled_scan
 
 logger = logging.getLogger(__name__)
 name = "tensorflow"
 #: whether Keras's functions may meet code that XLA refuses
 compiles_with_xla = True
+#: steps up to which training without XLA has no loop: its gradient copies what each step leaves
+UNROLLED = 16
 
 
 @contextmanager
@@ -244,6 +247,8 @@ def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
     ``rows`` are (n_steps, batch, size); ``shapes`` are those of the outputs of a step. Returns the
     last state and outputs of shape (batch, n_steps or 1, size).
     """
+    if n_steps <= UNROLLED and not _is_in_xla():
+        return unrolled_scan(step, state, rows, n_steps, kept, shapes, dtype)
     readers = [_reader(r, n_steps) for r in rows]
 
     def body(i, state, arrays, last):
@@ -266,9 +271,13 @@ def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
     return state, merge_outputs(outputs, [value[:, None] for value in last], kept)
 
 
+def _is_in_xla() -> bool:
+    return in_xla(tf.compat.v1.get_default_graph())
+
+
 def _reader(rows, n_steps: int) -> Callable:
     """``rows[i]`` as a function of ``i``, for a loop that is differentiated."""
-    if in_xla(tf.compat.v1.get_default_graph()):
+    if _is_in_xla():
         return partial(tf.gather, rows)
     # outside of XLA the gradient of a gather is as large as all rows, in each step; XLA, in turn,
     # cannot compile the gradient of this

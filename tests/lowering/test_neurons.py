@@ -127,6 +127,25 @@ def test_single_precision(neuron_type):
     assert np.max(np.abs(counts[0] - counts[1])) <= 1
 
 
+@pytest.mark.core
+@pytest.mark.parametrize("neuron_type", [nengo.LIF(), nengo.AdaptiveLIF(inc_n=0.1)], ids=name)
+def test_many_neurons_in_single_precision(neuron_type, monkeypatch):
+    """Many have a form of their own, which gives what few give."""
+    net = network_of(neuron_type, sizes=(50,))
+    with net:
+        for attribute in ("voltage", "refractory_time"):
+            nengo.Probe(net.all_ensembles[0].neurons, attribute)
+    results = []
+    for many in (1, 10**9):
+        monkeypatch.setattr(nengo_dl.lowering.lif, "MANY", many)
+        with nengo_dl.Simulator(net) as sim:
+            sim.run_steps(200)
+            results.append([np.array(sim.data[probe]) for probe in net.probes])
+    assert np.sum(results[0][0] > 0) > 50
+    for many, few in zip(*results, strict=True):
+        np.testing.assert_allclose(many, few, atol=2e-5 * np.max(np.abs(few)))
+
+
 def run_twice(sim, probe, n_steps=20):
     runs = []
     for _ in range(2):

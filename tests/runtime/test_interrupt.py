@@ -15,6 +15,14 @@ from runtime.networks import tutorial
 ENDLESS = 10**8
 
 
+@pytest.fixture(autouse=True)
+def interruptible():
+    """Processes that a shell starts in the background ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt_after(seconds):
     timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
     timer.daemon = True

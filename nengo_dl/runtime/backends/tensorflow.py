@@ -247,7 +247,7 @@ def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
     ``rows`` are (n_steps, batch, size); ``shapes`` are those of the outputs of a step. Returns the
     last state and outputs of shape (batch, n_steps or 1, size).
     """
-    if n_steps <= UNROLLED and not _is_in_xla():
+    if not (tf.is_tensor(n_steps) or n_steps > UNROLLED or _is_in_xla()):
         return unrolled_scan(step, state, rows, n_steps, kept, shapes, dtype)
     readers = [_reader(r, n_steps) for r in rows]
 

@@ -43,7 +43,8 @@ class Blocks:
         self._batches_per_call = batches_per_call
         self._next, self._order = 0, self._new_order()
         self._worker = ThreadPoolExecutor(1, "nengo_dl-blocks")
-        self._ahead: tuple[int, Future] | None = None
+        #: the next block, where it is of the same epoch
+        self._ahead: Future | None = None
 
     def _new_order(self) -> np.ndarray:
         """Numbers of the examples, (n_batches, batch_size)."""
@@ -63,12 +64,11 @@ class Blocks:
             self._next, self._order = 0, self._new_order()
         stop = self._stop()
         while self._next < stop:
-            start, count = self._next, self._count()
-            ahead = self._ahead if self._ahead and self._ahead[0] == start else None
-            block = ahead[1].result() if ahead else self._gathered(self._items())
-            self._next, self._ahead = start + count, None
+            count, ahead = self._count(), self._ahead
+            block = ahead.result() if ahead else self._gathered(self._items())
+            self._next, self._ahead = self._next + count, None
             if self._next < self.n_batches:
-                self._ahead = self._next, self._worker.submit(self._gathered, self._items())
+                self._ahead = self._worker.submit(self._gathered, self._items())
             yield block, np.int32(count)
 
     def _stop(self) -> int:

@@ -4,6 +4,7 @@ The environment is set before anything imports TensorFlow, JAX or matplotlib.
 """
 
 import os
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -36,3 +37,11 @@ def simulator_backend() -> str:
     import keras
 
     return keras.backend.backend()
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    """No test sees the figures of another, which may have run before it in the same process."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")

@@ -3,7 +3,6 @@
 import re
 
 import keras
-import matplotlib.pyplot as plt
 import pytest
 from nengo.builder import Builder
 
@@ -31,7 +30,6 @@ def registries(monkeypatch):
     yield
     custom.clear()
     custom.update(before)
-    plt.close("all")
 
 
 @pytest.mark.parametrize("name", WITH_CODE)

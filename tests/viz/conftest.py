@@ -56,11 +56,3 @@ def run():
     with nengo_dl.Simulator(net, minibatch_size=2, progress_bar=False) as sim:
         sim.run_steps(100, data={stim: inputs})
         yield Run(sim, net, stim, a, b, learned, square, value, sparse, spikes, rates, inputs)
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    from matplotlib import pyplot
-
-    pyplot.close("all")

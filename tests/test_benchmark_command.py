@@ -131,6 +131,26 @@ def test_libraries_on_torch_train(library, monkeypatch):
     assert all(torch.any(gradient != 0) for gradient in found)
 
 
+def test_spyx_trains(monkeypatch):
+    pytest.importorskip("spyx")
+    from nengo_dl.benchmarks.peers import training_spyx
+    from nengo_dl.benchmarks.peers.training_data import Sequences
+
+    models = []
+    make = training_spyx._model
+    monkeypatch.setattr(training_spyx, "_model", lambda *a: models.append(make(*a)) or models[-1])
+    monkeypatch.setattr(training_spyx, "BPTT", Sequences(batch=2, n_steps=5, tau=0.002))
+    update, _ = training_spyx.spiking()
+    dense = models[0].layers[::2]
+    before = [np.array(layer.kernel) for layer in dense]
+    update(2)
+    for layer, kernel in zip(dense, before, strict=True):
+        assert np.any(np.array(layer.kernel) != kernel)
+    assert all(
+        np.array(neurons.beta) == np.float32(np.exp(-0.5)) for neurons in models[0].layers[1::2]
+    )
+
+
 # -- cases -----------------------------------------------------------------------------------------
 
 

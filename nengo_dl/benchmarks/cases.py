@@ -21,6 +21,7 @@ TITLES = {
     "snntorch": "snnTorch",
     "norse": "Norse",
     "spikingjelly": "SpikingJelly",
+    "spyx": "Spyx",
 }
 
 

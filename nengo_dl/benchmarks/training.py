@@ -5,7 +5,8 @@ from __future__ import annotations
 from nengo_dl.benchmarks.cases import Case
 from nengo_dl.benchmarks.peers.process import Job
 
-OURS, KERAS, TORCH = "peers.training_nengo_dl", "peers.training_keras", "peers.training_torch"
+OURS, KERAS = "peers.training_nengo_dl", "peers.training_keras"
+TORCH, SPYX = "peers.training_torch", "peers.training_spyx"
 TORCH_LIBRARIES = "torch", "snntorch", "norse", "spikingjelly"
 
 
@@ -34,6 +35,7 @@ def _autoencoder(n_images: int) -> Case:
 
 def _spiking() -> Case:
     peers = {name: Job(TORCH, "spiking", {"library": name}) for name in TORCH_LIBRARIES}
+    peers["spyx"] = Job(SPYX, "spiking")
     ours = Job(OURS, "spiking")
     return Case("spiking-training", "training", ours, peers, n=20, unit="updates")
 
@@ -41,11 +43,13 @@ def _spiking() -> Case:
 def _layer(n_neurons: int) -> Case:
     size = {"n_neurons": n_neurons}
     large = n_neurons > 10_000  # gigabytes, and minutes an update
+    peers = {name: Job(TORCH, "layer", {"library": name, **size}) for name in TORCH_LIBRARIES}
+    peers["spyx"] = Job(SPYX, "layer", size)
     return Case(
         f"layer-{n_neurons}",
         "training",
         Job(OURS, "layer", size),
-        {name: Job(TORCH, "layer", {"library": name, **size}) for name in TORCH_LIBRARIES},
+        peers,
         n=1 if large else 20,
         unit="updates",
         calibrate=not large,

@@ -13,14 +13,7 @@ from nengo_dl.runtime.interrupt import DeferredInterrupt
 from runtime.networks import tutorial
 
 ENDLESS = 10**8
-
-
-@pytest.fixture(autouse=True)
-def interruptible():
-    """Processes that a shell starts in the background ignore Ctrl-C."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("interruptible")
 
 
 def interrupt_after(seconds):

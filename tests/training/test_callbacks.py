@@ -301,6 +301,7 @@ def test_killed_training_goes_on(tmp_path):
 
 
 @pytest.mark.core
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("method", ["fit", "evaluate"])
 def test_interrupted(model, arrays, method):
     """Ctrl-C keeps the parameters after the last batch, and everything can go on."""

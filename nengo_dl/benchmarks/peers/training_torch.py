@@ -2,7 +2,8 @@
 
 A layer of neurons is a function ``(currents, n_steps) -> spikes``, where ``currents`` is a function
 from a step's input to its current; the dense layers are PyTorch's in all of them. Where a library
-takes all steps at once (SpikingJelly's ``step_mode="m"``), it gets them at once.
+takes all steps at once (SpikingJelly's ``step_mode="m"``), it gets them at once. Everything is on
+the GPU where PyTorch finds one.
 """
 
 from __future__ import annotations
@@ -28,14 +29,16 @@ def layer(library: str, n_neurons: int) -> Job:
 
 def _updates(library: str, sizes: list[int], shape: Sequences, loss) -> Job:
     make, package = LIBRARIES[library]
+    gpu = torch.cuda.is_available()
+    device = torch.device("cuda" if gpu else "cpu")
     dense = torch.nn.ModuleList(
         [torch.nn.Linear(*pair, bias=False) for pair in zip(sizes[:-1], sizes[1:])]  # noqa: B905
-    )
+    ).to(device)
     forward = make(dense, shape)
     optimizer = torch.optim.SGD(dense.parameters(), lr=1e-3)
     # time first, as all of them want it
     x, y = (
-        torch.tensor(values).transpose(0, 1).contiguous()
+        torch.tensor(values, device=device).transpose(0, 1).contiguous()
         for values in random_sequences(shape, sizes[0], sizes[-1])
     )
 
@@ -44,8 +47,11 @@ def _updates(library: str, sizes: list[int], shape: Sequences, loss) -> Job:
             optimizer.zero_grad()
             loss(forward(x), y).backward()
             optimizer.step()
+        if gpu:
+            torch.cuda.synchronize()
 
-    return run, {"versions": versions(["torch", *package])}
+    name = torch.cuda.get_device_name() if gpu else "cpu"
+    return run, {"versions": versions(["torch", *package]), "device": name}
 
 
 # -- libraries: a function from dense layers to a function from inputs to spikes, time first -------
@@ -56,7 +62,10 @@ def _snntorch(dense, shape):
     from snntorch import surrogate
 
     gradient = surrogate.fast_sigmoid(slope=SLOPE)
-    neurons = [snntorch.Leaky(beta=shape.decay, spike_grad=gradient) for _ in dense]
+    neurons = [
+        snntorch.Leaky(beta=shape.decay, spike_grad=gradient).to(weights.weight.device)
+        for weights in dense
+    ]
 
     def forward(x):
         voltages = [lif.init_leaky() for lif in neurons]
@@ -85,7 +94,7 @@ def _torch(dense, shape):
             return gradient / (1 + SLOPE * excess.abs()) ** 2
 
     def forward(x):
-        voltages, spikes = [torch.zeros(1) for _ in dense], []
+        voltages, spikes = [torch.zeros(()) for _ in dense], []
         for values in x:
             for i, weights in enumerate(dense):
                 voltage = decay * voltages[i] + (1 - decay) * weights(values)
@@ -105,7 +114,7 @@ def _norse(dense, shape):
     )
     model = SequentialState(
         *(module for weights in dense for module in (weights, LIFBoxCell(parameters, dt=shape.dt)))
-    )
+    ).to(dense[0].weight.device)
 
     def forward(x):
         state, spikes = None, []
@@ -131,6 +140,8 @@ def _spikingjelly(dense, shape):
                 step_mode="m",
             )
         )
+
+    model = model.to(dense[0].weight.device)
 
     def forward(x):
         functional.reset_net(model)

@@ -86,10 +86,7 @@ def outcomes(seeds: Iterable[int], n_steps: int, backend: str, jobs: int) -> Ite
     run = functools.partial(_compare_all, n_steps=n_steps, backend=backend)
     seeds = list(seeds)
     tasks = [seeds[i : i + SEEDS_PER_TASK] for i in range(0, len(seeds), SEEDS_PER_TASK)]
-    if jobs == 1:
-        results = map(run, tasks)
-        yield from (outcome for result in results for outcome in result if outcome is not None)
-        return
+    # in another process also where it is the only one: TensorFlow keeps all that it has compiled
     context = multiprocessing.get_context("spawn")
     with context.Pool(jobs, maxtasksperchild=SEEDS_PER_PROCESS // SEEDS_PER_TASK) as pool:
         for result in pool.imap(run, tasks):

@@ -94,11 +94,12 @@ class SequenceRunner:
         changing = tuple(inputs)
         rows = [self._rows(values, item) for item, values in inputs.items()]
         fixed = self._fixed_inputs(changing)
+        staged = None
         if self._can_split(n_steps):
             staged = StagedNetwork(self.lowered, changing, training)
             if staged.is_split:
                 return staged.run(
-                    self.backend.scan,
+                    self.backend,
                     arguments,
                     fixed,
                     start.state,
@@ -118,14 +119,15 @@ class SequenceRunner:
         widths = [self.lowered.layout.outputs[k].width for k in wanted.outputs]
         shapes = [(self.minibatch_size, width) for width in widths]
         rows = [ops.transpose(row, (1, 0, 2)) for row in rows]
-        return self._scan(one_step, invariant, start.state, rows, n_steps, wanted.kept, shapes)
+        scan = self._scan if staged is None else staged.scan(self.backend)
+        dtype = self.lowered.settings.dtype
+        return scan(one_step, invariant, start.state, rows, n_steps, wanted.kept, shapes, dtype)
 
     def _can_split(self, n_steps: int) -> bool:
         plain = self.use_loop and n_segments(self.checkpoint_segments, n_steps) == 1
         return plain and n_steps > 1
 
-    def _scan(self, step, invariant, state, rows, n_steps, kept, shapes):
-        dtype = self.lowered.settings.dtype
+    def _scan(self, step, invariant, state, rows, n_steps, kept, shapes, dtype):
         segments = n_segments(self.checkpoint_segments, n_steps)
         if segments > 1:
             return segmented_scan(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import keras.ops as ops
@@ -58,6 +59,17 @@ class StagedNetwork:
         """Whether there is more than the one loop."""
         return len(self.stages) > 1
 
+    def scan(self, backend: Any, numbers: Iterable[int] | None = None) -> Callable:
+        """The backend's loop for these instructions (by default all of the loop), with the
+        arguments of ``recomputing_scan``. To keep what a step of neurons computes, and to read it
+        again, takes longer than to compute it again.
+        """
+        numbers = self._parts.loop if numbers is None else numbers
+        light = all(self._is_light(n) for n in numbers if n in self.network.kernels)
+        if self.training and light:
+            return backend.recomputing_scan
+        return lambda step, invariant, *rest: backend.scan(partial(step, invariant), *rest)
+
     # -- planning ----------------------------------------------------------------------------------
 
     def _plan(self) -> list[Stage]:
@@ -97,6 +109,17 @@ class StagedNetwork:
             return False
         batch = self.network.settings.minibatch_size
         return step.kernel.convolves or step.operands[0].width * batch >= HEAVY
+
+    def _is_light(self, number: int) -> bool:
+        """Whether an instruction may be computed twice: it is no Python code, no Keras layer, no
+        convolution and no large product.
+        """
+        step, prepared = self.network.layout.instructions[number], self.network.kernels[number]
+        if step.kernel.on_host or prepared.layer is not None or step.kernel.convolves:
+            return False
+        widths = {r.width for r in step.operands} | {t.width for t in step.results}
+        elementwise = len(widths - {1}) <= 1
+        return elementwise or max(widths) * self.network.settings.minibatch_size < HEAVY
 
     def _graph(self) -> list[tuple[int, int]]:
         """Edges between states (numbers from 0) and instructions (numbers after them)."""
@@ -153,7 +176,7 @@ class StagedNetwork:
 
     def run(
         self,
-        scan: Callable,
+        backend: Any,
         arguments: Mapping[str, Any],
         fixed: Sequence[Any],
         state: Sequence[Any],
@@ -163,10 +186,12 @@ class StagedNetwork:
         outputs: Sequence[int],
         kept: Sequence[bool],
     ) -> tuple[list, list]:
-        """As ``scan`` of the step function, from the arguments of ``prepare``.
+        """As the backend's ``scan`` of the step function, from the arguments of ``prepare``.
 
         Parameters
         ----------
+        backend
+            Module of `nengo_dl.runtime.backends`.
         outputs
             The numbers of the outputs that are wanted.
         kept
@@ -184,7 +209,7 @@ class StagedNetwork:
         for i, stage in enumerate(self.stages):
             if stage.in_loop:
                 wanted = self._made(stage) & self._wanted(self.stages[i + 1 :], recipes)
-                self._loop(scan, stage, invariant, state, history, n_steps, first_step, wanted)
+                self._loop(backend, stage, invariant, state, history, n_steps, first_step, wanted)
             else:
                 self._at_once(stage, invariant, history, n_steps)
         results = [
@@ -225,13 +250,13 @@ class StagedNetwork:
                 value = ops.broadcast_to(value, (batch * n_steps, value.shape[1]))
             history[index] = ops.reshape(value, (batch, n_steps, -1))
 
-    def _loop(self, scan, stage, invariant, state, history, n_steps, first_step, wanted):
+    def _loop(self, backend, stage, invariant, state, history, n_steps, first_step, wanted):
         """Compute instructions step by step; changes ``state`` and ``history``."""
         network = self.network
         rows = sorted((self._read_by(stage) - self._made(stage)) & history.keys())
         wanted = sorted(wanted)
 
-        def step(own, now, i):
+        def step(invariant, own, now, i):
             values, arguments = dict(invariant[0]), invariant[1]
             for k, value in zip(stage.states, own, strict=True):
                 values[network.states[k].tensor.index] = value
@@ -247,8 +272,9 @@ class StagedNetwork:
 
         batch = network.settings.minibatch_size
         widths = {t.index: t.width for t in network.layout.tensors}
-        own, outputs = scan(
+        own, outputs = self.scan(backend, stage.numbers)(
             step,
+            invariant,
             [state[k] for k in stage.states],
             [ops.transpose(history[index], (1, 0, 2)) for index in rows],
             n_steps,

@@ -10,12 +10,12 @@ import nengo_dl
 N_NEURONS, BATCH = 200, 4
 
 
-def network(**settings):
+def network(neuron_type=None, **settings):
     """A recurrent ensemble, so that a gradient goes from each step to all before it."""
     with nengo.Network(seed=0) as net:
         nengo_dl.configure_settings(**settings)
         net.inp = nengo.Node(np.zeros(2))
-        ens = nengo.Ensemble(N_NEURONS, 2, neuron_type=nengo.LIFRate())
+        ens = nengo.Ensemble(N_NEURONS, 2, neuron_type=neuron_type or nengo.LIFRate())
         nengo.Connection(net.inp, ens, synapse=None)
         nengo.Connection(ens, ens, synapse=0.05)
         net.probe = nengo.Probe(ens)
@@ -26,7 +26,7 @@ def bytes_of_update(n_steps, segments):
     """Memory that the compiled update of a minibatch needs besides arguments and results."""
     import jax
 
-    net = network(checkpoint_segments=segments)
+    net = network(nengo.LIF(), surrogate="arctan", checkpoint_segments=segments)
     with nengo_dl.Simulator(net, minibatch_size=BATCH, progress_bar=False) as sim:
         sim.compile("sgd", loss="mse")
         x, y = (np.zeros((BATCH, n_steps, 2), dtype=np.float32) for _ in range(2))

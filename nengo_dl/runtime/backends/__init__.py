@@ -24,6 +24,8 @@
     An iterator over batches in the form of another one; only where ``compiles_with_xla``.
 ``scan(step, state, rows, n_steps, kept, shapes, dtype)``
     The loop of training: a fixed number of steps, differentiable.
+``recomputing_scan(step, invariant, state, rows, n_steps, kept, shapes, dtype)``
+    The same, of which the gradient takes less memory, and computes the steps twice.
 ``is_distributed()``
     Whether Keras spreads models over several devices.
 ``block_function(model)``

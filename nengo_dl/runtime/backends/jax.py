@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -172,6 +173,13 @@ def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
         for value, keep in zip(outputs, kept, strict=True)
     ]
     return state, outputs
+
+
+def recomputing_scan(step, invariant, state, rows, n_steps: int, kept, shapes, dtype: str):
+    """As `scan` of ``step(invariant, state, rows_now, i)``, but of a step nothing is kept for the
+    gradient but the state before it, from which the step is computed again.
+    """
+    return scan(jax.checkpoint(partial(step, invariant)), state, rows, n_steps, kept, shapes, dtype)
 
 
 def is_distributed() -> bool:

@@ -13,17 +13,18 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.eager import context
 from tensorflow.python.framework.ops import EagerTensor
-from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext as in_xla
 
+from nengo_dl.runtime.backends.tensorflow_scan import (  # noqa: F401  (they belong to the backend)
+    checkpoint,
+    recomputing_scan,
+    scan,
+)
 from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
-from nengo_dl.runtime.scan import unrolled_scan
 
 logger = logging.getLogger(__name__)
 name = "tensorflow"
 #: whether Keras's functions may meet code that XLA refuses
 compiles_with_xla = True
-#: steps up to which training without XLA has no loop: its gradient copies what each step leaves
-UNROLLED = 16
 
 
 @contextmanager
@@ -241,50 +242,6 @@ def _repeat(step, times: int):
     return body
 
 
-def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
-    """Run ``step(state, rows_now, i) -> (state, outputs)``, differentiable in reverse.
-
-    ``rows`` are (n_steps, batch, size); ``shapes`` are those of the outputs of a step. Returns the
-    last state and outputs of shape (batch, n_steps or 1, size).
-    """
-    if not (tf.is_tensor(n_steps) or n_steps > UNROLLED or _is_in_xla()):
-        return unrolled_scan(step, state, rows, n_steps, kept, shapes, dtype)
-    readers = [_reader(r, n_steps) for r in rows]
-
-    def body(i, state, arrays, last):
-        state, outputs = step(state, [read(i) for read in readers], i)
-        history, last = split_outputs(outputs, kept)
-        arrays = [a.write(i, value) for a, value in zip(arrays, history, strict=True)]
-        return i + 1, state, arrays, last
-
-    history, last = split_outputs(shapes, kept)
-    arrays = [tf.TensorArray(dtype, size=n_steps, element_shape=shape) for shape in history]
-    last = [tf.zeros(shape, dtype) for shape in last]
-    _, state, arrays, last = tf.while_loop(
-        lambda i, *_: i < n_steps,
-        body,
-        (tf.constant(0), state, arrays, last),
-        parallel_iterations=1,
-        maximum_iterations=n_steps,
-    )
-    outputs = [_batch_first(a.stack()) for a in arrays]
-    return state, merge_outputs(outputs, [value[:, None] for value in last], kept)
-
-
-def _is_in_xla() -> bool:
-    return in_xla(tf.compat.v1.get_default_graph())
-
-
-def _reader(rows, n_steps: int) -> Callable:
-    """``rows[i]`` as a function of ``i``, for a loop that is differentiated."""
-    if _is_in_xla():
-        return partial(tf.gather, rows)
-    # outside of XLA the gradient of a gather is as large as all rows, in each step; XLA, in turn,
-    # cannot compile the gradient of this
-    array = tf.TensorArray(rows.dtype, n_steps, element_shape=rows.shape[1:])
-    return array.unstack(rows).read
-
-
 def is_distributed() -> bool:
     """Whether Keras spreads models over several devices."""
     return tf.distribute.has_strategy()
@@ -378,33 +335,3 @@ def restore_variables(model, values: None) -> None:
 
 def finish_batch(model) -> None:
     """Variables have the values after the last batch."""
-
-
-def _batch_first(value):
-    rest = range(2, len(value.shape))
-    return tf.transpose(value, (1, 0, *rest))
-
-
-def checkpoint(function):
-    """``function(invariant, state, rows, first)`` whose inner values are computed again for the
-    gradient.
-
-    TensorFlow's `tf.recompute_grad` has no gradient for tensors that a function takes from around
-    it, so all are arguments.
-    """
-
-    def call(invariant, state, rows, first):
-        values, arguments = invariant
-        keys, names = list(values), list(arguments)
-
-        @tf.recompute_grad
-        def flat(first, *tensors):
-            tensors = list(tensors)
-            inner_values = {key: tensors.pop(0) for key in keys}
-            inner_arguments = {name: tensors.pop(0) for name in names}
-            inner_state = [tensors.pop(0) for _ in state]
-            return function((inner_values, inner_arguments), inner_state, tensors, first)
-
-        return flat(first, *values.values(), *arguments.values(), *state, *rows)
-
-    return call

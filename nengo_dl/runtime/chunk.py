@@ -34,6 +34,9 @@ class Chunk:
         Width of each output.
     unroll
         Steps in the body of the loop.
+    inner
+        How often the body runs between two looks at the number of steps. A GPU waits for the host
+        at each; TensorFlow looks each time.
     dtype, minibatch_size
         Of the outputs.
     """
@@ -46,6 +49,7 @@ class Chunk:
     kept: tuple[bool, ...]
     output_widths: tuple[int, ...]
     unroll: int
+    inner: int
     dtype: str
     minibatch_size: int
 

@@ -28,6 +28,8 @@ CHUNK_BYTES = 16 * 2**20
 CHUNK_SECONDS = 0.5
 #: ... before which it runs this many steps
 FIRST_CHUNK = 50
+#: steps that a GPU runs before it asks the host whether there are more
+GPU_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -220,6 +222,7 @@ class Engine:
                 kept=self.kept,
                 output_widths=self.widths,
                 unroll=self.unroll,
+                inner=1 if self.on_cpu() else max(1, GPU_STEPS // self.unroll),
                 dtype=self.settings.dtype,
                 minibatch_size=self.settings.minibatch_size,
             )

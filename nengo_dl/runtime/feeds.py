@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 from nengo import Node
 from nengo.exceptions import ValidationError
@@ -112,7 +113,7 @@ def _checked(value: Any, size: int, what: str, argument: str) -> np.ndarray:
 def _array(value: Any, what: str, argument: str) -> np.ndarray:
     """Numbers, from whatever can be made into an array."""
     try:
-        array = np.asarray(value)
+        array = array_of(value)
     except ValueError as error:  # lists of different lengths
         raise ValidationError(
             f"the data for {what} is not an array of numbers: {error}", attr=argument
@@ -122,6 +123,15 @@ def _array(value: Any, what: str, argument: str) -> np.ndarray:
             f"the data for {what} is of type {array.dtype}; expected numbers", attr=argument
         )
     return array
+
+
+def array_of(value: Any) -> Any:
+    """``value`` as an array of numpy; an array of JAX, which has its interface, stays on its
+    device.
+    """
+    if keras.ops.is_tensor(value) and isinstance(value.dtype, np.dtype):
+        return value
+    return np.asarray(value)
 
 
 def check_steps(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from nengo import Probe
 
+#: the largest buffer that is made for what is only expected; a run of any length may be ended soon
+EXPECTED_BYTES = 2**30
+
 
 class ProbeRecord:
     """The samples of one probe, in one buffer that grows.
@@ -33,6 +36,11 @@ class ProbeRecord:
         self.dtype = dtype
         self._buffer: np.ndarray | None = None  # (batch, capacity, size)
         self._length = 0
+        self._expected = 0
+
+    def expect(self, n_steps: int) -> None:
+        """Prepare for so many more steps, so that the buffer grows once."""
+        self._expected = self._length + int(n_steps / self.period) + 1
 
     def sampled(self, values: np.ndarray, first_step: int, n_steps: int) -> np.ndarray:
         """The samples among ``values`` of shape (batch, n_steps, size), whose first is that of
@@ -63,7 +71,9 @@ class ProbeRecord:
         self, old: np.ndarray | None, length: int, values: np.ndarray, needed: int
     ) -> np.ndarray:
         batch, _, size = values.shape
-        shape = (batch, max(needed, 3 * length // 2), size)
+        itemsize = np.dtype(self.dtype or values.dtype).itemsize
+        most = EXPECTED_BYTES // max(batch * size * itemsize, 1)
+        shape = (batch, max(needed, 3 * length // 2, min(self._expected, most)), size)
         buffer = np.empty(shape, dtype=self.dtype or values.dtype)
         if old is not None:
             buffer[:, :length] = old[:, :length]

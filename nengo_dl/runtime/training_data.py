@@ -161,7 +161,10 @@ class TrainingData:
         if not result:
             result[feeds.N_STEPS] = np.zeros((batch, n_steps, 1))
         dtype = self.model.compute_dtype
-        return {name: np.asarray(v, dtype=dtype) for name, v in result.items()}, n_steps
+        return {
+            name: v if v.dtype == dtype else np.asarray(v, dtype=dtype)
+            for name, v in result.items()
+        }, n_steps
 
     def given_nodes(self, x: Any) -> dict[Node, Any]:
         """The values of ``x`` by Node."""
@@ -205,7 +208,7 @@ class TrainingData:
                 "which have a loss or metric",
                 attr=argument,
             )
-        targets = {n: np.asarray(v) for n, v in self.by_probe(y, argument).items()}
+        targets = {n: feeds.array_of(v) for n, v in self.by_probe(y, argument).items()}
         missing = [name for name in active if name not in targets]
         if missing:
             raise ValidationError(
@@ -219,9 +222,10 @@ class TrainingData:
 
     def _as_computed(self, values: np.ndarray) -> np.ndarray:
         """Floating point numbers in the precision of the network; class numbers stay integers."""
-        if values.dtype.kind != "f":
+        dtype = self.model.compute_dtype
+        if values.dtype.kind != "f" or values.dtype == dtype:
             return values
-        return values.astype(self.model.compute_dtype, copy=False)
+        return np.asarray(values, dtype=dtype)
 
     def _check_target(self, name: str, shape, batch: int, n_steps: int, argument: str) -> None:
         what = f"the targets of Probe {name!r}"

@@ -235,6 +235,8 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
         self._check_one_batch(rows)
         bar = self.progress_bar if progress_bar is None else progress_bar
         before = self._state
+        for record in self.records.values():
+            record.expect(n_steps)
         tracker = ProgressTracker(bar, Progress("Simulating", "Simulation", n_steps))
         with tracker as progress, DeferredInterrupt() as interrupt:
             for state, outputs in self._run(self._state, n_steps, rows):

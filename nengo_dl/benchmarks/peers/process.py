@@ -63,7 +63,12 @@ class Worker:
     def __init__(
         self, job: Job, python: str | None = None, environment: dict[str, str] | None = None
     ) -> None:
-        variables = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, **(environment or {})}
+        variables = {
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # several share a GPU
+            **os.environ,
+            **(environment or {}),
+        }
         root = str(Path(nengo_dl.__file__).parents[1])
         path = variables.pop("PYTHONPATH", "")
         if python is None:

@@ -46,6 +46,8 @@ def simulate(
     sim = create()
     facts = _facts(net, sim, libraries)
     facts["build_seconds"] = time.perf_counter() - start
+    if simulator == "nengo_dl":
+        facts["device"] = device()
 
     def run(n_steps):
         if not keep and hasattr(sim, "clear_probes"):
@@ -115,6 +117,17 @@ def versions(libraries: list[str]) -> dict[str, str]:
         except PackageNotFoundError:  # another distribution of it, or a checkout
             pass
     return found
+
+
+def device() -> str:
+    """Name of the device that Keras computes on, in an interpreter that has nengo_dl."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.devices()[0].device_kind
+    return keras.distribution.list_devices()[0]
 
 
 # -- simulators: what makes one, and the libraries whose versions matter ---------------------------

@@ -8,7 +8,7 @@ import numpy as np
 
 from nengo_dl import Simulator, configure_settings, dists
 
-from .simulators import Job, versions
+from .simulators import Job, device, versions
 from .training_data import BPTT, LAYER, N_HIDDEN, N_IN, N_OUT, images, random_sequences
 
 LIBRARIES = ["nengo-dl", "keras", "tensorflow-cpu", "tensorflow", "jax", "numpy"]
@@ -65,6 +65,7 @@ def _lif_network(sizes: list[int]) -> nengo.Network:
 def _updates(net, x, y, loss="mse") -> Job:
     sim = Simulator(net, minibatch_size=len(x), progress_bar=False)
     sim.compile(optimizer=keras.optimizers.SGD(1e-3), loss=loss)
+    x, y = map(keras.ops.convert_to_tensor, (x, y))  # on the device, as in the other libraries
 
     def run(n):
         for _ in range(n):
@@ -74,4 +75,4 @@ def _updates(net, x, y, loss="mse") -> Job:
 
 
 def _facts(net) -> dict:
-    return {"neurons": int(net.n_neurons), "versions": versions(LIBRARIES)}
+    return {"neurons": int(net.n_neurons), "versions": versions(LIBRARIES), "device": device()}

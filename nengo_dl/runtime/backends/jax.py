@@ -21,6 +21,9 @@ jax.config.update("jax_cpu_enable_async_dispatch", False)
 name = "jax"
 #: JAX has nothing that XLA refuses
 compiles_with_xla = False
+#: steps of a loop of training that become one on a GPU, where to start a small operation takes
+#: longer than the operation
+GPU_UNROLL = 8
 
 
 def precision(dtype: str):
@@ -119,8 +122,9 @@ def chunk_function(chunk: Chunk, jit: bool | None):
         loop = (jnp.zeros((), jnp.int32), chunk.carry.shaped(state), *_buffers(chunk))
         if chunk.complete is not None:
             loop = step(loop)
-        if chunk.unroll > 1:
-            loop = _loop(_repeat(step, chunk.unroll), loop, n_steps - chunk.unroll + 1)
+        several = _repeat(step, chunk.unroll, chunk.inner)
+        if several is not step:
+            loop = _loop(several, loop, n_steps - chunk.unroll * chunk.inner + 1)
         _, state, buffers, last = _loop(step, loop, n_steps)
         if chunk.complete is not None:
             state = chunk.complete(invariant, state)
@@ -145,16 +149,21 @@ def _loop(step, loop, bound):
     return jax.lax.while_loop(lambda loop: loop[0] < bound, step, loop)
 
 
-def _repeat(step, times: int):
-    def body(loop):
-        for _ in range(times):
+def _repeat(step, unroll: int, inner: int):
+    """``inner`` times ``unroll`` steps."""
+
+    def unrolled(loop):
+        for _ in range(unroll):
             loop = step(loop)
         return loop
 
-    return body
+    body = step if unroll == 1 else unrolled
+    if inner == 1:
+        return body
+    return lambda loop: jax.lax.fori_loop(0, inner, lambda _, loop: body(loop), loop)
 
 
-def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
+def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str, unroll: int = 1):
     """Run ``step(state, rows_now, i) -> (state, outputs)``, differentiable in reverse.
 
     ``rows`` are (n_steps, batch, size); ``shapes`` are those of the outputs of a step. Returns the
@@ -167,7 +176,8 @@ def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
         return state, outputs
 
     # the whole history of an output of which only the last step is wanted is not kept by XLA
-    state, outputs = jax.lax.scan(body, state, (jnp.arange(n_steps, dtype=jnp.int32), rows))
+    steps = jnp.arange(n_steps, dtype=jnp.int32)
+    state, outputs = jax.lax.scan(body, state, (steps, rows), unroll=unroll)
     outputs = [
         jnp.swapaxes(value, 0, 1) if keep else value[-1][:, None]
         for value, keep in zip(outputs, kept, strict=True)
@@ -179,7 +189,9 @@ def recomputing_scan(step, invariant, state, rows, n_steps: int, kept, shapes, d
     """As `scan` of ``step(invariant, state, rows_now, i)``, but of a step nothing is kept for the
     gradient but the state before it, from which the step is computed again.
     """
-    return scan(jax.checkpoint(partial(step, invariant)), state, rows, n_steps, kept, shapes, dtype)
+    step = jax.checkpoint(partial(step, invariant))
+    unroll = 1 if jax.default_backend() == "cpu" else GPU_UNROLL
+    return scan(step, state, rows, n_steps, kept, shapes, dtype, unroll)
 
 
 def is_distributed() -> bool:

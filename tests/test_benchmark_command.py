@@ -237,6 +237,20 @@ def test_page_has_measured_ratios_beside_targets():
     assert report.fill_in(filled, [found], {}) == filled
 
 
+def test_page_of_a_machine_with_a_gpu_has_no_targets():
+    page = "<!-- table: machine -->\n<!-- end -->\n<!-- table: simulation -->\n<!-- end -->\n"
+    found = result(minibatch_size=1, dtype="float32")
+    filled = report.fill_in(page, [found], {"gpu": "NVIDIA H200"})
+    assert "| gpu | NVIDIA H200 |" in filled
+    assert "| 8 (4 to 8) |" in filled and "target" not in filled and "met" not in filled
+
+
+def test_large_ratios_are_whole_numbers():
+    found = result()
+    found.times["nengo"] = replace(found.times["nengo"], seconds=(500.0, 1000.0, 2000.0))
+    assert report.outcome(found, "nengo_dl/tensorflow", "nengo") == "8,000 (4,000 to 8,000)"
+
+
 @pytest.mark.parametrize(
     "seconds, text", [(2.5, "2.5 s"), (0.0123, "12.3 ms"), (4e-6, "4 µs"), (5e-9, "5 ns")]
 )

@@ -52,7 +52,12 @@ def outcome(result: Result, ours: str, other: str) -> str:
     ratios = result.ratios(ours, other)
     if result.set == "memory":
         return f"{ratios[0]:.2f} of the memory that the target is about"
-    return f"{median(ratios):.3g} ({min(ratios):.3g} to {max(ratios):.3g})"
+    middle, least, most = map(_digits, (median(ratios), min(ratios), max(ratios)))
+    return f"{middle} ({least} to {most})"
+
+
+def _digits(ratio: float) -> str:
+    return f"{ratio:.3g}" if ratio < 1000 else f"{ratio:,.0f}"
 
 
 def timed(result: Result) -> str:
@@ -157,7 +162,7 @@ def fill_in(page: str, results: list[Result], machine: dict[str, Any]) -> str:
     """The page with its tables made anew.
 
     A table stands between ``<!-- table: SET -->`` and ``<!-- end -->``, where SET is a set of
-    benchmarks, or "machine".
+    benchmarks, or "machine". The targets are for processors: a machine with a GPU has none.
     """
 
     def table(match: re.Match) -> str:
@@ -165,20 +170,20 @@ def fill_in(page: str, results: list[Result], machine: dict[str, Any]) -> str:
         if name == "machine":
             lines = _machine_table(results, machine)
         else:
-            lines = markdown([result for result in results if result.set == name])
+            chosen = [result for result in results if result.set == name]
+            lines = markdown(chosen, with_targets="gpu" not in machine)
         return "\n".join([f"<!-- table: {name} -->", *lines, "<!-- end -->"])
 
     return re.sub(r"<!-- table: (\S+) -->\n.*?<!-- end -->", table, page, flags=re.DOTALL)
 
 
-def markdown(results: list[Result]) -> list[str]:
-    """Lines of a table with what was measured beside what is wanted."""
+def markdown(results: list[Result], with_targets: bool = True) -> list[str]:
+    """Lines of a table with what was measured, beside what is wanted."""
     if not results:
         return ["Not measured yet."]
-    lines = [
-        "| benchmark | timed | backend | nengo_dl | peer | peer's | ratio (range) | target |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    columns = ["benchmark", "timed", "backend", "nengo_dl", "peer", "peer's", "ratio (range)"]
+    columns += ["target"] if with_targets else []
+    lines = [f"| {' | '.join(columns)} |", "| --- " * len(columns) + "|"]
     for result in results:
         for ours in result.ours:
             for other in result.others:
@@ -190,8 +195,9 @@ def markdown(results: list[Result]) -> list[str]:
                     title(other, result.times.get(other)),
                     _amount(result, other),
                     outcome(result, ours, other),
-                    _wanted(result, ours, other),
                 ]
+                if with_targets:
+                    cells.append(_wanted(result, ours, other))
                 lines.append("| " + " | ".join(cells) + " |")
     return lines
 

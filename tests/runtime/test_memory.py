@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import nengo_dl
-from nengo_dl.runtime.recording import ProbeRecord
+from nengo_dl.runtime.recording import EXPECTED_BYTES, ProbeRecord
 from runtime.networks import tutorial
 
 #: runs the tutorial network in a process of its own, and prints how much its memory grew in
@@ -158,3 +158,18 @@ def test_last_sample_only(probe):
     record.append(chunk(9, 1), 6, 4)
     record.append(chunk(10, 0), 10, 1)  # nothing was kept of a chunk that was cut off
     np.testing.assert_array_equal(record.values(), chunk(9, 1))
+
+
+def test_a_record_grows_once_a_run():
+    record = ProbeRecord(None, dt=0.001)
+    chunk = np.ones((2, 10, 3))
+    record.expect(100)
+    record.append(chunk, 1, 10)
+    buffer = record._buffer
+    for i in range(1, 10):
+        record.append(chunk, 10 * i + 1, 10)
+    assert record._buffer is buffer and len(record) == 100
+    record.expect(10**12)  # which does not fit into memory, and may be ended by Ctrl-C
+    record.append(chunk, 101, 10)
+    assert record._buffer.nbytes <= EXPECTED_BYTES and len(record) == 110
+    assert np.all(record.values() == 1)

@@ -13,6 +13,7 @@ from nengo.utils.progress import ProgressBar
 import nengo_dl
 from nengo_dl.runtime import backends
 from nengo_dl.runtime.checks import device_name
+from nengo_dl.runtime.engine import GPU_STEPS, Engine
 from runtime.networks import reference, small, tutorial
 
 N_STEPS = 60
@@ -476,6 +477,21 @@ def test_unroll_runs_exactly_the_steps_asked_for():
     counts = [1, 5, 6, 7, 8, 23]
     expected = reference(net, sum(counts))
     with nengo_dl.Simulator(net, unroll_simulation=7) as sim:
+        for i, n_steps in enumerate(counts):
+            sim.run_steps(n_steps)
+            assert sim.n_steps == len(sim.data[probes[0]]) == sum(counts[: i + 1])
+    for probe, values in zip(probes, expected, strict=True):
+        np.testing.assert_allclose(sim.data[probe], values, atol=1e-5)
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("unroll", [1, 3])
+def test_inner_loops_of_a_gpu_run_exactly_the_steps_asked_for(unroll, monkeypatch):
+    monkeypatch.setattr(Engine, "on_cpu", lambda self: False)
+    net, _, probes = small()
+    counts = [1, GPU_STEPS - 1, GPU_STEPS, GPU_STEPS + 1, 2 * GPU_STEPS + 7]
+    expected = reference(net, sum(counts))
+    with nengo_dl.Simulator(net, unroll_simulation=unroll) as sim:
         for i, n_steps in enumerate(counts):
             sim.run_steps(n_steps)
             assert sim.n_steps == len(sim.data[probes[0]]) == sum(counts[: i + 1])

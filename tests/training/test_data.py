@@ -381,3 +381,30 @@ def test_float64(arrays):
         loss = sim.evaluate([left, right], [first, second])["first_loss"]
     assert loss == pytest.approx(expected, rel=1e-12)
     assert keras.config.floatx() == "float32"
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_tensors_of_the_backend_are_the_same_as_arrays(dtype):
+    """Those of JAX are taken as they are."""
+    with nengo.Network(seed=0) as net:
+        nengo_dl.configure_settings(dtype=dtype)
+        node = nengo.Node(np.zeros(2))
+        ens = nengo.Ensemble(30, 2)
+        nengo.Connection(node, ens)
+        probe = nengo.Probe(ens)
+    x = np.random.RandomState(0).uniform(-1, 1, (8, 5, 2)).astype(np.float32)
+
+    def results(values):
+        data = {node: values}, {probe: values}
+        first = {node: values[:4]}, {probe: values[:4]}
+        with nengo_dl.Simulator(net, minibatch_size=4, seed=0) as sim:
+            sim.compile("sgd", loss="mse")
+            losses = sim.fit(*data, epochs=2, shuffle=False, verbose=0).history["loss"]
+            losses += [sim.evaluate(*data, verbose=0)["loss"], sim.train_on_batch(*first)["loss"]]
+            predicted = sim.predict(data[0])[probe]
+            sim.run_steps(5, data=first[0])
+            return losses, predicted, sim.data[probe]
+
+    for ours, expected in zip(results(keras.ops.convert_to_tensor(x)), results(x), strict=True):
+        np.testing.assert_array_equal(ours, expected)

@@ -13,6 +13,9 @@ Indices = range | np.ndarray
 
 def signal_size(signal: Signal) -> int:
     """Number of stored elements (of a sparse signal: its non-zero entries)."""
+    value = signal.initial_value
+    if type(value) is np.ndarray:  # to ask whether it is sparse takes as long as all else
+        return value.size
     return len(sparse_data(signal)) if signal.sparse else signal.size
 
 

@@ -226,6 +226,18 @@ def test_files_are_put_together(tmp_path):
     assert described == {"cores": "2", "date": "a, b"}
 
 
+def test_points_of_curves_stay_apart(tmp_path):
+    points = [
+        result("scaling", "scaling", series, factor, minibatch_size=1)
+        for series in ("neurons", "operators")
+        for factor in (1, 2)
+    ]
+    longer = result("scaling", "scaling", "steps", minibatch_size=1)
+    points += [longer, replace(longer, times={k: replace(t, n=7) for k, t in longer.times.items()})]
+    report.to_json(points, {}, tmp_path / "a.json")
+    assert report.merged([tmp_path / "a.json", tmp_path / "a.json"])[0] == points
+
+
 def test_page_has_measured_ratios_beside_targets():
     page = "Before.\n<!-- table: simulation -->\nold\n<!-- end -->\nAfter.\n"
     found = result(minibatch_size=1, dtype="float32")

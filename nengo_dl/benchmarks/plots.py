@@ -59,11 +59,23 @@ def draw(results: Iterable[Result], folder: str | Path) -> list[Path]:
         for peer in sorted({peer for point in points for peer in point.times}):
             _curve(axes, [point for point in points if peer in point.times], peer, scale)
         axes.set(xscale="log", yscale="log", xlabel=abscissa, ylabel=ordinate, title=name)
+        for axis in (axes.xaxis, axes.yaxis):
+            _label(axis)
         axes.grid(True, which="major", alpha=0.3)
         figure.legend(loc="outside lower center", ncols=3, frameon=False)
         paths.append(folder / f"benchmark-{series.replace('_', '-')}.png")
         figure.savefig(paths[-1], dpi=120)
     return paths
+
+
+def _label(axis) -> None:
+    """Plain numbers, as many as there is room for."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    least, most = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if most / least < 300 else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _curve(axes, points: list[Result], peer: str, scale: float) -> None:

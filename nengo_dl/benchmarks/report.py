@@ -152,7 +152,13 @@ def merged(paths: Iterable[str | Path]) -> tuple[list[Result], dict[str, Any]]:
 
 
 def _identity(result: Result) -> tuple:
-    return result.set, result.name, tuple(sorted(result.parameters.items()))
+    """What two measurements of the same have in common; points of a curve differ in size only."""
+    times = next(iter(result.times.values()), None)
+    size = None
+    if times is not None and result.series:
+        size = times.n if result.series == "steps" else times.facts.get("neurons")
+    parameters = tuple(sorted(result.parameters.items()))
+    return result.set, result.name, parameters, result.series, size
 
 
 # -- page ------------------------------------------------------------------------------------------

@@ -67,6 +67,8 @@ class Kernel(ABC):
 
     #: whether a step calls Python code on the host
     on_host = False
+    #: whether a step that is computed again gives the same again, and does nothing else
+    repeatable = True
     #: whether in training a gradient passes from the results to the operands
     differentiable = True
     #: whether a step only depends on its operands, so that many can be computed at once, as items

@@ -131,6 +131,7 @@ class PythonFunctionKernel(Kernel):
     """A Python function of (t), (t, x) or (x): a Node's or a connection's."""
 
     on_host = True
+    repeatable = False
     differentiable = False
 
     def merge_key(self, op):
@@ -150,6 +151,7 @@ class HostKernel(Kernel):
     """Any operator, by its numpy step."""
 
     on_host = True
+    repeatable = False
     differentiable = False
 
     def merge_key(self, op):

@@ -74,6 +74,8 @@ class SimTensorNode(Operator):
 class TensorNodeKernel(Kernel):
     """One TensorNode."""
 
+    repeatable = False  # it may draw random numbers, or print
+
     def __init__(self, op: SimTensorNode):
         self.every_step_alone = (
             not op.takes_time

@@ -111,11 +111,11 @@ class StagedNetwork:
         return step.kernel.convolves or step.operands[0].width * batch >= HEAVY
 
     def _is_light(self, number: int) -> bool:
-        """Whether an instruction may be computed twice: it is no Python code, no Keras layer, no
-        convolution and no large product.
+        """Whether an instruction may be computed twice, and is worth it: it is no convolution and
+        no large product.
         """
-        step, prepared = self.network.layout.instructions[number], self.network.kernels[number]
-        if step.kernel.on_host or prepared.layer is not None or step.kernel.convolves:
+        step = self.network.layout.instructions[number]
+        if not step.kernel.repeatable or step.kernel.convolves:
             return False
         widths = {r.width for r in step.operands} | {t.width for t in step.results}
         elementwise = len(widths - {1}) <= 1

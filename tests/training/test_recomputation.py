@@ -120,3 +120,20 @@ def test_large_products_are_computed_once(monkeypatch):
         sim.compile("sgd", loss="mse")
         sim.train_on_batch({net.inp: x}, {net.probe: np.ones((BATCH, 5, 100))})
     assert recomputes and not any(recomputes)
+
+
+def test_functions_of_tensors_are_computed_once(monkeypatch):
+    """They may draw random numbers, which would be others when they are computed again."""
+    recomputes = loops(monkeypatch)
+    with nengo.Network(seed=0) as net:
+        net.inp = nengo.Node(np.zeros(2))
+        node = nengo_dl.TensorNode(lambda x: x + 1, shape_in=(2,), shape_out=(2,), pass_time=False)
+        ens = nengo.Ensemble(10, 2)
+        nengo.Connection(net.inp, node, synapse=None)
+        nengo.Connection(node, ens)
+        net.probe = nengo.Probe(ens)
+    x = np.ones((BATCH, 5, 2))
+    with nengo_dl.Simulator(net, minibatch_size=BATCH, progress_bar=False) as sim:
+        sim.compile("sgd", loss="mse")
+        sim.train_on_batch({net.inp: x}, {net.probe: x})
+    assert recomputes and not any(recomputes)

@@ -102,5 +102,5 @@ def test_everything_public_is_in_the_reference():
 def test_every_setting_is_in_the_guide():
     page = PAGES["docs/configuration.md"].read_text()
     assert [name for name in _SETTINGS if f"`{name}`" not in page] == []
-    docstring = nengo_dl.configure_settings.__doc__
-    assert [name for name in _SETTINGS if f"\n    {name} :" not in docstring] == []
+    docstring = inspect.getdoc(nengo_dl.configure_settings)
+    assert [name for name in _SETTINGS if f"\n{name} :" not in docstring] == []

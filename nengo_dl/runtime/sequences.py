@@ -128,6 +128,7 @@ class SequenceRunner:
         return plain and n_steps > 1
 
     def _scan(self, step, invariant, state, rows, n_steps, kept, shapes, dtype):
+        """What takes the place of one loop: several segments, or none."""
         segments = n_segments(self.checkpoint_segments, n_steps)
         if segments > 1:
             return segmented_scan(
@@ -142,8 +143,7 @@ class SequenceRunner:
                 shapes,
                 dtype,
             )
-        scan = self.backend.scan if self.use_loop and n_steps > 1 else unrolled_scan
-        return scan(partial(step, invariant), state, rows, n_steps, kept, shapes, dtype)
+        return unrolled_scan(partial(step, invariant), state, rows, n_steps, kept, shapes, dtype)
 
     def _rows(self, x, item: Input):
         """An input as (batch, n_steps, size), in the network's precision."""

@@ -160,11 +160,7 @@ class TrainingData:
             result[name] = np.tile(joined, (repeats, 1, 1))
         if not result:
             result[feeds.N_STEPS] = np.zeros((batch, n_steps, 1))
-        dtype = self.model.compute_dtype
-        return {
-            name: v if v.dtype == dtype else np.asarray(v, dtype=dtype)
-            for name, v in result.items()
-        }, n_steps
+        return {name: self._in_precision(v) for name, v in result.items()}, n_steps
 
     def given_nodes(self, x: Any) -> dict[Node, Any]:
         """The values of ``x`` by Node."""
@@ -222,10 +218,12 @@ class TrainingData:
 
     def _as_computed(self, values: np.ndarray) -> np.ndarray:
         """Floating point numbers in the precision of the network; class numbers stay integers."""
+        return values if values.dtype.kind != "f" else self._in_precision(values)
+
+    def _in_precision(self, values: Any) -> Any:
+        """In the precision of the network; an array that has it stays where it is."""
         dtype = self.model.compute_dtype
-        if values.dtype.kind != "f" or values.dtype == dtype:
-            return values
-        return np.asarray(values, dtype=dtype)
+        return values if values.dtype == dtype else np.asarray(values, dtype=dtype)
 
     def _check_target(self, name: str, shape, batch: int, n_steps: int, argument: str) -> None:
         what = f"the targets of Probe {name!r}"

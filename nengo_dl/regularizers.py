@@ -14,6 +14,9 @@ import numpy as np
 from keras import ops
 from nengo.utils.numpy import is_number
 
+# Layers divide what an activity regularizer returns by the size of the batch
+KERAS_DIVIDES = tuple(map(int, keras.__version__.split(".")[:2])) >= (3, 14)
+
 
 class RateRegularizer(keras.regularizers.Regularizer):
     """A penalty on the distance of firing rates to a target or a range."""
@@ -27,8 +30,10 @@ class RateRegularizer(keras.regularizers.Regularizer):
         self.l1, self.l2, self.target = float(l1), float(l2), _target(target)
 
     def __call__(self, activity: Any) -> Any:
-        """The `penalty` times the size of the batch, by which Keras divides it."""
+        """What Keras makes the `penalty` of: since 3.14 it divides by the size of the batch."""
         penalty = self.penalty(activity)
+        if not KERAS_DIVIDES:
+            return penalty
         return penalty * ops.cast(ops.shape(activity)[0], penalty.dtype)
 
     def penalty(self, activity: Any) -> Any:

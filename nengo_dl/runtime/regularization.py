@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import keras.ops as ops
 from nengo import Connection, Network
 
@@ -26,7 +27,7 @@ class Term:
     shape: tuple[int, ...]
 
 
-class StoredRegularizer:
+class StoredRegularizer(keras.regularizers.Regularizer):
     """The sum of the terms of all connections whose weights a stored tensor holds.
 
     Called with the tensor, of shape (1, width), as Keras calls the regularizer of a variable.

@@ -15,7 +15,7 @@ import numpy as np
 from nengo.builder.operator import Operator
 from nengo.builder.signal import Signal
 
-from nengo_dl.compiler.signals import as_array, signal_size, view_indices
+from nengo_dl.compiler.signals import Indices, as_array, signal_size, view_indices
 
 PHASES = ("sets", "incs", "reads", "updates")
 
@@ -136,26 +136,20 @@ def _uses_of_bases(
     operators: Sequence[Operator],
 ) -> dict[Signal, dict[Signal, dict[str, list[int]]]]:
     """Base signal -> view -> phase -> operators that use the view in this phase."""
-    uses: dict[Signal, dict[Signal, dict]] = defaultdict(dict)
+    uses: dict[Signal, dict[Signal, dict[str, list[int]]]] = {}
     views: dict[tuple, Signal] = {}
     for vertex, op in enumerate(operators):
         for phase in PHASES:
             for sig in getattr(op, phase):
-                view = views.setdefault(_view_key(sig), sig)
-                by_phase = uses[sig.base].setdefault(view, {})
-                by_phase.setdefault(phase, {})[vertex] = None
-    return {
-        base: {
-            view: {phase: list(vertices) for phase, vertices in by_phase.items()}
-            for view, by_phase in by_view.items()
-        }
-        for base, by_view in uses.items()
-    }
+                view = views.setdefault(_view_key(sig), sig) if sig.is_view else sig
+                by_view = uses.setdefault(sig.base, {})
+                vertices = by_view.setdefault(view, {}).setdefault(phase, [])
+                if not vertices or vertices[-1] != vertex:  # it may use a signal twice
+                    vertices.append(vertex)
+    return uses
 
 
 def _view_key(sig: Signal) -> tuple:
-    if not sig.is_view:
-        return (sig.base,)
     return (sig.base, sig.elemoffset, sig.shape, sig.elemstrides)
 
 
@@ -167,19 +161,34 @@ def _classes(base: Signal, views: Iterable[tuple[Signal, list]]):
     members = [signal_size(base)]
     uses: list[list] = [[]]
     for view, use in views:
-        elements = np.unique(as_array(view_indices(view)))
-        labels, counts = np.unique(label[elements], return_counts=True)
-        for old, count in zip(labels.tolist(), counts.tolist(), strict=True):
+        elements = _each_once(view_indices(view))
+        labels = label[elements]
+        for old, count in _counted(labels):
             if count == members[old]:
                 uses[old].extend(use)
                 continue
+            labels[labels == old] = len(members)
             members[old] -= count
             members.append(count)
             uses.append(uses[old] + use)
-            label[elements[label[elements] == old]] = len(members) - 1
+        label[elements] = labels
     for use in uses:
         if len(use) > 1:
             yield _by_phase(use)
+
+
+def _each_once(indices: Indices) -> slice | np.ndarray:
+    if isinstance(indices, range) and indices.step > 0:
+        return slice(indices.start, indices.stop, indices.step)
+    return np.unique(as_array(indices))
+
+
+def _counted(labels: np.ndarray) -> list[tuple[int, int]]:
+    """Each of the labels, and how often it is there."""
+    if labels.size and (labels == labels[0]).all():
+        return [(int(labels[0]), labels.size)]
+    found, counts = np.unique(labels, return_counts=True)
+    return list(zip(found.tolist(), counts.tolist(), strict=True))
 
 
 def _by_phase(uses: list[tuple[str, Use]]) -> dict[str, list[Use]]:

@@ -7,7 +7,7 @@ docs/architecture.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -101,14 +101,20 @@ def make_layout(program: Program, plan: Sequence[tuple[Operator, ...]]) -> Layou
     return _Execution(program, plan).run()
 
 
-def written_signals(op: Operator) -> tuple[Signal, ...]:
-    """The signals that ``op`` sets, increments or updates."""
-    return (*op.sets, *op.incs, *op.updates) if is_wiring(op) else kernel_for(op).writes(op)
+class _Signals:
+    """The signals that an operator sets, increments or updates, and those whose present values it
+    needs.
+    """
 
+    __slots__ = ("incs", "reads", "writes")
 
-def read_signals(op: Operator) -> tuple[Signal, ...]:
-    """The signals whose present values ``op`` needs."""
-    return tuple(op.reads) if is_wiring(op) else kernel_for(op).reads(op)
+    def __init__(self, op: Operator):
+        kernel = None if is_wiring(op) else kernel_for(op)
+        self.reads = tuple(op.reads) if kernel is None else kernel.reads(op)
+        self.writes = (
+            (*op.sets, *op.incs, *op.updates) if kernel is None else tuple(kernel.writes(op))
+        )
+        self.incs = op.incs
 
 
 class _Carried:
@@ -116,16 +122,21 @@ class _Carried:
     at all.
     """
 
-    def __init__(self, plan: Sequence[tuple[Operator, ...]], probed: Sequence[Signal]):
+    def __init__(
+        self,
+        plan: Sequence[tuple[Operator, ...]],
+        signals: Mapping[Operator, _Signals],
+        probed: Sequence[Signal],
+    ):
         self.written: dict[Signal, tuple[int, int]] = {}  # base -> (group, operand) of last writer
         self.carried: dict[Signal, None] = {}
         self._covered: dict[Signal, np.ndarray | bool] = {}
         for index, group in enumerate(plan):
             for op in group:
-                for sig in (*read_signals(op), *op.incs):
+                for sig in (*signals[op].reads, *signals[op].incs):
                     self._read(sig)
             for op in group:
-                self._write(op, index)
+                self._write(op, signals[op], index)
         for sig in probed:
             self._read(sig)
         # read before it was set, and written at some point of the step
@@ -138,17 +149,23 @@ class _Carried:
         if covered is False or not np.all(covered[as_array(view_indices(sig))]):
             self.carried[sig.base] = None
 
-    def _write(self, op: Operator, index: int) -> None:
-        for slot, sig in enumerate(written_signals(op)):
-            self.written[sig.base] = (index, slot)
-            if sig in op.incs:
+    def _write(self, op: Operator, signals: _Signals, index: int) -> None:
+        for slot, sig in enumerate(signals.writes):
+            base = sig.base
+            self.written[base] = (index, slot)
+            if sig in signals.incs or self._covered.get(base) is True:
                 continue
             indices = _target(op)
-            size = signal_size(sig.base)
-            if covers(indices := indices if indices is not None else view_indices(sig), size):
-                self._covered[sig.base] = True
-            elif self._covered.get(sig.base) is not True:
-                covered = self._covered.setdefault(sig.base, np.zeros(size, dtype=bool))
+            if indices is None:
+                if sig is base:
+                    self._covered[base] = True
+                    continue
+                indices = view_indices(sig)
+            size = signal_size(base)
+            if covers(indices, size):
+                self._covered[base] = True
+            else:
+                covered = self._covered.setdefault(base, np.zeros(size, dtype=bool))
                 covered[as_array(indices)] = True
 
 
@@ -186,6 +203,7 @@ class _Execution:
     def __init__(self, program: Program, plan: Sequence[tuple[Operator, ...]]):
         self.program = program
         self.plan = [Group(tuple(group)) for group in plan]
+        self.signals = {op: _Signals(op) for group in plan for op in group}
         self.addresses = Addresses()
         self.layers: dict[Signal, list[Indices]] = {}
         self.instructions: list[Assemble | Run] = []
@@ -209,7 +227,7 @@ class _Execution:
         """Stack the initial values: states by the group that writes them, constants by their first
         reader, parameters by what they are, and the large ones by their first reader too.
         """
-        carried = _Carried(plan, self.probed)
+        carried = _Carried(plan, self.signals, self.probed)
         stacks: dict[tuple, dict[Signal, None]] = {}
 
         def place(base: Signal, index: int, slot: int) -> None:
@@ -226,11 +244,12 @@ class _Execution:
         placed: set[Signal] = set()
         for index, group in enumerate(self.plan):
             for op in group.operators:
-                signals = [*read_signals(op), *written_signals(op)]
-                for slot, sig in enumerate(signals):
-                    if sig.base not in placed:
-                        placed.add(sig.base)
-                        place(sig.base, index, slot)
+                signals = self.signals[op]
+                for slot, sig in enumerate((*signals.reads, *signals.writes)):
+                    base = sig.base
+                    if base not in placed:
+                        placed.add(base)
+                        place(base, index, slot)
         for sig in (*self.probed, *self.program.unread):
             if sig.base not in placed:
                 placed.add(sig.base)
@@ -243,8 +262,8 @@ class _Execution:
     def _in_writing_order(self, kind, index, slot, signals: dict[Signal, None]) -> tuple:
         if kind != "state":
             return tuple(signals)
-        written = (written_signals(op)[slot].base for op in self.plan[index].operators
-                   if slot < len(written_signals(op)))  # fmt: skip
+        writes = (self.signals[op].writes for op in self.plan[index].operators)
+        written = (sigs[slot].base for sigs in writes if slot < len(sigs))
         return tuple(dict.fromkeys(base for base in written if base in signals))
 
     def _store(self, kind: str, signals: tuple[Signal, ...]) -> Stored:
@@ -295,6 +314,9 @@ class _Execution:
             layers.append(values)
             return
         positions, values = as_array(indices), as_array(values)
+        if isinstance(indices, range):
+            self._place_increment(layers, size, positions, values)
+            return
         while len(positions):
             # of an element that occurs more than once, each layer takes one occurrence
             _, first = np.unique(positions, return_index=True)
@@ -303,7 +325,8 @@ class _Execution:
 
     def _place_increment(self, layers: list, size: int, positions, values) -> None:
         filled = values >= 0
-        positions, values = positions[filled], values[filled]
+        if not filled.all():
+            positions, values = positions[filled], values[filled]
         for i, layer in enumerate(layers):
             if isinstance(layer, np.ndarray) and np.all(layer[positions] == HOLE):
                 layers[i] = layer.copy()
@@ -368,7 +391,7 @@ class _Execution:
     def _compute(self, group: Group) -> None:
         kernel = kernel_for(group.operators[0])
         reads = kernel.operands(group.operators)
-        writes = list(zip(*(kernel.writes(op) for op in group.operators), strict=True))
+        writes = list(zip(*(self.signals[op].writes for op in group.operators), strict=True))
         operands = tuple(self._settled_recipe(sigs, group.kind) for sigs in reads)
         results = []
         for sigs in writes:

@@ -28,23 +28,41 @@ def order_signals(plan: Plan, n_passes: int = 3) -> tuple[list[Signal], list[tup
     Returns the signals in the order in which they are written, and the plan with its groups sorted.
     """
     plan = [tuple(group) for group in plan]
+    signals = {op: _Signals(op) for group in plan if not is_wiring(group[0]) for op in group}
     positions = _Positions()
     for _ in range(n_passes):
         before = plan
         positions.begin_pass()
-        plan = [_sort_group(i, group, positions) for i, group in enumerate(plan)]
+        plan = [_sort_group(i, group, positions, signals) for i, group in enumerate(plan)]
         if plan == before:
             break
     position = positions.of
     plan = [_sort_by_target(group, position) if is_wiring(group[0]) else group for group in plan]
-    signals = dict.fromkeys(sig.base for group in plan for op in group for sig in _written(op))
-    return list(signals), plan
+    return _written_signals(plan), plan
 
 
 def noop_order_signals(plan: Plan, **_) -> tuple[list[Signal], list[tuple]]:
     """Leave the groups as the planner made them."""
-    signals = dict.fromkeys(sig.base for group in plan for op in group for sig in _written(op))
-    return list(signals), list(plan)
+    return _written_signals(plan), list(plan)
+
+
+def _written_signals(plan: Plan) -> list[Signal]:
+    return list(dict.fromkeys(sig.base for group in plan for op in group for sig in _written(op)))
+
+
+class _Signals:
+    """What all passes ask about an operator that is computed.
+
+    ``reads`` are pairs of a base signal and where in it the signal begins, ``writes`` are pairs of
+    a base signal and whether it is written anew.
+    """
+
+    __slots__ = ("reads", "writes")
+
+    def __init__(self, op: Operator):
+        kernel = kernel_for(op)
+        self.reads = [(s.base, s.elemoffset) for s in kernel.reads(op) if not s.sparse]
+        self.writes = [(s.base, s not in op.incs) for s in kernel.writes(op)]
 
 
 class _Positions:
@@ -77,11 +95,11 @@ def _moved_to(op: Operator) -> tuple[Signal, ...]:
     return (*op.sets, *op.incs, *op.updates)
 
 
-def _sort_group(index: int, group: tuple, positions: _Positions) -> tuple:
+def _sort_group(index: int, group: tuple, positions: _Positions, signals: Mapping) -> tuple:
     if is_wiring(group[0]):
         _pass_on(group, positions)
         return group
-    return _sort_computed(index, group, positions)
+    return _sort_computed(index, group, positions, signals)
 
 
 def _pass_on(group: tuple, positions: _Positions) -> None:
@@ -102,19 +120,19 @@ def _sort_by_target(group: tuple, position: Mapping[Signal, tuple]) -> tuple:
     return tuple(sorted(group, key=key))
 
 
-def _sort_computed(index: int, group: tuple, positions: _Positions) -> tuple:
-    kernel, position = kernel_for(group[0]), positions.of
+def _sort_computed(
+    index: int, group: tuple, positions: _Positions, signals: Mapping[Operator, _Signals]
+) -> tuple:
+    position = positions.of
 
     def key(op: Operator) -> tuple:
         known = [
-            (*position[sig.base], sig.elemoffset)
-            for sig in kernel.reads(op)
-            if not sig.sparse and sig.base in position
+            (*position[base], offset) for base, offset in signals[op].reads if base in position
         ]
         return min(known, default=(*UNKNOWN, 0))
 
     group = tuple(sorted(group, key=key))
     for i, op in enumerate(group):
-        for sig in kernel.writes(op):
-            positions.found(sig.base, (index, i), again=sig not in op.incs)
+        for base, anew in signals[op].writes:
+            positions.found(base, (index, i), again=anew)
     return group

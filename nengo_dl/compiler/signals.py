@@ -5,6 +5,9 @@ Signals are only read here: what the compiler knows about one is kept in tables 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 from nengo.builder.signal import Signal
 
@@ -33,16 +36,19 @@ def view_indices(signal: Signal) -> Indices:
     """Positions of the elements of ``signal`` (in C order) among those of its base."""
     if not signal.is_view:
         return range(signal_size(signal))
-    return _strided(signal.elemoffset, signal.shape, signal.elemstrides)
+    value = signal.initial_value  # directly, since a signal works out its strides anew each time
+    itemsize = value.itemsize
+    strides = [stride // itemsize for stride in value.strides]
+    return _strided(signal.offset // itemsize, value.shape, strides)
 
 
-def _strided(offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> Indices:
+def _strided(offset: int, shape: tuple[int, ...], strides: Sequence[int]) -> Indices:
     # axes of length one say nothing about the positions
     axes = [(n, s) for n, s in zip(shape, strides, strict=True) if n != 1]
     if not axes:
         return range(offset, offset + 1)
     if _contiguous(axes):
-        return range(offset, offset + int(np.prod([n for n, _ in axes])))
+        return range(offset, offset + math.prod(n for n, _ in axes))
     if len(axes) == 1 and axes[0][1] > 0:
         n, step = axes[0]
         return range(offset, offset + n * step, step)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from operator import is_
 
 import numpy as np
 from nengo.builder.operator import (
@@ -38,20 +39,48 @@ PURE = frozenset(
 )
 
 
+class _OperatorList(list):
+    """Operators, and how many of them write each base signal that is written: counted once, and
+    after a simplification only where it changed something.
+    """
+
+    def __init__(self, operators: Iterable[Operator], writers: Counter | None = None):
+        super().__init__(operators)
+        self.writers = _count_writers(self) if writers is None else writers
+
+    def changed_to(self, operators: Operators) -> _OperatorList:
+        """These operators in the place of those here, which are not used any more."""
+        before, after = set(self), set(operators)
+        self.writers.update(_count_writers(after - before))
+        self.writers.subtract(_count_writers(before - after))
+        return _OperatorList(operators, self.writers)
+
+
+def _count_writers(operators: Iterable[Operator]) -> Counter:
+    return Counter(
+        [
+            sig.base
+            for op in operators
+            for signals in (op.sets, op.incs, op.updates)
+            for sig in signals
+        ]
+    )
+
+
 class _Constants:
     """Answers which signals keep their initial value."""
 
     def __init__(self, operators: Iterable[Operator], unknown: frozenset[Signal]):
-        self.writers = Counter(
-            sig.base for op in operators for sig in (*op.sets, *op.incs, *op.updates)
-        )
+        known = isinstance(operators, _OperatorList)
+        self.writers = operators.writers if known else _count_writers(operators)
         self.unknown = unknown
 
     def value(self, signal: Signal) -> np.ndarray | None:
         """The value of a signal that nothing changes, else None."""
-        if signal.sparse or self.writers[signal.base] or signal.base in self.unknown:
+        if self.writers.get(signal.base) or signal.base in self.unknown:
             return None
-        return np.asarray(signal.initial_value)
+        value = signal.initial_value
+        return value if type(value) is np.ndarray else None  # not of one that is sparse
 
 
 def remove_unmodified_resets(operators: Operators, unknown: frozenset = NOTHING) -> Operators:
@@ -61,7 +90,7 @@ def remove_unmodified_resets(operators: Operators, unknown: frozenset = NOTHING)
     def redundant(op: Operator) -> bool:
         return (
             type(op) is Reset
-            and constants.writers[op.dst.base] == 1
+            and constants.writers.get(op.dst.base) == 1
             and bool(np.all(op.dst.initial_value == op.value))
         )
 
@@ -72,15 +101,14 @@ def remove_zero_incs(operators: Operators, unknown: frozenset = NOTHING) -> Oper
     """Drop increments by a product with a factor that is always zero, or by a signal that is."""
     constants = _Constants(operators, unknown)
 
+    def is_zero(sig: Signal) -> bool:
+        value = constants.value(sig)
+        return value is not None and not value.any()
+
     def adds_nothing(op: Operator) -> bool:
         if type(op) in (DotInc, ElementwiseInc):
-            factors = (op.A, op.X)
-        elif type(op) is Copy and op.inc:
-            factors = (op.src,)
-        else:
-            return False
-        values = [constants.value(sig) for sig in factors]
-        return any(v is not None and not np.any(v) for v in values)
+            return is_zero(op.A) or is_zero(op.X)
+        return type(op) is Copy and op.inc and is_zero(op.src)
 
     return [op for op in operators if not adds_nothing(op)]
 
@@ -93,8 +121,8 @@ def remove_reset_incs(operators: Operators, unknown: frozenset = NOTHING) -> Ope
     replaced: dict[Operator, Operator] = {}
     dropped: set[Operator] = set()
     for op in operators:
-        target = op.incs[0] if len(op.incs) == 1 else None
-        reset = resets.get(target)
+        incs = op.incs
+        reset = resets.get(incs[0]) if len(incs) == 1 else None
         if reset is None or reset in dropped or not _fills_target(op):
             continue
         setter = as_set(op)
@@ -118,9 +146,9 @@ def remove_constant_copies(operators: Operators, unknown: frozenset = NOTHING) -
         if type(op) is not Copy or op.inc or op.dst_slice is not None:
             return op
         value = constants.value(op.src)
-        if value is None or value.size == 0 or np.any(value != value.flat[0]):
+        if value is None or value.size == 0 or np.any(value != (first := value.flat[0])):
             return op
-        return Reset(op.dst, value=float(value.flat[0]), tag=op.tag)
+        return Reset(op.dst, value=float(first), tag=op.tag)
 
     return [replace(op) for op in operators]
 
@@ -132,8 +160,10 @@ def remove_identity_muls(operators: Operators, unknown: frozenset = NOTHING) -> 
     def replace(op: Operator) -> Operator:
         if not isinstance(op, (DotInc, ElementwiseInc)) or isinstance(op, SparseDotInc):
             return op
+        if op.X.shape != op.Y.shape:
+            return op
         a = constants.value(op.A)
-        if a is None or op.X.shape != op.Y.shape or not _is_identity(a, isinstance(op, DotInc)):
+        if a is None or not _is_identity(a, isinstance(op, DotInc)):
             return op
         return Copy(op.X, op.Y, inc=bool(op.incs), tag=op.tag)
 
@@ -195,17 +225,19 @@ def simplify(
     max_passes: int = 10,
 ) -> Operators:
     """Apply the simplifications in turn until none of them finds anything more to do."""
-    for _ in range(max_passes):
-        before = operators
-        for rewrite in simplifications:
-            operators = list(
-                rewrite(operators, unknown) if _takes_unknown(rewrite) else rewrite(operators)
-            )
-        if len(operators) == len(before) and all(
-            a is b for a, b in zip(operators, before, strict=True)
-        ):
+    simplifications = list(simplifications)
+    operators, idle = _OperatorList(operators), 0
+    for rewrite in simplifications * max_passes:
+        rewritten = list(
+            rewrite(operators, unknown) if _takes_unknown(rewrite) else rewrite(operators)
+        )
+        if len(rewritten) == len(operators) and all(map(is_, rewritten, operators)):
+            idle += 1
+        else:
+            operators, idle = operators.changed_to(rewritten), 0
+        if idle == len(simplifications):
             break
-    return operators
+    return list(operators)
 
 
 def _takes_unknown(rewrite: Simplification) -> bool:

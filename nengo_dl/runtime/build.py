@@ -19,6 +19,7 @@ from nengo_dl.compiler.program import Input
 from nengo_dl.input_node import ConstantNode
 from nengo_dl.runtime import backends
 from nengo_dl.runtime.engine import Engine, scope
+from nengo_dl.runtime.garbage import collected_later
 from nengo_dl.runtime.host import HostRuntime
 from nengo_dl.runtime.inputs import make_source
 from nengo_dl.runtime.keras_model import NengoModel
@@ -69,6 +70,7 @@ class Target:
     unroll_simulation: int
 
 
+@collected_later()
 def build(
     network: Network | None, dt: float, model: Model | None, target: Target, progress: Any
 ) -> Built:

@@ -70,12 +70,19 @@ class HostRuntime:
         order.
         """
         needed = self._in_loop | self._ahead
-        drawing = [op for op in self.model.operators if op in needed or _draws(op)]
-        added = sorted(needed.difference(drawing), key=str)  # the compiler's own draw nothing
-        if len(drawing) > 1 and needed:
-            relevant = frozenset(drawing)
-            return [op for op in nengo_order(self.model) if op in relevant] + added
-        return (drawing if needed else []) + added
+        counts = any(map(_depends_on_seed, needed))
+        found = [op for op in self.model.operators if op in needed or (counts and _draws(op))]
+        added = sorted(needed.difference(found), key=str)  # the compiler's own draw nothing
+        if len(found) > 1 and not all(map(self._only_reads_time, found)):
+            relevant = frozenset(found)
+            found = [op for op in nengo_order(self.model) if op in relevant]
+        return found + added
+
+    def _only_reads_time(self, op: Operator) -> bool:
+        """Whether Nengo takes the operator as soon as the time is there: several of these in the
+        order in which they were built.
+        """
+        return op.reads == [self.model.time] and not op.incs and not op.updates
 
     def place(self, op: Operator) -> int:
         """Where an operator stands in Nengo's order."""
@@ -182,3 +189,9 @@ def _with_note(error: BaseException, note: str) -> BaseException:
 
 def _draws(op: Operator) -> bool:
     return isinstance(op, SimProcess) and op.process.seed is None
+
+
+def _depends_on_seed(op: Operator) -> bool:
+    if isinstance(op, SimProcess):
+        return _draws(op) and not isinstance(op.process, DETERMINISTIC)
+    return not isinstance(op, SimPyFunc)

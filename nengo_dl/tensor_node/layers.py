@@ -41,6 +41,13 @@ class LayerCall(TensorCall):
                 "Node has a fixed size",
                 attr="tensor_func",
             )
+        if any(size <= 0 for shape in shapes for size in shape):
+            shape_in = None if self.inputs is None else self.inputs.value
+            raise ValidationError(
+                f"{self.name} returns tensors without values, of shapes {shapes}, with "
+                f"shape_in={shape_in}: is the input too small?",
+                attr="tensor_func",
+            )
         return self.check_given(found.shapes(shapes), given)
 
     def _symbolic(self) -> Any:

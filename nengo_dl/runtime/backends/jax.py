@@ -11,7 +11,10 @@ import keras
 import numpy as np
 from jax.experimental import io_callback
 
+from nengo_dl.runtime.backends.freed_memory import keep_freed_memory
 from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
+
+keep_freed_memory()
 
 # Else each call of a compiled function wakes another thread and waits for it, which takes 40 us, as
 # long as a step with a Python function of a small network. Once JAX has begun to compute on the CPU

@@ -85,6 +85,12 @@ def take(values: Indices, indices: Indices) -> Indices:
     return values[indices]
 
 
+def positions_of(shape: tuple[int, ...], item) -> np.ndarray:
+    """Positions, in C order, of ``x[item]`` in an ``x`` of this shape."""
+    positions = np.arange(int(np.prod(shape))).reshape(shape)
+    return positions if item is None else positions[item]
+
+
 def covers(indices: Indices, size: int) -> bool:
     """Whether ``indices`` name each of ``size`` elements in order."""
     return isinstance(indices, range) and indices.step == 1 and len(indices) == size

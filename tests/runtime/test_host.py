@@ -8,6 +8,7 @@ import pytest
 from nengo.exceptions import SimulationError
 
 import nengo_dl
+from nengo_dl.compiler.frontend import nengo_order
 from nengo_dl.runtime import host
 from runtime.networks import reference
 
@@ -265,3 +266,41 @@ def test_network_without_anything_but_a_function():
         times.clear()
         sim.run_steps(3)
     np.testing.assert_allclose(times, [0.001, 0.002, 0.003])
+
+
+def functions_of_time():
+    """A network whose Nodes draw no random numbers, although others do."""
+    with nengo.Network(seed=0) as net:
+        ensemble = nengo.Ensemble(5, 1)
+        for function in (np.sin, nengo.processes.PresentInput([[1], [2]], 0.01), np.cos):
+            nengo.Connection(nengo.Node(function), ensemble, synapse=0.01)
+    return net
+
+
+def with_noise():
+    net = functions_of_time()
+    with net:
+        nengo.Node(nengo.processes.WhiteNoise())
+    return net
+
+
+def with_input():
+    net = functions_of_time()
+    with net:
+        nengo.Connection(net.ensembles[0], nengo.Node(lambda t, x: x, size_in=1))
+    return net
+
+
+@pytest.mark.parametrize(
+    "make, asks_nengo", [(functions_of_time, False), (with_noise, True), (with_input, True)]
+)
+def test_order_is_that_of_nengo(make, asks_nengo, monkeypatch):
+    """Nengo is only asked, which takes long for large networks, where it is not known without."""
+    asked = []
+    monkeypatch.setattr(host, "nengo_order", lambda m: asked.append(m) or nengo_order(m))
+    with nengo_dl.Simulator(make(), progress_bar=False) as sim:
+        runtime = sim._host
+    assert bool(asked) == asks_nengo
+    order = [op for op in runtime._order if op in runtime.model.operators]
+    assert len(order) >= 3
+    assert order == [op for op in nengo_order(runtime.model) if op in order]

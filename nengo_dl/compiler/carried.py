@@ -1,0 +1,95 @@
+"""Which signals carry a value from one step to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from nengo.builder.operator import Copy, Operator
+from nengo.builder.signal import Signal
+
+from nengo_dl.compiler.kernel import is_wiring, kernel_for
+from nengo_dl.compiler.signals import (
+    Indices,
+    as_array,
+    covers,
+    positions_of,
+    signal_size,
+    take,
+    view_indices,
+)
+
+
+class OperatorSignals:
+    """The signals that an operator sets, increments or updates, and those whose present values it
+    needs.
+    """
+
+    __slots__ = ("incs", "reads", "writes")
+
+    def __init__(self, op: Operator):
+        kernel = None if is_wiring(op) else kernel_for(op)
+        self.reads = tuple(op.reads) if kernel is None else kernel.reads(op)
+        self.writes = (
+            (*op.sets, *op.incs, *op.updates) if kernel is None else tuple(kernel.writes(op))
+        )
+        self.incs = op.incs
+
+
+class Carried:
+    """Finds the base signals whose value at the start of a step matters, and those that are written
+    at all.
+    """
+
+    def __init__(
+        self,
+        plan: Sequence[tuple[Operator, ...]],
+        signals: Mapping[Operator, OperatorSignals],
+        probed: Sequence[Signal],
+    ):
+        self.written: dict[Signal, tuple[int, int]] = {}  # base -> (group, operand) of last writer
+        self.carried: dict[Signal, None] = {}
+        self._covered: dict[Signal, np.ndarray | bool] = {}
+        for index, group in enumerate(plan):
+            for op in group:
+                for sig in (*signals[op].reads, *signals[op].incs):
+                    self._read(sig)
+            for op in group:
+                self._write(op, signals[op], index)
+        for sig in probed:
+            self._read(sig)
+        # read before it was set, and written at some point of the step
+        self.carried = {base: None for base in self.carried if base in self.written}
+
+    def _read(self, sig: Signal) -> None:
+        covered = self._covered.get(sig.base, False)
+        if covered is True or sig.base in self.carried:
+            return
+        if covered is False or not np.all(covered[as_array(view_indices(sig))]):
+            self.carried[sig.base] = None
+
+    def _write(self, op: Operator, signals: OperatorSignals, index: int) -> None:
+        for slot, sig in enumerate(signals.writes):
+            base = sig.base
+            self.written[base] = (index, slot)
+            if sig in signals.incs or self._covered.get(base) is True:
+                continue
+            indices = _target(op)
+            if indices is None:
+                if sig is base:
+                    self._covered[base] = True
+                    continue
+                indices = view_indices(sig)
+            size = signal_size(base)
+            if covers(indices, size):
+                self._covered[base] = True
+            else:
+                covered = self._covered.setdefault(base, np.zeros(size, dtype=bool))
+                covered[as_array(indices)] = True
+
+
+def _target(op: Operator) -> Indices | None:
+    """Elements of the base that a Copy with a destination slice writes."""
+    if type(op) is Copy and op.dst_slice is not None:
+        return take(view_indices(op.dst), positions_of(op.dst.shape, op.dst_slice))
+    return None

@@ -1,0 +1,28 @@
+"""Python's garbage collection waits, and goes on."""
+
+import gc
+
+import nengo
+import pytest
+
+import nengo_dl
+from nengo_dl.runtime import build
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_as_it_was_before(before, monkeypatch):
+    meanwhile = []
+
+    def observed(*args):
+        meanwhile.append(gc.isenabled())
+        raise ArithmeticError("no")
+
+    monkeypatch.setattr(build, "build_model", observed)
+    try:
+        (gc.enable if before else gc.disable)()
+        with pytest.raises(ArithmeticError), nengo.Network() as net:
+            nengo_dl.Simulator(net)
+        assert gc.isenabled() == before
+        assert meanwhile == [False]
+    finally:
+        gc.enable()

@@ -49,7 +49,8 @@ class Carried:
     ):
         self.written: dict[Signal, tuple[int, int]] = {}  # base -> (group, operand) of last writer
         self.carried: dict[Signal, None] = {}
-        self._covered: dict[Signal, np.ndarray | bool] = {}
+        self._set: set[Signal] = set()
+        self._partly_set: dict[Signal, np.ndarray] = {}
         for index, group in enumerate(plan):
             for op in group:
                 for sig in (*signals[op].reads, *signals[op].incs):
@@ -62,30 +63,28 @@ class Carried:
         self.carried = {base: None for base in self.carried if base in self.written}
 
     def _read(self, sig: Signal) -> None:
-        covered = self._covered.get(sig.base, False)
-        if covered is True or sig.base in self.carried:
+        base = sig.base
+        if base in self._set or base in self.carried:
             return
-        if covered is False or not np.all(covered[as_array(view_indices(sig))]):
-            self.carried[sig.base] = None
+        partly = self._partly_set.get(base)
+        if partly is None or not np.all(partly[as_array(view_indices(sig))]):
+            self.carried[base] = None
 
     def _write(self, op: Operator, signals: OperatorSignals, index: int) -> None:
         for slot, sig in enumerate(signals.writes):
             base = sig.base
             self.written[base] = (index, slot)
-            if sig in signals.incs or self._covered.get(base) is True:
+            if sig in signals.incs or base in self._set:
                 continue
             indices = _target(op)
             if indices is None:
-                if sig is base:
-                    self._covered[base] = True
-                    continue
                 indices = view_indices(sig)
             size = signal_size(base)
             if covers(indices, size):
-                self._covered[base] = True
+                self._set.add(base)
             else:
-                covered = self._covered.setdefault(base, np.zeros(size, dtype=bool))
-                covered[as_array(indices)] = True
+                partly = self._partly_set.setdefault(base, np.zeros(size, dtype=bool))
+                partly[as_array(indices)] = True
 
 
 def _target(op: Operator) -> Indices | None:

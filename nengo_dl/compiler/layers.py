@@ -96,7 +96,7 @@ class Layers:
         ]
 
 
-def _without_empty(layers: list[np.ndarray]) -> list[np.ndarray]:
+def _without_empty(layers: Sequence[np.ndarray]) -> list[Indices]:
     return [layer for layer in layers if np.any(layer != HOLE)]
 
 
@@ -111,13 +111,13 @@ def _packed(layers: list[Indices]) -> list[Indices]:
 
 def _join(parts: list[Indices | None], sizes: list[int]) -> Indices:
     """Put addresses side by side, as a range where they follow one another."""
-    first = parts[0]
-    if all(isinstance(p, range) and p.step == 1 for p in parts):
-        start = stop = first.start
-        for p in parts:
-            if p.start != stop:
+    runs = [p for p in parts if isinstance(p, range) and p.step == 1]
+    if len(runs) == len(parts):
+        start = stop = runs[0].start
+        for run in runs:
+            if run.start != stop:
                 break
-            stop = p.stop
+            stop = run.stop
         else:
             return range(start, stop)
     return np.concatenate(

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from nengo.exceptions import ValidationError
 
-from nengo_dl.runtime.training_data import TrainingData
+from nengo_dl.runtime.targets import Targets
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Objectives:
 
     @classmethod
     def of(
-        cls, data: TrainingData, loss: Any, metrics: Any, loss_weights: Any, weighted_metrics: Any
+        cls, targets: Targets, loss: Any, metrics: Any, loss_weights: Any, weighted_metrics: Any
     ) -> Objectives:
         """From one value for all probes, a list in the order of the probes, or a dict by Probe or
         name.
@@ -56,16 +56,16 @@ class Objectives:
         """
         losses = {
             name: value
-            for name, value in _by_probe(data, loss, "loss").items()
+            for name, value in _by_probe(targets, loss, "loss").items()
             if value is not None
         }
-        measured = list(losses) or list(data.sizes)
-        by_name = _metrics(data, metrics, "metrics", measured)
-        weighted = _metrics(data, weighted_metrics, "weighted_metrics", measured)
+        measured = list(losses) or list(targets.sizes)
+        by_name = _metrics(targets, metrics, "metrics", measured)
+        weighted = _metrics(targets, weighted_metrics, "weighted_metrics", measured)
         active = tuple(
-            name for name in data.sizes if name in losses or name in by_name or name in weighted
+            name for name in targets.sizes if name in losses or name in by_name or name in weighted
         )
-        weights = _by_probe(data, loss_weights, "loss_weights")
+        weights = _by_probe(targets, loss_weights, "loss_weights")
         for name, weight in weights.items():
             if weight is not None and not isinstance(weight, (int, float)):
                 raise ValidationError(
@@ -90,12 +90,12 @@ def _zero(targets: Any, outputs: Any) -> Any:
     return keras.ops.zeros((), outputs.dtype)
 
 
-def _by_probe(data: TrainingData, value: Any, argument: str) -> dict[str, Any]:
+def _by_probe(targets: Targets, value: Any, argument: str) -> dict[str, Any]:
     if value is None:
         return {}
     if isinstance(value, Mapping):
-        return {data.probe_name(key, argument): v for key, v in value.items()}
-    names = list(data.sizes)
+        return {targets.probe_name(key, argument): v for key, v in value.items()}
+    names = list(targets.sizes)
     if not isinstance(value, (list, tuple)):
         return dict.fromkeys(names, value)
     if len(value) != len(names):
@@ -108,11 +108,11 @@ def _by_probe(data: TrainingData, value: Any, argument: str) -> dict[str, Any]:
 
 
 def _metrics(
-    data: TrainingData, value: Any, argument: str, measured: Sequence[str]
+    targets: Targets, value: Any, argument: str, measured: Sequence[str]
 ) -> dict[str, Any]:
     nested = isinstance(value, (list, tuple)) and any(isinstance(v, (list, tuple)) for v in value)
     if value is None or isinstance(value, Mapping) or nested:
-        by_name = _by_probe(data, value, argument)
+        by_name = _by_probe(targets, value, argument)
         return {name: metrics for name, metrics in by_name.items() if metrics not in (None, [])}
     metrics = list(value) if isinstance(value, (list, tuple)) else [value]
     # a metric keeps what it has seen, so each probe needs its own

@@ -57,7 +57,7 @@ def named(dataset: Any, data: TrainingData, start: Start) -> Any:
         if isinstance(x, dict):
             x = {name: value for name, value in x.items() if name != N_STEPS}
         nodes = {data.node_names[n]: v for n, v in data.given_nodes(x).items()}
-        targets = data.by_probe(y, "y")
+        targets = data.targets.by_probe(y, "y")
         result = (
             {
                 name: like(nodes[name], array) if name in nodes else tf.constant(array)
@@ -72,7 +72,7 @@ def named(dataset: Any, data: TrainingData, start: Start) -> Any:
             return result
         if not isinstance(weights, dict) and len(as_list(weights)) == 1:
             weights = dict.fromkeys(expected[2], as_list(weights)[0])
-        by_name = data.by_probe(weights, "sample_weight")
+        by_name = data.targets.by_probe(weights, "sample_weight")
         return *result, {
             name: weight(by_name[name], array) if name in by_name else tf.ones_like(array)
             for name, array in expected[2].items()

@@ -16,6 +16,7 @@ from nengo.exceptions import SimulationError, ValidationError
 
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.batch_hooks import batches_per_call
+from nengo_dl.runtime.batches import is_batches, number_of_batches
 from nengo_dl.runtime.blocks import Blocks, ticks
 from nengo_dl.runtime.compiled_functions import CompiledFunctions
 from nengo_dl.runtime.engine import Engine, State
@@ -23,14 +24,9 @@ from nengo_dl.runtime.gradients import GradientPaths
 from nengo_dl.runtime.interrupt import DeferredInterrupt
 from nengo_dl.runtime.keras_model import NengoModel
 from nengo_dl.runtime.objectives import Objectives
+from nengo_dl.runtime.session import Session
 from nengo_dl.runtime.step import tensor_name
-from nengo_dl.runtime.training_data import (
-    Start,
-    TrainingData,
-    is_batches,
-    number_of_batches,
-    split,
-)
+from nengo_dl.runtime.training_data import Start, TrainingData, split
 
 
 class Training:
@@ -75,13 +71,13 @@ class Training:
     def compile(self, optimizer, loss, metrics, loss_weights, jit_compile, **kwargs) -> None:
         """As ``keras.Model.compile``; dicts may be keyed by Probe."""
         objectives = Objectives.of(
-            self.data, loss, metrics, loss_weights, kwargs.pop("weighted_metrics", None)
+            self.data.targets, loss, metrics, loss_weights, kwargs.pop("weighted_metrics", None)
         )
         model = self.model
         model.active_outputs = objectives.active
         model.output_names = sorted(objectives.active)
         model.only_loss = objectives.only_loss
-        self.data.any_size = objectives.any_size
+        self.data.targets.any_size = objectives.any_size
         # Keras keeps what is not given from the last time
         model.loss = model._compile_loss = model._compile_metrics = None
         with self._scope():
@@ -347,7 +343,7 @@ class Training:
             self.loaded(start.state, start.stateful),
             DeferredInterrupt() as interrupt,
         ):
-            session = _Session(self.model, self.engine.backend, interrupt, start.stateful)
+            session = Session(self.model, self.engine.backend, interrupt, start.stateful)
             if "callbacks" in kwargs:
                 kwargs["callbacks"] = [session, *kwargs["callbacks"]]
             try:
@@ -425,45 +421,6 @@ class Training:
         values = self.model.state.values
         tensors = tuple(keras.ops.copy(values[tensor_name(s)]) for s in self.model.lowered.states)
         return State(tensors, int(keras.ops.convert_to_tensor(values["n_steps"])))
-
-
-class _Session(keras.callbacks.Callback):
-    """What has to happen between the batches of every call."""
-
-    def __init__(
-        self, model: NengoModel, backend: Any, interrupt: DeferredInterrupt, stateful: bool
-    ):
-        super().__init__()
-        self._backend = backend
-        #: what an interruption goes back to where the backend would lose the variables
-        self.values = backend.variable_values(model)
-        self._nengo_model, self._interrupt, self._stateful = model, interrupt, stateful
-        self._first = model.state_values() if stateful else {}
-        self._training: dict | None = None
-        self._is_fit = False
-
-    def on_train_begin(self, logs=None):
-        self._is_fit = True
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.values = self._backend.variable_values(self._nengo_model)
-
-    def on_train_batch_end(self, batch, logs=None):
-        self._interrupt.check()
-
-    def on_test_batch_end(self, batch, logs=None):
-        self._interrupt.check()
-
-    def on_test_begin(self, logs=None):
-        """Validation starts where training started, and training goes on where it was."""
-        if self._stateful and self._is_fit:
-            self._training = self._nengo_model.state_values()
-            self._nengo_model.set_state_values(self._first)
-
-    def on_test_end(self, logs=None):
-        if self._training is not None:
-            self._nengo_model.set_state_values(self._training)
-            self._training = None
 
 
 def _n_steps(data: Any, start: Start) -> int | None:

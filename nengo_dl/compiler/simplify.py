@@ -228,9 +228,8 @@ def simplify(
     simplifications = list(simplifications)
     operators, idle = _OperatorList(operators), 0
     for rewrite in simplifications * max_passes:
-        rewritten = list(
-            rewrite(operators, unknown) if _takes_unknown(rewrite) else rewrite(operators)
-        )
+        given = _OperatorList(operators, operators.writers)  # one that may be changed in place
+        rewritten = list(rewrite(given, unknown) if _takes_unknown(rewrite) else rewrite(given))
         if len(rewritten) == len(operators) and all(map(is_, rewritten, operators)):
             idle += 1
         else:

@@ -348,6 +348,21 @@ def test_one_argument():
     assert seen == [1]
 
 
+def test_a_list_changed_in_place():
+    """What is left is seen, by the function itself and by those after it."""
+    y, z = zeros(2), constant([0, 0])
+    operators = [Reset(z), Copy(z, y, inc=True), Reset(zeros(1), value=1)]
+
+    def without_the_first(operators):
+        if type(operators[0]) is Reset and operators[0].dst is z:
+            operators.pop(0)
+        return operators
+
+    left = simplify(operators, [without_the_first, remove_zero_incs])
+    assert left == operators[2:]  # without a Reset, z is constant, and zero
+    assert len(operators) == 3
+
+
 def test_unknown_signals_go_to_those_who_ask():
     unknown, seen = frozenset([zeros(1)]), []
 

@@ -146,6 +146,16 @@ def test_many_neurons_in_single_precision(neuron_type, monkeypatch):
         np.testing.assert_allclose(many, few, atol=2e-5 * np.max(np.abs(few)))
 
 
+@pytest.mark.parametrize("many", [1, 10**9])
+@pytest.mark.parametrize("tau_rc", [0.01, 0.02, 0.5])
+def test_long_runs_in_double_precision(tau_rc, many, monkeypatch):
+    """Spikes stay where they are, without transcendental functions too."""
+    monkeypatch.setattr(nengo_dl.lowering.lif, "MANY", many)
+    neuron_types = nengo.LIF(tau_rc=tau_rc), nengo.LIF(tau_rc=tau_rc, min_voltage=-1)
+    net = network_of(*neuron_types, nengo.AdaptiveLIF(tau_rc=tau_rc, inc_n=0.1), sizes=(50,))
+    assert_matches_nengo(net, n_steps=2000, dtype="float64", atol=1e-9)
+
+
 def run_twice(sim, probe, n_steps=20):
     runs = []
     for _ in range(2):

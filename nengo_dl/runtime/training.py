@@ -214,7 +214,8 @@ class Training:
         data = examples.as_tuple()
         self._prepare_functions(start, (), 1, train_steps=_n_steps(data, start))
         self._build_optimizer()
-        self.model.reset_metrics()  # older versions of Keras 3 go on with those of the last batch
+        with self._scope():  # older versions of Keras 3 go on with the metrics of the last batch
+            self.model.reset_metrics()
         return self._run(self.model.train_on_batch, data, start, return_dict=True)
 
     def prediction_hooks(self, callbacks: Any, verbose: Any, steps: int | None):

@@ -8,7 +8,7 @@ import numpy as np
 from nengo.builder.operator import Copy, Operator
 from nengo.builder.signal import Signal
 
-from nengo_dl.compiler.kernel import is_wiring, kernel_for
+from nengo_dl.compiler.kernel import OperatorSignals
 from nengo_dl.compiler.signals import (
     Indices,
     as_array,
@@ -18,22 +18,6 @@ from nengo_dl.compiler.signals import (
     take,
     view_indices,
 )
-
-
-class OperatorSignals:
-    """The signals that an operator sets, increments or updates, and those whose present values it
-    needs.
-    """
-
-    __slots__ = ("incs", "reads", "writes")
-
-    def __init__(self, op: Operator):
-        kernel = None if is_wiring(op) else kernel_for(op)
-        self.reads = tuple(op.reads) if kernel is None else kernel.reads(op)
-        self.writes = (
-            (*op.sets, *op.incs, *op.updates) if kernel is None else tuple(kernel.writes(op))
-        )
-        self.incs = op.incs
 
 
 class Carried:

@@ -158,6 +158,22 @@ def _same_maths(cls: type, registered: type) -> bool:
     return cls.make_step is registered.make_step or cls.__module__.startswith("nengo_dl.")
 
 
+class OperatorSignals:
+    """The signals that an operator sets, increments or updates, and those whose present values it
+    needs.
+    """
+
+    __slots__ = ("incs", "reads", "writes")
+
+    def __init__(self, op: Operator):
+        kernel = None if is_wiring(op) else kernel_for(op)
+        self.reads = tuple(op.reads) if kernel is None else kernel.reads(op)
+        self.writes = (
+            (*op.sets, *op.incs, *op.updates) if kernel is None else tuple(kernel.writes(op))
+        )
+        self.incs = op.incs
+
+
 def merge_key(op: Operator) -> Hashable:
     """Operators with equal keys may be computed together."""
     if is_wiring(op):

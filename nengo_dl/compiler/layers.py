@@ -37,13 +37,20 @@ class Layers:
         indices = view_indices(sig)
         return _packed([take(layer, indices) for layer in layers])
 
+    def place(self, sig: Signal, values: Indices, increment: bool = False) -> None:
+        """Let a signal be (or be increased by) the values at these addresses."""
+        if sig.is_view:
+            self.write(sig, view_indices(sig), values, increment)
+        else:
+            self._write_whole(sig, values, increment)
+
     def write(self, sig: Signal, indices: Indices, values: Indices, increment: bool) -> None:
         """Let the elements ``indices`` of the base of ``sig`` be (or be increased by) the values at
         these addresses.
         """
         base, size = sig.base, signal_size(sig.base)
         if covers(indices, size):
-            self.write_whole(base, values, increment)
+            self._write_whole(base, values, increment)
         elif increment:
             self._increment(base, size, indices, values)
         else:
@@ -55,8 +62,7 @@ class Layers:
             layers[0][positions] = as_array(values)
             self._layers[base] = _without_empty(layers)
 
-    def write_whole(self, base: Signal, values: Indices, increment: bool = False) -> None:
-        """Let a base signal be (or be increased by) the values at these addresses."""
+    def _write_whole(self, base: Signal, values: Indices, increment: bool) -> None:
         if increment:
             self._layers.setdefault(base, []).append(values)
         else:

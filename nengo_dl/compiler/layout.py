@@ -6,16 +6,15 @@ there. See docs/architecture.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 
 import numpy as np
 from nengo.builder.operator import Copy, Operator, Reset, TimeUpdate
 from nengo.builder.signal import Signal
 
-from nengo_dl.compiler.carried import Carried, OperatorSignals
-from nengo_dl.compiler.kernel import Kernel, is_wiring, kernel_for
+from nengo_dl.compiler.carried import Carried
+from nengo_dl.compiler.kernel import Kernel, OperatorSignals, is_wiring, kernel_for
 from nengo_dl.compiler.layers import HOLE, Layers
 from nengo_dl.compiler.operand import Addresses, Recipe, Tensor, make_recipe
 from nengo_dl.compiler.operators import CopyUpdate
@@ -140,7 +139,7 @@ class _Execution:
         for item in self.program.inputs:
             tensor = self.addresses.new(item.name, "input", item.size)
             tensors[item] = tensor
-            self.layers.write_whole(item.signal.base, tensor.addresses)
+            self.layers.place(item.signal.base, tensor.addresses)
         return tensors
 
     def _place_stored(self, plan) -> list[Stored]:
@@ -192,7 +191,7 @@ class _Execution:
         stored = Stored(tensor, signals)
         for sig, span in stored.spans():
             columns = range(tensor.base + span.start, tensor.base + span.stop)
-            self.layers.write_whole(sig, columns)
+            self.layers.place(sig, columns)
         return stored
 
     def _literal(self, value: float, n: int) -> Indices:
@@ -217,7 +216,7 @@ class _Execution:
             return recipe
         tensor = self.addresses.new(f"sum for {name}", "sum", width)
         self.instructions.append(Assemble(tensor, recipe))
-        self._place_side_by_side(tensor, signals, sizes)
+        self._place_side_by_side(tensor, signals, sizes, [False] * len(signals))
         return self.addresses.whole(tensor)
 
     def _place_side_by_side(
@@ -225,16 +224,12 @@ class _Execution:
         tensor: Tensor,
         signals: Sequence[Signal],
         sizes: Sequence[int],
-        increments: Iterable[bool] = repeat(False),
+        increments: Sequence[bool],
     ) -> None:
         """Let signals be (or be increased by) the columns of a tensor."""
         start = tensor.base
-        for sig, size, increment in zip(signals, sizes, increments, strict=False):
-            values = range(start, start + size)
-            if sig.is_view:
-                self.layers.write(sig, view_indices(sig), values, increment)
-            else:
-                self.layers.write_whole(sig, values, increment)
+        for sig, size, increment in zip(signals, sizes, increments, strict=True):
+            self.layers.place(sig, range(start, start + size), increment)
             start += size
 
     # -- execution ---------------------------------------------------------------------------------
@@ -284,8 +279,8 @@ class _Execution:
                 self._reset(op)
             elif isinstance(op, TimeUpdate):
                 step, time = self.time.addresses
-                self.layers.write(op.step, range(1), range(step, step + 1), increment=False)
-                self.layers.write(op.time, range(1), range(time, time + 1), increment=False)
+                self.layers.place(op.step, range(step, step + 1))
+                self.layers.place(op.time, range(time, time + 1))
             elif isinstance(op, (Copy, CopyUpdate)):
                 self._copy(op)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from nengo.builder.operator import Operator
 from nengo.builder.signal import Signal
 
-from nengo_dl.compiler.kernel import is_wiring, kernel_for
+from nengo_dl.compiler.kernel import OperatorSignals, is_wiring
 
 Plan = Sequence[tuple[Operator, ...]]
 #: behind all that is known
@@ -47,7 +47,8 @@ def noop_order_signals(plan: Plan, **_) -> tuple[list[Signal], list[tuple]]:
 
 
 def _written_signals(plan: Plan) -> list[Signal]:
-    return list(dict.fromkeys(sig.base for group in plan for op in group for sig in _written(op)))
+    written = (sig.base for group in plan for op in group for sig in OperatorSignals(op).writes)
+    return list(dict.fromkeys(written))
 
 
 class _Signals:
@@ -60,9 +61,9 @@ class _Signals:
     __slots__ = ("reads", "writes")
 
     def __init__(self, op: Operator):
-        kernel = kernel_for(op)
-        self.reads = [(s.base, s.elemoffset) for s in kernel.reads(op) if not s.sparse]
-        self.writes = [(s.base, s not in op.incs) for s in kernel.writes(op)]
+        signals = OperatorSignals(op)
+        self.reads = [(s.base, s.elemoffset) for s in signals.reads if not s.sparse]
+        self.writes = [(s.base, s not in signals.incs) for s in signals.writes]
 
 
 class _Positions:
@@ -87,14 +88,6 @@ class _Positions:
             self.of[base] = position
 
 
-def _written(op: Operator) -> tuple[Signal, ...]:
-    return _moved_to(op) if is_wiring(op) else kernel_for(op).writes(op)
-
-
-def _moved_to(op: Operator) -> tuple[Signal, ...]:
-    return (*op.sets, *op.incs, *op.updates)
-
-
 def _sort_group(index: int, group: tuple, positions: _Positions, signals: Mapping) -> tuple:
     if is_wiring(group[0]):
         _pass_on(group, positions)
@@ -107,7 +100,7 @@ def _pass_on(group: tuple, positions: _Positions) -> None:
     for op in group:
         for source in op.reads[:1]:
             if source.base in positions.of:
-                for target in _moved_to(op):
+                for target in OperatorSignals(op).writes:
                     positions.found(target.base, positions.of[source.base])
 
 
@@ -115,7 +108,9 @@ def _sort_by_target(group: tuple, position: Mapping[Signal, tuple]) -> tuple:
     """So that parameters that are copied lie as what is added to them."""
 
     def key(op: Operator) -> tuple:
-        return min((position.get(sig.base, UNKNOWN) for sig in _moved_to(op)), default=UNKNOWN)
+        return min(
+            (position.get(sig.base, UNKNOWN) for sig in OperatorSignals(op).writes), default=UNKNOWN
+        )
 
     return tuple(sorted(group, key=key))
 

@@ -192,6 +192,7 @@ def _draws(op: Operator) -> bool:
 
 
 def _depends_on_seed(op: Operator) -> bool:
-    if isinstance(op, SimProcess):
-        return _draws(op) and not isinstance(op.process, DETERMINISTIC)
-    return not isinstance(op, SimPyFunc)
+    """Whether the random numbers of a simulator matter to an operator; other code may ask for
+    them.
+    """
+    return differs_by_item(op) if isinstance(op, SimProcess) else not isinstance(op, SimPyFunc)

@@ -325,7 +325,7 @@ def get_trainable(toplevel: Network, obj: Ensemble | Neurons | Connection) -> bo
 
 def get_keep_history(toplevel: Network, probe: Probe) -> bool:
     """Whether all steps of a probe are kept, by the rules of `TrainableResolver`; else True."""
-    return _resolve(_EnclosingConfigs(toplevel)[probe], "keep_history", (probe,), default=True)
+    return _EnclosingConfigs(toplevel).resolve("keep_history", probe, default=True)
 
 
 class AttributesResolver:
@@ -344,7 +344,7 @@ class AttributesResolver:
     def __call__(self, obj: Ensemble | Connection | Probe) -> tuple[tuple[str, ...], bool]:
         """Names of attributes, and whether they were said of this object itself."""
         name, configs = "trainable_attributes", self._configs[obj]
-        names = _resolve(configs, name, (obj,), default=()) or ()
+        names = self._configs.resolve(name, obj, default=()) or ()
         said = (config.params.get(obj) for config in configs)
         return names, any(params is not None and _is_set(params, name) for params in said)
 
@@ -364,15 +364,15 @@ class ConnectionSettings:
 
     def regularizer(self, conn: Connection) -> Callable | None:
         """What is added to the loss for the connection's weights."""
-        return _resolve(self._configs[conn], "regularizer", (conn,))
+        return self._configs.resolve("regularizer", conn)
 
     def persistent(self, conn: Connection) -> bool:
         """Whether the connection's weights are saved."""
-        return _resolve(self._configs[conn], "persistent", (conn,), default=True)
+        return self._configs.resolve("persistent", conn, default=True)
 
     def quantizer(self, conn: Connection) -> Callable | None:
         """How the connection's weights are rounded; None for as they are."""
-        return _resolve(self._configs[conn], "quantizer", (conn,))
+        return self._configs.resolve("quantizer", conn)
 
 
 class TrainableResolver:
@@ -406,8 +406,8 @@ class TrainableResolver:
         True, False, or None where nothing was said and the rules of nengo_dl apply.
         """
         if isinstance(obj, Neurons):
-            return _resolve(self._configs[obj.ensemble], "trainable", (obj, obj.ensemble))
-        return _resolve(self._configs[obj], "trainable", (obj,))
+            return self._configs.resolve("trainable", obj, obj.ensemble)
+        return self._configs.resolve("trainable", obj)
 
     def bias(self, ensemble: Ensemble) -> bool | None:
         """For the biases of an ensemble, which are its neurons'."""
@@ -420,6 +420,8 @@ class _EnclosingConfigs:
     def __init__(self, toplevel: Network):
         self._outermost = (toplevel.config,)
         self._configs: dict[Any, tuple[Config, ...]] = {}
+        #: what is said of classes, by configs, setting and classes
+        self._of_classes: dict[tuple, Any] = {}
         pending: list[tuple[Network, tuple[Config, ...]]] = [(toplevel, ())]
         while pending:
             network, around = pending.pop()
@@ -431,18 +433,29 @@ class _EnclosingConfigs:
     def __getitem__(self, obj: Any) -> tuple[Config, ...]:
         return self._configs.get(obj, self._outermost)
 
+    def resolve(self, name: str, *objects: Any, default: Any = None) -> Any:
+        """Value of a setting for the first of ``objects``, which follows the others in turn; the
+        last one is in the network.
+        """
+        configs = self[objects[-1]]
+        for obj in objects:
+            for config in configs:
+                params = config.params.get(obj)
+                if params is not None and _is_set(params, name):
+                    return getattr(params, name)
+        kinds = tuple(type(obj) for obj in objects)
+        key = configs, name, kinds
+        if key not in self._of_classes:
+            self._of_classes[key] = _of_classes(configs, name, kinds, default)
+        return self._of_classes[key]
 
-def _resolve(
-    configs: tuple[Config, ...], name: str, objects: tuple[Any, ...], default: Any = None
+
+def _of_classes(
+    configs: tuple[Config, ...], name: str, kinds: tuple[type, ...], default: Any
 ) -> Any:
-    """Value of a setting for the first of ``objects``, which follows the others in turn."""
-    for obj in objects:
-        for config in configs:
-            params = config.params.get(obj)
-            if params is not None and _is_set(params, name):
-                return getattr(params, name)
+    """What the innermost config says of a setting for the first of ``kinds``."""
     for config in configs:
-        classes = [p for obj in objects for p in _class_params(config, type(obj), name)]
+        classes = [p for kind in kinds for p in _class_params(config, kind, name)]
         chosen = [p for p in classes if _is_set(p, name)] or classes
         if chosen:
             return getattr(chosen[0], name)

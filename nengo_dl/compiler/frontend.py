@@ -18,6 +18,7 @@ from nengo.utils.simulator import operator_dependency_graph
 
 from nengo_dl.compiler.operators import CopyUpdate, StochasticNeurons, UniformDraws
 from nengo_dl.compiler.program import Input, Program
+from nengo_dl.compiler.quick_build import quick_build
 from nengo_dl.input_node import InputNode
 
 
@@ -32,7 +33,8 @@ def build_model(
             decoder_cache=get_default_decoder_cache(),
         )
     if network is not None:
-        model.build(network, progress=progress)
+        with quick_build(model):
+            model.build(network, progress=progress)
     return model
 
 

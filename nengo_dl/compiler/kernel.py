@@ -33,6 +33,8 @@ class Settings:
     #: ``product_form(n, rows, columns, batch)``: the fastest way to multiply small matrices on the
     #: backend
     product_form: Callable[[int, int, int, int], str] = lambda *_: "einsum"
+    #: ``matmul(x, a)``: the backend's product of two matrices
+    matmul: Callable[[Any, Any], Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class DotKernel(Kernel):
         k = multiplicity([op.X for op in ops_])
         n, rows, total_rows = len(ops_) // k, k * rows, len(ops_) * rows
         form = FORMS[settings.product_form(n, rows, columns, settings.minibatch_size)]
+        matmul = settings.matmul or ops.matmul
 
         def arrange(weights):
             weights = ops.reshape(weights, (-1, n, rows, columns))
@@ -45,7 +46,7 @@ class DotKernel(Kernel):
             if len(weights.shape) == 4:  # learned, different for each item
                 y = ops.matmul(weights, x[..., None])
             else:
-                y = form.multiply(weights, x)
+                y = form.multiply(weights, x, matmul)
             return (ops.reshape(y, (-1, total_rows)),)
 
         return Prepared(step, arrange={0: arrange})
@@ -68,7 +69,7 @@ class Form:
     n, rows).
 
     ``arrange`` brings the matrices into the form that ``multiply`` wants; for constant matrices it
-    is done once.
+    is done once. ``multiply`` is given the backend's product of two matrices, too.
     """
 
     arrange: Callable
@@ -79,35 +80,35 @@ class Form:
 FORMS = {
     "one matrix": Form(
         lambda a: ops.transpose(a[0]),
-        lambda a, x: ops.matmul(x[:, 0], a)[:, None],
+        lambda a, x, matmul: matmul(x[:, 0], a)[:, None],
     ),
     "columns": Form(  # matrices of one column
         lambda a: a[..., 0],
-        lambda a, x: x * a,
+        lambda a, x, _: x * a,
     ),
     "rows": Form(  # matrices of one row
         lambda a: a[:, 0],
-        lambda a, x: ops.sum(x * a, axis=-1, keepdims=True),
+        lambda a, x, _: ops.sum(x * a, axis=-1, keepdims=True),
     ),
     "einsum": Form(
         lambda a: a,
-        lambda a, x: ops.einsum("noi,bni->bno", a, x),
+        lambda a, x, _: ops.einsum("noi,bni->bno", a, x),
     ),
     "transposed einsum": Form(
         lambda a: ops.transpose(a, (0, 2, 1)),
-        lambda a, x: ops.einsum("nio,bni->bno", a, x),
+        lambda a, x, _: ops.einsum("nio,bni->bno", a, x),
     ),
     "matmul": Form(
         lambda a: ops.transpose(a, (0, 2, 1)),
-        lambda a, x: ops.transpose(ops.matmul(ops.transpose(x, (1, 0, 2)), a), (1, 0, 2)),
+        lambda a, x, _: ops.transpose(ops.matmul(ops.transpose(x, (1, 0, 2)), a), (1, 0, 2)),
     ),
     "sum": Form(
         lambda a: a,
-        lambda a, x: ops.sum(x[:, :, None, :] * a, axis=-1),
+        lambda a, x, _: ops.sum(x[:, :, None, :] * a, axis=-1),
     ),
     "transposed sum": Form(
         lambda a: ops.transpose(a, (0, 2, 1)),
-        lambda a, x: ops.sum(x[:, :, :, None] * a, axis=2),
+        lambda a, x, _: ops.sum(x[:, :, :, None] * a, axis=2),
     ),
 }
 

@@ -95,6 +95,7 @@ def build(
         lif_smoothing=setting("lif_smoothing", None),
         surrogate=surrogates.get(setting("surrogate", None)),
         product_form=backend.product_form,
+        matmul=backend.matmul,
     )
     host = make_host(compiled, target.minibatch_size)
     with scope(backend, settings.dtype, target.device):

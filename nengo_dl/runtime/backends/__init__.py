@@ -45,6 +45,8 @@
     Lets the variables of a Keras model in training have the values after the last batch.
 ``product_form(n, rows, columns, batch)``
     The fastest way to multiply small matrices.
+``matmul(x, a)``
+    The product of two matrices, in the order in which the backend is fastest.
 """
 
 from __future__ import annotations

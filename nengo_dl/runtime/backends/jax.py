@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from jax.experimental import io_callback
 
+from nengo_dl.runtime.backends import large_product
 from nengo_dl.runtime.backends.freed_memory import keep_freed_memory
 from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
 
@@ -250,6 +251,13 @@ def product_form(n: int, rows: int, columns: int, batch: int) -> str:
     if rows > 1 and columns <= 16:
         return "transposed einsum" if batch == 1 else "transposed sum"
     return "einsum"
+
+
+def matmul(x, a):
+    """The product of two matrices."""
+    if jax.default_backend() != "cpu":
+        return jnp.matmul(x, a)
+    return large_product.multiply(x, a, jax.lax.optimization_barrier)
 
 
 def convolves_faster_in_graph() -> bool:

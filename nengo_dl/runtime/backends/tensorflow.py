@@ -11,11 +11,14 @@ from functools import partial
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.compiler.tf2xla.python.xla import optimization_barrier
 from tensorflow.python.eager import context
 from tensorflow.python.framework.ops import EagerTensor
 
+from nengo_dl.runtime.backends import large_product
 from nengo_dl.runtime.backends.tensorflow_scan import (  # noqa: F401  (they belong to the backend)
     checkpoint,
+    is_in_xla,
     recomputing_scan,
     scan,
 )
@@ -311,6 +314,17 @@ def product_form(n: int, rows: int, columns: int, batch: int) -> str:
     if rows == 1:
         return "rows"
     return "einsum" if batch == 1 and columns > 16 else "matmul"
+
+
+def matmul(x, a):
+    """The product of two matrices."""
+    if not is_in_xla() or tf.config.list_logical_devices("GPU"):
+        return tf.matmul(x, a)
+    return large_product.multiply(x, a, _stored)
+
+
+def _stored(value):
+    return optimization_barrier(value)[0]
 
 
 def convolves_faster_in_graph() -> bool:

@@ -21,7 +21,7 @@ def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
     ``rows`` are (n_steps, batch, size); ``shapes`` are those of the outputs of a step. Returns the
     last state and outputs of shape (batch, n_steps or 1, size).
     """
-    if not (tf.is_tensor(n_steps) or n_steps > UNROLLED or _is_in_xla()):
+    if not (tf.is_tensor(n_steps) or n_steps > UNROLLED or is_in_xla()):
         return unrolled_scan(step, state, rows, n_steps, kept, shapes, dtype)
     readers = [_reader(r, n_steps) for r in rows]
 
@@ -52,7 +52,7 @@ def recomputing_scan(step, invariant, state, rows, n_steps: int, kept, shapes, d
     TensorFlow itself keeps each value that some derivative needs, on lists of which it takes one
     off by overwriting it.
     """
-    if not (tf.is_tensor(n_steps) or n_steps > UNROLLED or _is_in_xla()):
+    if not (tf.is_tensor(n_steps) or n_steps > UNROLLED or is_in_xla()):
         return scan(partial(step, invariant), state, rows, n_steps, kept, shapes, dtype)
     loop = _RecomputingLoop(step, invariant, state, rows, n_steps, kept, shapes, dtype)
     end, history, last = loop.split(loop.run(*loop.arguments))
@@ -177,13 +177,14 @@ def _write(arrays, i, values) -> list:
     return [array.write(i, value) for array, value in zip(arrays, values, strict=True)]
 
 
-def _is_in_xla() -> bool:
+def is_in_xla() -> bool:
+    """Whether what is traced now will be compiled by XLA."""
     return in_xla(tf.compat.v1.get_default_graph())
 
 
 def _reader(rows, n_steps: int) -> Callable:
     """``rows[i]`` as a function of ``i``, for a loop that is differentiated."""
-    if _is_in_xla():
+    if is_in_xla():
         return partial(tf.gather, rows)
     # outside of XLA the gradient of a gather is as large as all rows, in each step; XLA, in turn,
     # cannot compile the gradient of this

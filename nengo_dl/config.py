@@ -7,136 +7,17 @@ Nothing is stored elsewhere, so a network is copied and pickled together with it
 
 from __future__ import annotations
 
-import difflib
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import numpy as np
 from nengo import Config, Connection, Ensemble, Network, Probe
 from nengo.config import ClassParams, InstanceParams
 from nengo.ensemble import Neurons
 from nengo.exceptions import ConfigError
 from nengo.params import Parameter
-from nengo.utils.numpy import is_integer, is_number
 
-from nengo_dl.quantization import Quantizer
-
-# -- what can be set -------------------------------------------------------------------------------
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, (bool, np.bool_)):
-        raise ValueError
-    return bool(value)
-
-
-def _function(value: Any) -> Callable:
-    if not callable(value):
-        raise ValueError
-    return value
-
-
-def _functions(value: Any) -> list[Callable]:
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise ValueError
-    return [_function(item) for item in value]
-
-
-def _smoothing(value: Any) -> float | None:
-    if not is_number(value) or not 0 <= value < np.inf:
-        raise ValueError
-    return float(value) if value > 0 else None
-
-
-def _dtype(value: Any) -> str:
-    # np.float32, np.dtype("float32") and tf.float32 know their names
-    name = getattr(value, "name", None) or getattr(value, "__name__", value)
-    if not isinstance(name, str) or name not in ("float32", "float64"):
-        raise ValueError
-    return name
-
-
-def _segments(value: Any) -> bool | int:
-    if isinstance(value, (bool, np.bool_)):
-        return bool(value)
-    if not is_integer(value) or value < 1:
-        raise ValueError
-    return int(value)
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    names = (value,) if isinstance(value, str) else value
-    if not isinstance(names, Iterable) or isinstance(names, Mapping):
-        raise ValueError
-    names = tuple(dict.fromkeys(names))
-    if not all(isinstance(name, str) and name.isidentifier() for name in names):
-        raise ValueError
-    return names
-
-
-def _quantizer(value: Any) -> Callable:
-    return Quantizer(value) if is_integer(value) else _function(value)
-
-
-def _anything(value: Any) -> Any:
-    return value
-
-
-@dataclass(frozen=True)
-class _Definition:
-    """What a setting accepts, and which classes of objects have it."""
-
-    convert: Callable[[Any], Any]
-    expected: str
-    optional: bool = True
-    classes: tuple[type, ...] = (Network,)
-
-
-_SETTINGS: dict[str, _Definition] = {
-    "trainable": _Definition(
-        _flag, "one of None, True, False", classes=(Ensemble, Neurons, Connection)
-    ),
-    "trainable_attributes": _Definition(
-        _names,
-        "the name of an attribute, a list of names or None",
-        classes=(Ensemble, Connection, Probe),
-    ),
-    "planner": _Definition(_function, "a function or None"),
-    "sorter": _Definition(_function, "a function or None"),
-    "simplifications": _Definition(_functions, "a list of functions or None"),
-    "inference_only": _Definition(_flag, "one of True, False", optional=False),
-    "lif_smoothing": _Definition(_smoothing, "0, a positive number or None"),
-    "dtype": _Definition(_dtype, "one of 'float32', 'float64'", optional=False),
-    "keep_history": _Definition(_flag, "one of True, False", optional=False, classes=(Probe,)),
-    "stateful": _Definition(_flag, "one of True, False", optional=False),
-    "use_loop": _Definition(_flag, "one of None, True, False"),
-    "learning_phase": _Definition(_flag, "one of None, True, False"),
-    "jit_compile": _Definition(_flag, "one of None, True, False"),
-    "quantizer": _Definition(
-        _quantizer,
-        "a number of bits from 2 to 16, a nengo_dl.quantization.Quantizer, a function or None",
-        classes=(Connection,),
-    ),
-    "surrogate": _Definition(_anything, "anything"),
-    "regularizer": _Definition(_function, "a function or None", classes=(Connection,)),
-    "persistent": _Definition(_flag, "one of True, False", optional=False, classes=(Connection,)),
-    "checkpoint_segments": _Definition(_segments, "True, False, a positive integer or None"),
-}
-
-
-def _convert(name: str, value: Any) -> Any:
-    """The form in which a value is stored."""
-    definition = _SETTINGS[name]
-    if value is None and definition.optional:
-        return None
-    try:
-        return definition.convert(value)
-    except ValueError:
-        raise ConfigError(
-            f"the setting {name!r} was given {value!r}; expected {definition.expected}"
-        ) from None
+from nengo_dl.settings import SETTINGS, check_name, convert
 
 
 class SettingParam(Parameter):
@@ -153,7 +34,7 @@ class SettingParam(Parameter):
 
     def coerce(self, instance: Any, value: Any) -> Any:
         """Check a value and bring it to the form in which it is stored."""
-        return _convert(self.name, super().coerce(instance, value))
+        return convert(self.name, super().coerce(instance, value))
 
 
 # -- setting ---------------------------------------------------------------------------------------
@@ -231,19 +112,19 @@ def configure_settings(**settings: Any) -> None:
     """
     network = _innermost_network()
     for name in settings:
-        _check_name(name)
-    values = {name: _convert(name, value) for name, value in settings.items()}
+        check_name(name)
+    values = {name: convert(name, value) for name, value in settings.items()}
     _warn_if_unused(network, values)
     for name, value in values.items():
-        for cls in _SETTINGS[name].classes:
+        for cls in SETTINGS[name].classes:
             _set_default(network.config, cls, name, value)
 
 
 def set_setting(network: Network, name: str, value: Any) -> None:
     """`configure_settings` of one setting, for a network that need not be in a ``with`` block."""
-    _check_name(name)
-    value = _convert(name, value)
-    for cls in _SETTINGS[name].classes:
+    check_name(name)
+    value = convert(name, value)
+    for cls in SETTINGS[name].classes:
         _set_default(network.config, cls, name, value)
 
 
@@ -256,18 +137,8 @@ def _innermost_network() -> Network:
     return Network.context[-1]
 
 
-def _check_name(name: str) -> None:
-    if name not in _SETTINGS:
-        close = difflib.get_close_matches(name, _SETTINGS, n=1)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise ConfigError(
-            f"{name!r} is not a setting of nengo_dl; "
-            f"the settings are {', '.join(sorted(_SETTINGS))}{hint}"
-        )
-
-
 def _warn_if_unused(network: Network, names: Iterable[str]) -> None:
-    unused = [name for name in names if _SETTINGS[name].classes == (Network,)]
+    unused = [name for name in names if SETTINGS[name].classes == (Network,)]
     if unused and len(Network.context) > 1:
         warnings.warn(
             f"{', '.join(unused)}: set on {network}, which is inside {Network.context[0]}. "
@@ -310,9 +181,9 @@ def get_setting(network: Network | Config, name: str, default: Any = None) -> An
     nengo.exceptions.ConfigError
         For a setting that does not exist.
     """
-    _check_name(name)
+    check_name(name)
     config = network if isinstance(network, Config) else network.config
-    for params in _class_params(config, _SETTINGS[name].classes[0], name):
+    for params in _class_params(config, SETTINGS[name].classes[0], name):
         value = getattr(params, name)
         return default if value is None else value
     return default

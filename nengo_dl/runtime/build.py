@@ -70,6 +70,17 @@ class Target:
     unroll_simulation: int
 
 
+class _Setting:
+    """Looks up a setting of the network that is simulated, if there is one."""
+
+    def __init__(self, toplevel: Network | None):
+        self.toplevel = toplevel
+
+    def __call__(self, name: str, default: Any) -> Any:
+        value = None if self.toplevel is None else config.get_setting(self.toplevel, name)
+        return default if value is None else value
+
+
 @collected_later()
 def build(
     network: Network | None, dt: float, model: Model | None, target: Target, progress: Any
@@ -77,40 +88,15 @@ def build(
     """Build, compile and lower ``network``."""
     model = build_model(network, dt, model, progress.next_stage("Building", "Build"))
     toplevel = network if network is not None else model.toplevel
-
-    def setting(name: str, default: Any) -> Any:
-        value = None if toplevel is None else config.get_setting(toplevel, name)
-        return default if value is None else value
-
+    setting = _Setting(toplevel)
     attributes = find_attributes(model, toplevel)
     parameters = [*find_parameters(model, toplevel), *attributes.parameters()]
-    compiled = _compile(model, toplevel, parameters, attributes, setting)
+    compiled = _compile(model, parameters, attributes, setting)
     inputs = {item.node: item for item in _node_inputs(compiled)}
     names = {**unique_names(inputs), **unique_names(model.probes)}
-    backend = backends.active()
-    settings = Settings(
-        dt=model.dt,
-        dtype=setting("dtype", "float32"),
-        minibatch_size=target.minibatch_size,
-        lif_smoothing=setting("lif_smoothing", None),
-        surrogate=surrogates.get(setting("surrogate", None)),
-        product_form=backend.product_form,
-        matmul=backend.matmul,
-    )
     host = make_host(compiled, target.minibatch_size)
-    with scope(backend, settings.dtype, target.device):
-        keras_model = NengoModel(
-            LoweredNetwork(compiled, settings, host, backend.host_call),
-            [describe(s, parameters) for s in compiled.layout.of_kind("parameter")],
-            {names.get(item.node, item.name): item for item in _all_inputs(compiled)},
-            [names[probe] for probe in model.probes],
-            [_keeps_history(toplevel, probe) for probe in model.probes],
-            backend,
-            use_loop=setting("use_loop", True),
-            learning_phase=setting("learning_phase", None),
-            checkpoint_segments=setting("checkpoint_segments", None),
-            quantizers=find_quantizers(toplevel, parameters),
-        )
+    with scope(backends.active(), setting("dtype", "float32"), target.device):
+        keras_model = _keras_model(compiled, parameters, names, host, target, setting)
     add_regularizers(keras_model, parameters, toplevel)
     choices = Choices(
         stateful=setting("stateful", True),
@@ -138,10 +124,10 @@ def build(
     )
 
 
-def _compile(model: Model, toplevel: Network | None, parameters, attributes, setting) -> Compiled:
+def _compile(model: Model, parameters, attributes, setting: _Setting) -> Compiled:
     trainable = {}
     if not setting("inference_only", False):
-        trainable = find_trainable(model, toplevel, parameters)
+        trainable = find_trainable(model, setting.toplevel, parameters)
     defaults = Options()
     return compile_model(
         model,
@@ -152,6 +138,33 @@ def _compile(model: Model, toplevel: Network | None, parameters, attributes, set
             trainable=trainable,
             replaced=attributes.replaced,
         ),
+    )
+
+
+def _keras_model(
+    compiled: Compiled, parameters, names, host: HostRuntime, target: Target, setting: _Setting
+) -> NengoModel:
+    model, backend = compiled.program.model, backends.active()
+    lowering = Settings(
+        dt=model.dt,
+        dtype=setting("dtype", "float32"),
+        minibatch_size=target.minibatch_size,
+        lif_smoothing=setting("lif_smoothing", None),
+        surrogate=surrogates.get(setting("surrogate", None)),
+        product_form=backend.product_form,
+        matmul=backend.matmul,
+    )
+    return NengoModel(
+        LoweredNetwork(compiled, lowering, host, backend.host_call),
+        [describe(s, parameters) for s in compiled.layout.of_kind("parameter")],
+        {names.get(item.node, item.name): item for item in _all_inputs(compiled)},
+        [names[probe] for probe in model.probes],
+        [_keeps_history(setting.toplevel, probe) for probe in model.probes],
+        backend,
+        use_loop=setting("use_loop", True),
+        learning_phase=setting("learning_phase", None),
+        checkpoint_segments=setting("checkpoint_segments", None),
+        quantizers=find_quantizers(setting.toplevel, parameters),
     )
 
 

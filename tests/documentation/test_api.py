@@ -10,7 +10,7 @@ import pytest
 
 import nengo_dl
 from documentation.pages import PAGES
-from nengo_dl.config import _SETTINGS
+from nengo_dl.settings import SETTINGS
 
 #: modules whose names need a package that may not be installed
 MISSING = [name for name in ("nir",) if importlib.util.find_spec(name) is None]
@@ -101,6 +101,6 @@ def test_everything_public_is_in_the_reference():
 
 def test_every_setting_is_in_the_guide():
     page = PAGES["docs/configuration.md"].read_text()
-    assert [name for name in _SETTINGS if f"`{name}`" not in page] == []
+    assert [name for name in SETTINGS if f"`{name}`" not in page] == []
     docstring = inspect.getdoc(nengo_dl.configure_settings)
-    assert [name for name in _SETTINGS if f"\n{name} :" not in docstring] == []
+    assert [name for name in SETTINGS if f"\n{name} :" not in docstring] == []

@@ -7,6 +7,7 @@ import pytest
 
 import nengo_dl
 from nengo_dl.runtime import build
+from nengo_dl.runtime.garbage import collected_later
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -26,3 +27,20 @@ def test_as_it_was_before(before, monkeypatch):
         assert meanwhile == [False]
     finally:
         gc.enable()
+
+
+def test_what_was_made_is_old():
+    with collected_later():
+        made = [[]]
+    assert any(obj is made for obj in gc.get_objects(generation=2))
+
+
+def test_what_others_froze_stays_frozen():
+    gc.freeze()
+    try:
+        before = gc.get_freeze_count()
+        with collected_later():
+            pass
+        assert gc.get_freeze_count() == before > 0
+    finally:
+        gc.unfreeze()

@@ -51,7 +51,8 @@ def devices() -> list[str]:
 
 def tensor(array: np.ndarray, dtype: str):
     """A tensor on the device."""
-    return jnp.asarray(array, dtype=dtype)
+    # numpy converts in no time, for which JAX compiles a function
+    return jnp.asarray(np.asarray(array, dtype=dtype))
 
 
 def argument(array: np.ndarray, dtype: str):

@@ -98,6 +98,7 @@ def test_the_progress_bar_counts_batches():
     assert steps == [5, 0, 1, 2, 3, 4]
 
 
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has nothing but XLA")
 def test_what_convolves_takes_the_faster_graph():
     with nengo.Network(seed=0) as net:
         image = nengo.Node(np.zeros(16))

@@ -379,7 +379,10 @@ def test_float64(arrays):
         outputs = sim.predict([left, right])
         expected = np.mean((outputs[model.first] - first) ** 2)
         loss = sim.evaluate([left, right], [first, second])["first_loss"]
-    assert loss == pytest.approx(expected, rel=1e-12)
+    assert outputs[model.first].dtype == "float64"
+    # with JAX, Keras takes the mean over batches in single precision
+    exact = keras.backend.backend() != "jax"
+    assert loss == pytest.approx(expected, rel=1e-12 if exact else 1e-6)
     assert keras.config.floatx() == "float32"
 
 

@@ -292,7 +292,7 @@ class _EnclosingConfigs:
         self._outermost = (toplevel.config,)
         self._configs: dict[Any, tuple[Config, ...]] = {}
         #: what is said of classes, by configs, setting and classes
-        self._of_classes: dict[tuple, Any] = {}
+        self._class_values: dict[tuple, Any] = {}
         pending: list[tuple[Network, tuple[Config, ...]]] = [(toplevel, ())]
         while pending:
             network, around = pending.pop()
@@ -316,9 +316,9 @@ class _EnclosingConfigs:
                     return getattr(params, name)
         kinds = tuple(type(obj) for obj in objects)
         key = configs, name, kinds
-        if key not in self._of_classes:
-            self._of_classes[key] = _of_classes(configs, name, kinds, default)
-        return self._of_classes[key]
+        if key not in self._class_values:
+            self._class_values[key] = _of_classes(configs, name, kinds, default)
+        return self._class_values[key]
 
 
 def _of_classes(

@@ -30,8 +30,9 @@ def quick_build(model: Model) -> Iterator[None]:
         if type(builder) is Builder:
             model.builder = QuickBuilder()
             stack.callback(setattr, model, "builder", builder)
-        if not rc["nengo.Simulator"].getboolean("fail_fast"):
-            # which is all that is asked for every operator
+        is_nengos = getattr(model.add_op, "__func__", None) is Model.add_op
+        if is_nengos and not rc["nengo.Simulator"].getboolean("fail_fast"):
+            # Nengo's does nothing more then, but asks for this setting for every operator
             model.add_op = model.operators.append
             stack.callback(delattr, model, "add_op")
         stack.enter_context(_quick_shuffling)
@@ -47,9 +48,8 @@ class QuickBuilder(Builder):
     @classmethod
     def build(cls, model, obj, *args, **kwargs):
         """As Nengo's."""
-        if isinstance(obj, Solver) and cls._builder_of(type(obj)) is build_solver:
-            conn, *rest = args
-            args = (KnownConnection(conn), *rest)
+        if args and isinstance(obj, Solver) and cls._builder_of(type(obj)) is build_solver:
+            args = (KnownConnection(args[0]), *args[1:])
         return super().build(model, obj, *args, **kwargs)
 
     @classmethod

@@ -38,7 +38,7 @@ def network():
         nengo.Connection(a, b, function=np.prod, solver=nengo.solvers.LstsqL2(weights=True))
         nengo.Connection(b, c, transform=[[1], [2]], eval_points=QuasirandomSequence())
         nengo.Connection(b, c[1], solver=nengo.solvers.LstsqL2nz(reg=0.2))
-        nengo.Connection(c, b, eval_points=rng.uniform(-1, 1, (40, 2)), function=np.ones((40, 1)))
+        nengo.Connection(c, b, eval_points=rng.uniform(-1, 1, (50, 2)), function=np.ones((50, 1)))
         nengo.Connection(c, direct, function=lambda x: (x[1], x[0]), synapse=None)
         nengo.Connection(direct, a[:2], function=lambda x: x**2)
         nengo.Connection(c, a[1:], solver=nengo.solvers.NoSolver(np.ones((10, 2))))
@@ -57,7 +57,6 @@ def assert_same(model: Model, expected: Model):
 
 
 @pytest.mark.core
-@pytest.mark.filterwarnings("ignore:.*Ignoring n_eval_points")
 def test_builds_what_nengo_builds():
     net = network()
     expected = Model(dt=0.001)
@@ -69,7 +68,8 @@ def test_builds_what_nengo_builds():
 
 
 @pytest.mark.core
-def test_cache_is_shared_with_nengo(tmp_path):
+@pytest.mark.parametrize("order", [(False, True), (True, False)])
+def test_cache_is_shared_with_nengo(order, tmp_path):
     """Decoders that nengo.Simulator put into the cache are found, and the other way round."""
     Counting.solved = 0
     nengo.cache.Fingerprint.whitelist(Counting)
@@ -77,7 +77,7 @@ def test_cache_is_shared_with_nengo(tmp_path):
         with nengo.Network(seed=0) as net:
             a = nengo.Ensemble(20, 1)
             nengo.Connection(a, a, function=np.square, solver=Counting())
-        for quick in (False, True, False):
+        for quick in order:
             model = Model(dt=0.001, decoder_cache=DecoderCache(cache_dir=str(tmp_path)))
             if quick:
                 build_model(net, 0.001, model)
@@ -145,3 +145,15 @@ def test_a_builder_of_ones_own_stays():
     model = Model(builder=Own)
     with quick_build(model):
         assert model.builder is Own
+
+
+@pytest.mark.core
+def test_a_model_of_ones_own_sees_every_operator():
+    class Own(Model):
+        def add_op(self, op):
+            seen.append(op)
+            super().add_op(op)
+
+    seen = []
+    model = build_model(network(), 0.001, Own())
+    assert seen == model.operators

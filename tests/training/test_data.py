@@ -372,6 +372,11 @@ def test_predict(model, arrays):
             check(sim.predict(x, batch_size=7))
 
 
+@pytest.mark.xfail(
+    keras.backend.backend() == "jax",
+    reason="with JAX, Keras takes the mean over batches in single precision",
+    strict=True,
+)
 def test_float64(arrays):
     model = regression(dtype="float64")
     left, right, first, second = arrays
@@ -379,10 +384,7 @@ def test_float64(arrays):
         outputs = sim.predict([left, right])
         expected = np.mean((outputs[model.first] - first) ** 2)
         loss = sim.evaluate([left, right], [first, second])["first_loss"]
-    assert outputs[model.first].dtype == "float64"
-    # with JAX, Keras takes the mean over batches in single precision
-    exact = keras.backend.backend() != "jax"
-    assert loss == pytest.approx(expected, rel=1e-12 if exact else 1e-6)
+    assert loss == pytest.approx(expected, rel=1e-12)
     assert keras.config.floatx() == "float32"
 
 

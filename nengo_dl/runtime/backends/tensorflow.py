@@ -318,7 +318,7 @@ def product_form(n: int, rows: int, columns: int, batch: int) -> str:
 
 def matmul(x, a):
     """The product of two matrices."""
-    if not is_in_xla() or tf.config.list_logical_devices("GPU"):
+    if not is_in_xla() or _has_gpu():
         return tf.matmul(x, a)
     return large_product.multiply(x, a, _stored)
 
@@ -329,7 +329,11 @@ def _stored(value):
 
 def convolves_faster_in_graph() -> bool:
     """Whether convolutions are trained faster without XLA: by oneDNN, on the CPU."""
-    return not tf.config.list_logical_devices("GPU")
+    return not _has_gpu()
+
+
+def _has_gpu() -> bool:
+    return bool(tf.config.list_logical_devices("GPU"))
 
 
 def gradients(loss, variables) -> list:

@@ -49,6 +49,16 @@ def close_figures():
 
 
 @pytest.fixture
+def nothing_compiled():
+    """No test finds what was compiled for another."""
+    from nengo_dl.runtime.reuse.functions import chunk_functions
+
+    chunk_functions.clear()
+    yield
+    chunk_functions.clear()
+
+
+@pytest.fixture
 def interruptible():
     """Ctrl-C has its effect, which processes that a shell starts in the background ignore."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -8,8 +8,9 @@ asks of it. Nengo's builder runs as it is, and gets the same answers in less tim
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -17,9 +18,11 @@ import numpy as np
 from nengo import Connection
 from nengo.builder import Builder, Model
 from nengo.builder.connection import build_solver
-from nengo.dists import QuasirandomSequence
+from nengo.builder.transforms import build_dense, build_no_transform
+from nengo.dists import QuasirandomSequence, ScatteredHypersphere, Uniform
 from nengo.rc import rc
 from nengo.solvers import Solver
+from nengo.transforms import Dense, NoTransform
 
 
 @contextmanager
@@ -39,32 +42,51 @@ def quick_build(model: Model) -> Iterator[None]:
         yield
 
 
-# -- targets of decoders ---------------------------------------------------------------------------
+# -- connections -----------------------------------------------------------------------------------
+
+#: functions of Numpy that give the same to the last bit for one number and for many at once
+EXACT = {np.square, np.absolute, np.fabs, np.negative, np.positive, np.sign, np.sqrt}
 
 
 class QuickBuilder(Builder):
-    """Nengo's builder, for which connections with decoders are `KnownConnection`."""
+    """Nengo's builder, with `KnownConnection` in place of connections with decoders, and one Dense
+    transform for all that stand for none.
+    """
 
     @classmethod
     def build(cls, model, obj, *args, **kwargs):
         """As Nengo's."""
-        if args and isinstance(obj, Solver) and cls._builder_of(type(obj)) is build_solver:
-            args = (KnownConnection(args[0]), *args[1:])
+        if args and isinstance(obj, Solver) and cls._builder_of(obj) is build_solver:
+            args = (KnownConnection(model, args[0]), *args[1:])
+        elif isinstance(obj, NoTransform) and cls._builder_of(obj) is build_no_transform:
+            if kwargs.get("decoders") is not None or kwargs.get("encoders") is not None:
+                dense = _identity(obj.size_out, obj.size_in, rc.float_dtype)
+                return build_dense(model, dense, *args, **kwargs)
         return super().build(model, obj, *args, **kwargs)
 
     @classmethod
-    def _builder_of(cls, kind: type) -> Any:
-        return next((cls.builders[base] for base in kind.__mro__ if base in cls.builders), None)
+    def _builder_of(cls, obj: Any) -> Any:
+        bases = type(obj).__mro__
+        return next((cls.builders[base] for base in bases if base in cls.builders), None)
+
+
+@lru_cache
+def _identity(size_out: int, size_in: int, dtype: np.dtype) -> Dense:
+    return Dense((size_out, size_in), init=1.0)
 
 
 class KnownConnection:
     """A connection that is asked for its function for each evaluation point, and looks it up
-    once.
+    once. In place of an `EXACT` function of the ensemble's own points it has the values.
     """
 
-    def __init__(self, connection: Connection):
+    def __init__(self, model: Model, connection: Connection):
         self._connection = connection
         self.function = connection.function
+        if isinstance(self.function, np.ufunc) and self.function in EXACT:
+            if connection.eval_points is None:
+                points = model.params[connection.pre_obj].eval_points[:, connection.pre_slice]
+                self.function = self.function(points)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
@@ -103,31 +125,37 @@ class RowShuffler:
 
 
 class _QuickShuffling:
-    """While it is entered, Nengo's quasirandom sequences are shuffled by a `RowShuffler`."""
+    """While it is entered, a `RowShuffler` shuffles the points that Nengo's distributions draw in
+    several dimensions.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._entered = 0
-        self._sample = QuasirandomSequence.sample
+        self._samples: dict[type, Callable] = {}
 
     def __enter__(self) -> None:
         with self._lock:
             if self._entered == 0:
-                self._sample = QuasirandomSequence.sample
-                QuasirandomSequence.sample = self._quick(self._sample)
+                for cls in (QuasirandomSequence, ScatteredHypersphere):
+                    self._samples[cls] = cls.sample
+                    cls.sample = self._quick(cls.sample)
             self._entered += 1
 
     def __exit__(self, *exception: object) -> None:
         with self._lock:
             self._entered -= 1
             if self._entered == 0:
-                QuasirandomSequence.sample = self._sample
+                for cls, sample in self._samples.items():
+                    cls.sample = sample
 
     @staticmethod
     def _quick(sample):
         def quick(self, n, d=1, rng=np.random):
-            # other generators need not draw the same numbers for one and for several axes
-            if rng is np.random or isinstance(rng, np.random.RandomState):
+            # other generators need not draw the same numbers for one and for several axes, and
+            # other distributions than Nengo's may ask for a generator of NumPy's
+            nengos = type(getattr(self, "base", self)) in (QuasirandomSequence, Uniform)
+            if nengos and (rng is np.random or isinstance(rng, np.random.RandomState)):
                 rng = RowShuffler(rng)
             return sample(self, n, d=d, rng=rng)
 

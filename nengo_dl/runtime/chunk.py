@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from nengo_dl.runtime.carry import Carry
@@ -39,6 +39,9 @@ class Chunk:
         at each; TensorFlow looks each time.
     dtype, minibatch_size
         Of the outputs.
+    key
+        Equal for chunks that make the same of the same arguments, of whatever simulator; None where
+        that is not known of any other.
     """
 
     prepare: Callable
@@ -52,6 +55,7 @@ class Chunk:
     inner: int
     dtype: str
     minibatch_size: int
+    key: Hashable | None = None
 
 
 def split_outputs(outputs, kept: tuple[bool, ...]) -> tuple[list, list]:

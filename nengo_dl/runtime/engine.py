@@ -18,6 +18,7 @@ from nengo_dl.runtime.chunk import Chunk
 from nengo_dl.runtime.host_loop import HostLoop
 from nengo_dl.runtime.inputs import interleaved_rows
 from nengo_dl.runtime.keras_model import NengoModel
+from nengo_dl.runtime.reuse.structure import step_structure
 from nengo_dl.runtime.step import stored_values
 
 #: most steps in one call of the compiled function ...
@@ -225,9 +226,17 @@ class Engine:
                 inner=1 if self.on_cpu() else max(1, GPU_STEPS // self.unroll),
                 dtype=self.settings.dtype,
                 minibatch_size=self.settings.minibatch_size,
+                key=self._key(changing, training),
             )
             self._functions[changing] = self.backend.chunk_function(chunk, self.jit)
         return self._functions[changing]
+
+    def _key(self, changing: tuple[Input, ...], training: bool) -> tuple | None:
+        structure = step_structure(self.lowered, changing, training)
+        if structure is None:
+            return None
+        how = (self.capacity(), self.kept, self.widths, self.unroll, self.on_cpu(), self.device)
+        return (structure, tuple(self.carry.shapes), *how)
 
     def _host_loop(self, changing: tuple[Input, ...], training: bool):
         """As the backend's ``chunk_function``, for steps that call Python."""

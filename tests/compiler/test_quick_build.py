@@ -6,13 +6,14 @@ import nengo
 import numpy as np
 import pytest
 from nengo.builder import Builder, Model
+from nengo.builder.transforms import build_no_transform
 from nengo.cache import DecoderCache
-from nengo.dists import QuasirandomSequence, ScatteredHypersphere
+from nengo.dists import QuasirandomSequence, ScatteredHypersphere, Uniform
 
 from nengo_dl.compiler.frontend import build_model
-from nengo_dl.compiler.quick_build import RowShuffler, quick_build
+from nengo_dl.compiler.quick_build import EXACT, RowShuffler, quick_build
 
-SAMPLE = QuasirandomSequence.sample
+SAMPLE, SPHERE = QuasirandomSequence.sample, ScatteredHypersphere.sample
 
 
 class Counting(nengo.solvers.LstsqL2):
@@ -29,12 +30,19 @@ def network():
     """Decoders of all kinds: of functions, of points, solved for with and without encoders."""
     rng = np.random.RandomState(0)
     with nengo.Network(seed=0) as net:
+        line = nengo.Ensemble(40, 1)
+        surface = nengo.Ensemble(30, 1, eval_points=ScatteredHypersphere(surface=True))
+        nengo.Connection(line, surface, function=np.square)
+        nengo.Connection(surface, line.neurons, transform=np.ones((40, 1)))
         a = nengo.Ensemble(20, 3)
         b = nengo.Ensemble(30, 1, eval_points=ScatteredHypersphere(method="tfww"))
         c = nengo.Ensemble(10, 2, n_eval_points=50, eval_points=QuasirandomSequence())
         direct = nengo.Ensemble(1, 2, neuron_type=nengo.Direct())
         nengo.Connection(a, c, function=lambda x: [x[0] * x[1], x[2]])
         nengo.Connection(a[:2], b, function=lambda x: np.sin(x[0]) + x[1])
+        nengo.Connection(a[1:], c, function=np.square)
+        nengo.Connection(c, c, function=np.absolute, eval_points=rng.uniform(-1, 1, (50, 2)))
+        nengo.Connection(b, b, function=np.square, solver=nengo.solvers.LstsqL2(weights=True))
         nengo.Connection(a, b, function=np.prod, solver=nengo.solvers.LstsqL2(weights=True))
         nengo.Connection(b, c, transform=[[1], [2]], eval_points=QuasirandomSequence())
         nengo.Connection(b, c[1], solver=nengo.solvers.LstsqL2nz(reg=0.2))
@@ -97,6 +105,64 @@ def test_shuffles_as_numpy(shape):
     RowShuffler(same).shuffle(values)
     np.testing.assert_array_equal(values, expected)
     assert rng.uniform() == same.uniform()  # as many random numbers were drawn
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("d", [1, 3])
+@pytest.mark.parametrize(
+    "points",
+    [
+        ScatteredHypersphere(min_magnitude=0.3),
+        ScatteredHypersphere(base=Uniform(0, 1)),
+        ScatteredHypersphere(surface=True, method="tfww"),
+        QuasirandomSequence(),
+    ],
+    ids=str,
+)
+def test_points_are_those_of_nengo(points, d):
+    rng, same = np.random.RandomState(2), np.random.RandomState(2)
+    expected = points.sample(101, d, rng=rng)
+    with quick_build(Model()):
+        np.testing.assert_array_equal(points.sample(101, d, rng=same), expected)
+    assert rng.uniform() == same.uniform()
+    assert ScatteredHypersphere.sample is SPHERE
+
+
+@pytest.mark.core
+def test_points_of_ones_own_get_a_generator_of_numpy():
+    class Own(nengo.dists.Distribution):
+        def sample(self, n, d=1, rng=np.random):
+            assert type(rng) is np.random.RandomState
+            return rng.uniform(size=(n, d))
+
+    with quick_build(Model()):
+        ScatteredHypersphere(base=Own()).sample(10, 1, rng=np.random.RandomState(0))
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("function", sorted(EXACT, key=str), ids=str)
+def test_of_many_points_as_of_each(function):
+    """Known functions give the same for all points at once, to the last bit."""
+    values = np.random.RandomState(0).normal(size=(1001, 3)) ** 5
+    values = np.abs(values) if function is np.sqrt else values
+    for columns in (slice(None), slice(0, 1), slice(None, None, -2)):
+        points = values[:, columns]
+        np.testing.assert_array_equal(function(points), [function(row) for row in points])
+
+
+@pytest.mark.core
+def test_a_transform_of_ones_own_is_built_by_its_builder(monkeypatch):
+    built = []
+
+    def own(model, transform, *args, **kwargs):
+        built.append(transform)
+        return build_no_transform(model, transform, *args, **kwargs)
+
+    monkeypatch.setitem(Builder.builders, nengo.transforms.NoTransform, own)
+    with nengo.Network(seed=0) as net:
+        nengo.Connection(nengo.Ensemble(5, 1), nengo.Ensemble(5, 1))
+    build_model(net, 0.001, None)
+    assert built
 
 
 @pytest.mark.core

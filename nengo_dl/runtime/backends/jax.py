@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from jax.experimental import io_callback
 from nengo_dl.runtime.backends import large_product
 from nengo_dl.runtime.backends.freed_memory import keep_freed_memory
 from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
+from nengo_dl.runtime.reuse.functions import chunk_functions
 
 keep_freed_memory()
 
@@ -135,7 +137,41 @@ def chunk_function(chunk: Chunk, jit: bool | None):
             state = chunk.complete(invariant, state)
         return chunk.carry.flat(state), merge_outputs(buffers, last, chunk.kept)
 
-    return run if jit is False else jax.jit(run)
+    if jit is False:
+        return run
+    if chunk.key is None or is_distributed() or jax.config.jax_disable_jit:
+        return jax.jit(run)
+    return _shared(jax.jit(run), chunk.key)
+
+
+def _shared(jitted, key):
+    """As ``jitted``, but what it compiles is kept for all functions of this key."""
+    settings = (
+        jax.config.jax_default_matmul_precision,
+        jax.config.jax_numpy_dtype_promotion,
+        jax.config.jax_numpy_rank_promotion,
+        jax.config.jax_debug_nans,
+        jax.config.jax_debug_infs,
+    )
+    own: dict[tuple, Any] = {}
+
+    def run(arguments, fixed, state, rows, first_step, n_steps):
+        values = arguments, fixed, state, rows, first_step, n_steps
+        # rows are the same for all items, or different for each
+        shapes = tuple(row.shape[1] for row in rows)
+        if shapes not in own:
+            leaves, tree = jax.tree.flatten(values)
+            own[shapes] = chunk_functions.get(
+                (name, key, settings, tree, tuple(map(_type, leaves))),
+                lambda: jitted.lower(*values).compile(),
+            )
+        return own[shapes](*values)
+
+    return run
+
+
+def _type(value) -> tuple:
+    return value.shape, value.dtype, getattr(value, "weak_type", False)
 
 
 def compiled(function, jit: bool | None):

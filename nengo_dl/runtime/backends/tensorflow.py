@@ -23,6 +23,7 @@ from nengo_dl.runtime.backends.tensorflow_scan import (  # noqa: F401  (they bel
     scan,
 )
 from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
+from nengo_dl.runtime.reuse.functions import chunk_functions
 
 logger = logging.getLogger(__name__)
 name = "tensorflow"
@@ -149,17 +150,24 @@ def _compile(chunk: Chunk, jit: bool):
         # rows are the same for all items, or different for each
         shapes = tuple(row.shape[1] for row in rows)
         if shapes not in concrete:
-            counts = (len(fixed), len(state), len(rows))
+            names, counts = tuple(arguments), (len(fixed), len(state), len(rows))
             traced = tf.function(
-                partial(_run_chunk, chunk, list(arguments), counts),
-                jit_compile=jit,
-                autograph=False,
+                partial(_run_chunk, chunk, names, counts), jit_compile=jit, autograph=False
             )
-            concrete[shapes] = _flat_call(traced.get_concrete_function(*flat))
+            types = tuple((tuple(value.shape), value.dtype) for value in flat)
+            key = None if chunk.key is None else (name, chunk.key, jit, names, counts, types)
+            concrete[shapes] = _shared(traced, key, flat)
         call, pack = concrete[shapes]
         return pack(call(flat))
 
     return run
+
+
+def _shared(traced, key, tensors) -> tuple[Callable, Callable]:
+    """`_flat_call` of a function, kept for all functions of this key."""
+    if key is None:
+        return _flat_call(traced.get_concrete_function(*tensors))
+    return chunk_functions.get(key, lambda: _flat_call(traced.get_concrete_function(*tensors)))
 
 
 def _flat_call(function) -> tuple[Callable, Callable]:
@@ -192,7 +200,7 @@ def _tensor(value) -> tf.Tensor:
     return tf.constant(value) if type(value) is np.ndarray else tf.convert_to_tensor(value)
 
 
-def _run_chunk(chunk: Chunk, names: list[str], counts: tuple[int, int, int], *flat):
+def _run_chunk(chunk: Chunk, names: tuple[str, ...], counts: tuple[int, int, int], *flat):
     """The loop over the steps, of the tensors of `_compile`."""
     flat = list(flat)
     arguments = {name: flat.pop(0) for name in names}

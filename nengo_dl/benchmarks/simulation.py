@@ -57,6 +57,7 @@ SIMULATION = {
     "spaun": Simulated("spaun"),
 }
 BUILDING = {
+    "tutorial-build": Simulated("tutorial"),
     "cconv-build": Simulated("cconv", quick=True),
     "random-network-build": Simulated("random_network"),
     "spaun-build": Simulated("spaun"),
@@ -123,18 +124,22 @@ def lif(n_neurons: int = N_LIF) -> Case:
 
 
 def building() -> list[Case]:
-    """Time to build a network, and of its first second."""
-    return [
-        Case(
-            name,
-            "building",
-            *_jobs("build", simulated),
-            n=1000,
-            calibrate=False,
-            parameters={"minibatch_size": 1, "dtype": "float32"},
-        )
-        for name, simulated in BUILDING.items()
-    ]
+    """Time to build a network, and of its first second; of a small one also if another simulator of
+    its structure has run.
+    """
+    first = [_build(name, simulated) for name, simulated in BUILDING.items()]
+    return [*first, _build("tutorial-again", BUILDING["tutorial-build"], again=True)]
+
+
+def _build(name: str, simulated: Simulated, **arguments) -> Case:
+    return Case(
+        name,
+        "building",
+        *_jobs("build", simulated, **arguments),
+        n=1000,
+        calibrate=False,
+        parameters={"minibatch_size": 1, "dtype": "float32"},
+    )
 
 
 def memory(n_steps: int = 1_000_000) -> list[Case]:

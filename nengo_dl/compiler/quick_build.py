@@ -19,7 +19,7 @@ from nengo import Connection
 from nengo.builder import Builder, Model
 from nengo.builder.connection import build_solver
 from nengo.builder.transforms import build_dense, build_no_transform
-from nengo.dists import QuasirandomSequence, ScatteredHypersphere, Uniform
+from nengo.dists import Distribution, QuasirandomSequence, ScatteredHypersphere, Uniform
 from nengo.rc import rc
 from nengo.solvers import Solver
 from nengo.transforms import Dense, NoTransform
@@ -124,20 +124,21 @@ class RowShuffler:
         rows[...] = rows[order]
 
 
+DISTRIBUTIONS: tuple[type[Distribution], ...] = (QuasirandomSequence, ScatteredHypersphere)
+
+
 class _QuickShuffling:
-    """While it is entered, a `RowShuffler` shuffles the points that Nengo's distributions draw in
-    several dimensions.
-    """
+    """While it is entered, a `RowShuffler` shuffles the points that `DISTRIBUTIONS` draw."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._entered = 0
-        self._samples: dict[type, Callable] = {}
+        self._samples: dict[type[Distribution], Callable] = {}
 
     def __enter__(self) -> None:
         with self._lock:
             if self._entered == 0:
-                for cls in (QuasirandomSequence, ScatteredHypersphere):
+                for cls in DISTRIBUTIONS:
                     self._samples[cls] = cls.sample
                     cls.sample = self._quick(cls.sample)
             self._entered += 1

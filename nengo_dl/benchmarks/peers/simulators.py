@@ -63,20 +63,32 @@ def build(
     network_arguments: dict[str, Any] | None = None,
     minibatch_size: int | None = None,
     dtype: str = "float32",
+    again: bool = False,
 ) -> Job:
-    """A new simulator in each run, and its first steps; parameters as in `simulate`."""
+    """A new simulator in each run, and its first steps; parameters as in `simulate`.
+
+    With ``again``, nengo_dl may use what it compiled in the run before.
+    """
     make, libraries = SIMULATORS[simulator]
     net = _network(network, network_arguments)
     create = make(net, minibatch_size, dtype)
     facts: dict[str, Any] = {}  # known after a run
 
     def run(n_steps):
+        if simulator == "nengo_dl" and not again:
+            _forget_compiled()
         with create() as sim:
             facts.update(_facts(net, sim, libraries))
             if n_steps:
                 sim.run_steps(n_steps, progress_bar=False)
 
     return run, facts
+
+
+def _forget_compiled() -> None:
+    from nengo_dl.runtime.reuse.functions import chunk_functions
+
+    chunk_functions.clear()
 
 
 def copy(n_bytes: int) -> Job:

@@ -73,8 +73,8 @@ class _Walk:
         elif kind is np.ndarray and not value.dtype.hasobject:
             self._note("array", value.dtype.str, value.shape)
             self.digest.update(np.ascontiguousarray(value).data)
-        elif kind is np.ufunc and getattr(np, value.__name__, None) is value:
-            self._note("ufunc", value.__name__)
+        elif isinstance(value, np.ufunc):
+            self._note("ufunc", _name_of_ufunc(value))
         elif isinstance(value, (type, BuiltinFunctionType)):
             self._note("name", _lasting_name(value))
         elif kind is functools.partial:
@@ -124,6 +124,12 @@ def _lasting_name(value: Any) -> str:
     if "<locals>" in value.__qualname__:
         raise NoFingerprint(f"{value} is one of several of its name")
     return _name(value)
+
+
+def _name_of_ufunc(ufunc: np.ufunc) -> str:
+    if getattr(np, ufunc.__name__, None) is not ufunc:
+        raise NoFingerprint(f"{ufunc} is not one of NumPy's")
+    return ufunc.__name__
 
 
 def _is_found(function: FunctionType) -> bool:

@@ -195,8 +195,8 @@ def get_trainable(toplevel: Network, obj: Ensemble | Neurons | Connection) -> bo
 
 
 def get_keep_history(toplevel: Network, probe: Probe) -> bool:
-    """Whether all steps of a probe are kept, by the rules of `TrainableResolver`; else True."""
-    return _EnclosingConfigs(toplevel).resolve("keep_history", probe, default=True)
+    """Whether all steps of a probe are kept; `ProbeSettings` is faster for many probes."""
+    return ProbeSettings(toplevel).keep_history(probe)
 
 
 class AttributesResolver:
@@ -218,6 +218,24 @@ class AttributesResolver:
         names = self._configs.resolve(name, obj, default=()) or ()
         said = (config.params.get(obj) for config in configs)
         return names, any(params is not None and _is_set(params, name) for params in said)
+
+
+class ProbeSettings:
+    """The setting ``keep_history`` of every probe of a network, by the rules of
+    `TrainableResolver`. The networks are walked once, when it is made.
+
+    Parameters
+    ----------
+    toplevel
+        The network that is simulated.
+    """
+
+    def __init__(self, toplevel: Network):
+        self._configs = _EnclosingConfigs(toplevel)
+
+    def keep_history(self, probe: Probe) -> bool:
+        """Whether all steps are kept, or only the last."""
+        return self._configs.resolve("keep_history", probe, default=True)
 
 
 class ConnectionSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,7 +160,7 @@ def _keras_model(
         [describe(s, parameters) for s in compiled.layout.of_kind("parameter")],
         {names.get(item.node, item.name): item for item in _all_inputs(compiled)},
         [names[probe] for probe in model.probes],
-        [_keeps_history(setting.toplevel, probe) for probe in model.probes],
+        _kept(setting.toplevel, model.probes),
         backend,
         use_loop=setting("use_loop", True),
         learning_phase=setting("learning_phase", None),
@@ -195,8 +196,12 @@ def _data_dtype(dtype: str | None) -> str:
     return dtype if dtype is not None and nengo_dtype == "float64" else nengo_dtype
 
 
-def _keeps_history(toplevel: Network | None, probe) -> bool:
-    return True if toplevel is None else config.get_keep_history(toplevel, probe)
+def _kept(toplevel: Network | None, probes: Sequence[Probe]) -> list[bool]:
+    """For each probe, whether all steps are kept, or only the last."""
+    if toplevel is None:
+        return [True] * len(probes)
+    settings = config.ProbeSettings(toplevel)
+    return [settings.keep_history(probe) for probe in probes]
 
 
 def make_host(compiled: Compiled, minibatch_size: int) -> HostRuntime:

@@ -47,7 +47,8 @@ class Prepared:
     ``arrange`` holds, by the number of an operand, a function that brings it into the form that the
     step wants; where the operand is constant that is done once, before the loop. ``host_function``
     is what a kernel ``on_host`` calls, for a loop that calls it itself:
-    ``host_function(host, batch, step_index, operands, results)``.
+    ``host_function(host, batch, step_index, operands, results)``. ``matrix`` is the number of
+    elements of the matrix, if it is only one, that all items are multiplied with.
     """
 
     step: Callable[..., tuple[Any, ...]]
@@ -57,6 +58,7 @@ class Prepared:
     layer: Any = None
     arrange: dict[int, Callable] = field(default_factory=dict)
     host_function: Callable[..., None] | None = None
+    matrix: int = 0
 
 
 class Kernel(ABC):

@@ -49,7 +49,8 @@ class DotKernel(Kernel):
                 y = form.multiply(weights, x, matmul)
             return (ops.reshape(y, (-1, total_rows)),)
 
-        return Prepared(step, arrange={0: arrange})
+        one = rows * columns if n == 1 and ops_[0].A.readonly else 0
+        return Prepared(step, arrange={0: arrange}, matrix=one)
 
 
 def _matrix_shape(op: DotInc) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -27,11 +26,7 @@ class CompiledNetwork:
     def lowered(self, batch: int) -> LoweredNetwork:
         """The network for a size of the batch."""
         if batch not in self._lowered:
-            first = self.built.keras_model.lowered
-            settings = dataclasses.replace(first.settings, minibatch_size=batch)
-            self._lowered[batch] = LoweredNetwork(
-                self.built.compiled, settings, first.host, first.host_call
-            )
+            self._lowered[batch] = self.built.keras_model.lowered.resized(batch)
         return self._lowered[batch]
 
     @property

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,10 @@ from nengo_dl.runtime.carry import Carry
 from nengo_dl.runtime.chunk import Chunk
 from nengo_dl.runtime.host_loop import HostLoop
 from nengo_dl.runtime.inputs import interleaved_rows
+from nengo_dl.runtime.item_threads import ItemThreads, share_size
 from nengo_dl.runtime.keras_model import NengoModel
 from nengo_dl.runtime.reuse.structure import step_structure
-from nengo_dl.runtime.step import stored_values
+from nengo_dl.runtime.step import LoweredNetwork, stored_values
 
 #: most steps in one call of the compiled function ...
 MAX_CHUNK = 1000
@@ -42,7 +44,7 @@ class State:
     variables have.
     """
 
-    tensors: tuple[Any, ...]
+    tensors: Sequence[Any]
     n_steps: int
     carried: tuple[Any, ...] | None = None
 
@@ -162,26 +164,33 @@ class Engine:
             for item in self.lowered.layout.inputs
             if item not in changing
         ]
+        carried = self.model.carried() if state.carried is None else state.carried
+        before = [*state.tensors, *carried] if carried else state.tensors
         with self.scope():
-            tensors, outputs = self._function(changing)(
-                self.model.arguments(),
-                [self._tensor(value) for value in fixed],
-                [
-                    *state.tensors,
-                    *(self.model.carried() if state.carried is None else state.carried),
-                ],
-                [self.backend.argument(self._padded(r), self.settings.dtype) for r in rows],
-                self.backend.argument(np.asarray(first), "int32"),
-                self.backend.argument(np.asarray(n), "int32"),
-            )
-            outputs = [np.asarray(value) for value in outputs]
+            run = self._function(changing)
+            tensors, outputs = run(self.model.arguments(), fixed, before, rows, first, n)
         outputs = [
             np.swapaxes(value[:n], 0, 1) if keep else value[:, None]
             for value, keep in zip(outputs, self.kept, strict=True)
         ]
+        if not carried:
+            return State(tensors, state.n_steps + n, ()), outputs
         n_states = len(state.tensors)
         after = State(tuple(tensors[:n_states]), state.n_steps + n, tuple(tensors[n_states:]))
         return after, outputs
+
+    def _call(self, function, arguments, fixed, state, rows, first: int, n: int):
+        """Call a function of the backend with arrays; in whatever thread."""
+        with self.scope():
+            tensors, outputs = function(
+                arguments,
+                [self._tensor(value) for value in fixed],
+                list(state),
+                [self.backend.argument(self._padded(r), self.settings.dtype) for r in rows],
+                self.backend.argument(np.asarray(first), "int32"),
+                self.backend.argument(np.asarray(n), "int32"),
+            )
+            return tensors, [np.asarray(value) for value in outputs]
 
     def _own_rows(self, items: list[Input], first: int, n: int) -> dict[Input, np.ndarray]:
         """Rows of inputs for which there is no data."""
@@ -208,31 +217,49 @@ class Engine:
         return result
 
     def _function(self, changing: tuple[Input, ...]):
+        """Runs a chunk: ``f(arguments, fixed, state, rows, first_step, n_steps)``."""
         if changing not in self._functions:
             training = bool(self.model.learning_phase)
             if HostLoop.suits(self.lowered, changing):
-                self._functions[changing] = self._host_loop(changing, training)
-                return self._functions[changing]
-            prepare, step = self.lowered.functions(changing, training, defers=True)
-            chunk = Chunk(
-                prepare=prepare,
-                step=self._counted(step),
-                complete=self.lowered.complete if self.lowered.deferred else None,
-                carry=self.carry,
-                capacity=self.capacity(),
-                kept=self.kept,
-                output_widths=self.widths,
-                unroll=self.unroll,
-                inner=1 if self.on_cpu() else max(1, GPU_STEPS // self.unroll),
-                dtype=self.settings.dtype,
-                minibatch_size=self.settings.minibatch_size,
-                key=self._key(changing, training),
-            )
-            self._functions[changing] = self.backend.chunk_function(chunk, self.jit)
+                run = partial(self._call, self._host_loop(changing, training))
+            else:
+                run = self._loop(changing, training)
+            self._functions[changing] = run
         return self._functions[changing]
 
-    def _key(self, changing: tuple[Input, ...], training: bool) -> tuple | None:
-        structure = step_structure(self.lowered, changing, training)
+    def _loop(self, changing: tuple[Input, ...], training: bool):
+        """The compiled loop, for all items or for shares of them."""
+        chunk, batch = self._chunk(self.lowered, changing, training), self.settings.minibatch_size
+        size = batch
+        # what has no key may do with the items of a minibatch what it likes
+        if self.on_cpu() and self.jit is not False and chunk.key is not None:
+            size = share_size(self.lowered)
+        if size < batch:
+            chunk = self._chunk(self.lowered.resized(size), changing, training)
+        run = partial(self._call, self.backend.chunk_function(chunk, self.jit))
+        if size == batch:
+            return run
+        return ItemThreads(run, size, batch, self.backend, self.settings.dtype)
+
+    def _chunk(self, lowered: LoweredNetwork, changing: tuple[Input, ...], training: bool) -> Chunk:
+        prepare, step = lowered.functions(changing, training, defers=True)
+        return Chunk(
+            prepare=prepare,
+            step=self._counted(step),
+            complete=lowered.complete if lowered.deferred else None,
+            carry=self.carry,
+            capacity=self.capacity(),
+            kept=self.kept,
+            output_widths=self.widths,
+            unroll=self.unroll,
+            inner=1 if self.on_cpu() else max(1, GPU_STEPS // self.unroll),
+            dtype=self.settings.dtype,
+            minibatch_size=lowered.settings.minibatch_size,
+            key=self._key(lowered, changing, training),
+        )
+
+    def _key(self, lowered: LoweredNetwork, changing, training: bool) -> tuple | None:
+        structure = step_structure(lowered, changing, training)
         if structure is None:
             return None
         how = (self.capacity(), self.kept, self.widths, self.unroll, self.on_cpu(), self.device)

@@ -7,7 +7,7 @@ parameters, indices) are arguments of the compiled function, gathered in one dic
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras.ops as ops
@@ -61,6 +61,7 @@ class LoweredNetwork:
     def __init__(self, compiled: Compiled, settings: Settings, host: Host, host_call: Callable):
         self.layout = compiled.layout
         self.settings = settings
+        self._compiled = compiled
         self.host, self.host_call = host, host_call
         self.arguments: dict[str, np.ndarray] = {}
         self.kernels: dict[int, Prepared] = {}
@@ -80,6 +81,11 @@ class LoweredNetwork:
         for stored in self.layout.stored:
             if stored.tensor.kind == "constant":
                 self.arguments[tensor_name(stored)] = stored_values(stored, settings.dtype)
+
+    def resized(self, minibatch_size: int) -> LoweredNetwork:
+        """The same network, for another size of the minibatch."""
+        settings = replace(self.settings, minibatch_size=minibatch_size)
+        return LoweredNetwork(self._compiled, settings, self.host, self.host_call)
 
     def _prepare_kernel(self, number: int, run: Run) -> None:
         prepared = run.kernel.prepare(run.group.operators, self.settings)

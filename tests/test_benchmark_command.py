@@ -109,6 +109,7 @@ def test_a_peer_that_is_missing_or_fails_is_named_and_the_others_are_measured():
 def test_a_process_that_dies_is_told():
     with Worker(Job(simulation.MODULE, "copy", {"n_bytes": 800})) as worker:
         worker._process.kill()
+        worker._process.wait()  # so that what is written finds nobody
         with pytest.raises(NotMeasured, match="ended with status -9"):
             worker.run(1)
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,8 @@ class Worker:
 
     def close(self) -> None:
         """End the process."""
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):  # it ended before it had read all
+            self._process.stdin.close()
         self._process.stdout.close()
         try:
             self._process.wait(timeout=30)

@@ -34,7 +34,10 @@ GPU_UNROLL = 8
 
 def precision(dtype: str):
     """JAX computes in 64 bits only where it is told to."""
-    return jax.enable_x64(True) if dtype == "float64" else nullcontext()
+    if dtype != "float64":
+        return nullcontext()
+    # before JAX 0.8, which Python 3.10 does not get
+    return jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64(True)
 
 
 def placement(device: str | None):

@@ -199,9 +199,8 @@ def get_keep_history(toplevel: Network, probe: Probe) -> bool:
     return ProbeSettings(toplevel).keep_history(probe)
 
 
-class AttributesResolver:
-    """Answers for ensembles, connections and probes which attributes of their neuron type or
-    synapse are trained, by the rules of `TrainableResolver`.
+class _ObjectSettings:
+    """Settings of the objects of a network, which is walked once, when this is made.
 
     Parameters
     ----------
@@ -211,6 +210,12 @@ class AttributesResolver:
 
     def __init__(self, toplevel: Network):
         self._configs = _EnclosingConfigs(toplevel)
+
+
+class AttributesResolver(_ObjectSettings):
+    """Answers for ensembles, connections and probes which attributes of their neuron type or
+    synapse are trained, by the rules of `TrainableResolver`.
+    """
 
     def __call__(self, obj: Ensemble | Connection | Probe) -> tuple[tuple[str, ...], bool]:
         """Names of attributes, and whether they were said of this object itself."""
@@ -220,36 +225,20 @@ class AttributesResolver:
         return names, any(params is not None and _is_set(params, name) for params in said)
 
 
-class ProbeSettings:
+class ProbeSettings(_ObjectSettings):
     """The setting ``keep_history`` of every probe of a network, by the rules of
-    `TrainableResolver`. The networks are walked once, when it is made.
-
-    Parameters
-    ----------
-    toplevel
-        The network that is simulated.
+    `TrainableResolver`.
     """
-
-    def __init__(self, toplevel: Network):
-        self._configs = _EnclosingConfigs(toplevel)
 
     def keep_history(self, probe: Probe) -> bool:
         """Whether all steps are kept, or only the last."""
         return self._configs.resolve("keep_history", probe, default=True)
 
 
-class ConnectionSettings:
+class ConnectionSettings(_ObjectSettings):
     """The settings ``regularizer``, ``persistent`` and ``quantizer`` of every connection of a
-    network, by the rules of `TrainableResolver`. The networks are walked once, when it is made.
-
-    Parameters
-    ----------
-    toplevel
-        The network that is simulated.
+    network, by the rules of `TrainableResolver`.
     """
-
-    def __init__(self, toplevel: Network):
-        self._configs = _EnclosingConfigs(toplevel)
 
     def regularizer(self, conn: Connection) -> Callable | None:
         """What is added to the loss for the connection's weights."""
@@ -264,7 +253,7 @@ class ConnectionSettings:
         return self._configs.resolve("quantizer", conn)
 
 
-class TrainableResolver:
+class TrainableResolver(_ObjectSettings):
     """Answers for every object of a network whether the user wants it to be trained.
 
     1. What is said of an object (``config[ensemble].trainable``) counts before what is said of
@@ -277,17 +266,8 @@ class TrainableResolver:
     The neurons of an ensemble (their biases) follow their ensemble, unless something is said of
     the neurons in the same place.
 
-    The networks are walked once, when the resolver is made. An object that is in none of them is
-    taken to be in the top-level network.
-
-    Parameters
-    ----------
-    toplevel
-        The network that is simulated.
+    An object that is in none of the networks is taken to be in the top-level network.
     """
-
-    def __init__(self, toplevel: Network):
-        self._configs = _EnclosingConfigs(toplevel)
 
     def __call__(self, obj: Ensemble | Neurons | Connection) -> bool | None:
         """For encoders (Ensemble), biases (Neurons), decoders or weights (Connection).

@@ -212,15 +212,12 @@ def _lengths() -> list[Case]:
 
 def _operators() -> list[Case]:
     return [
-        Case(
-            "scaling",
-            "scaling",
-            *_jobs("build", Simulated("random_network", arguments={"n_ensembles": n_ensembles})),
-            n=0,
-            calibrate=False,
-            repeats=3,
-            parameters={"minibatch_size": 1, "dtype": "float32"},
+        replace(
+            _build("scaling", Simulated("random_network", arguments={"n_ensembles": n_ensembles})),
+            set="scaling",
             series="operators",
+            n=0,
+            repeats=3,
         )
         for n_ensembles in (10, 50, 200, 800)
     ]

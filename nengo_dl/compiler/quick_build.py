@@ -124,6 +124,7 @@ class RowShuffler:
         rows[...] = rows[order]
 
 
+#: those of Nengo that shuffle what they drew
 DISTRIBUTIONS: tuple[type[Distribution], ...] = (QuasirandomSequence, ScatteredHypersphere)
 
 

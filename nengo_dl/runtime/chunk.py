@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from nengo_dl.runtime.carry import Carry
+
+#: fields of a `Chunk` for which its ``structure`` and the shapes of the carry stand
+FUNCTIONS = {"prepare", "step", "complete", "carry"}
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,11 @@ class Chunk:
         at each; TensorFlow looks each time.
     dtype, minibatch_size
         Of the outputs.
-    key
-        Equal for chunks that make the same of the same arguments, of whatever simulator; None where
-        that is not known of any other.
+    device
+        Where it runs, None for the backend's choice.
+    structure
+        Equal for ``prepare``, ``step`` and ``complete`` that compute the same, of whatever
+        simulator (`step_structure`); None where that is not known of any other.
     """
 
     prepare: Callable
@@ -55,7 +60,16 @@ class Chunk:
     inner: int
     dtype: str
     minibatch_size: int
-    key: Hashable | None = None
+    device: str | None = None
+    structure: str | None = None
+
+    @property
+    def key(self) -> Hashable | None:
+        """Equal for chunks that make the same of the same arguments; None if that is not known."""
+        if self.structure is None:
+            return None
+        own = (getattr(self, field.name) for field in fields(self) if field.name not in FUNCTIONS)
+        return (tuple(self.carry.shapes), *own)
 
 
 def split_outputs(outputs, kept: tuple[bool, ...]) -> tuple[list, list]:

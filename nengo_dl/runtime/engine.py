@@ -231,8 +231,8 @@ class Engine:
         """The compiled loop, for all items or for shares of them."""
         chunk, batch = self._chunk(self.lowered, changing, training), self.settings.minibatch_size
         size = batch
-        # what has no key may do with the items of a minibatch what it likes
-        if self.on_cpu() and self.jit is not False and chunk.key is not None:
+        # what is not known may do with the items of a minibatch what it likes
+        if self.on_cpu() and self.jit is not False and chunk.structure is not None:
             size = share_size(self.lowered)
         if size < batch:
             chunk = self._chunk(self.lowered.resized(size), changing, training)
@@ -255,15 +255,9 @@ class Engine:
             inner=1 if self.on_cpu() else max(1, GPU_STEPS // self.unroll),
             dtype=self.settings.dtype,
             minibatch_size=lowered.settings.minibatch_size,
-            key=self._key(lowered, changing, training),
+            device=self.device,
+            structure=step_structure(lowered, changing, training),
         )
-
-    def _key(self, lowered: LoweredNetwork, changing, training: bool) -> tuple | None:
-        structure = step_structure(lowered, changing, training)
-        if structure is None:
-            return None
-        how = (self.capacity(), self.kept, self.widths, self.unroll, self.on_cpu(), self.device)
-        return (structure, tuple(self.carry.shapes), *how)
 
     def _host_loop(self, changing: tuple[Input, ...], training: bool):
         """As the backend's ``chunk_function``, for steps that call Python."""

@@ -50,13 +50,13 @@ def share_size(lowered: LoweredNetwork) -> int:
     """
     batch, threads = lowered.settings.minibatch_size, n_threads()
     itemsize = np.dtype(lowered.settings.dtype).itemsize
-    widths = [0, 0]  # of what is the same for all items, and of what is not
-    for tensor in lowered.layout.tensors:
-        widths[tensor.kind not in ("constant", "parameter")] += tensor.width
-    weights, values = (width * itemsize for width in widths)
+    tensors = lowered.layout.tensors
+    n_weights = sum(t.width for t in tensors if t.kind in ("constant", "parameter"))
+    n_values = sum(t.width for t in tensors) - n_weights
+    weights, all_values = n_weights * itemsize, n_values * itemsize * batch
     large = sum(p.matrix for p in lowered.kernels.values() if p.matrix >= LARGE_MATRIX)
-    all_values, few = values * batch, max(FEW_WEIGHTS, values * batch / TIMES_WEIGHTS)
-    if all_values < LEAST_BYTES or weights > few or large > PRODUCTS_PER_VALUE * widths[1]:
+    few = max(FEW_WEIGHTS, all_values / TIMES_WEIGHTS)
+    if all_values < LEAST_BYTES or weights > few or large > PRODUCTS_PER_VALUE * n_values:
         return batch
     share = max(SHARE_BYTES, TIMES_WEIGHTS * weights)
     n_shares = threads * ceil(all_values / (threads * share))

@@ -36,7 +36,7 @@ def precision(dtype: str):
     """JAX computes in 64 bits only where it is told to."""
     if dtype != "float64":
         return nullcontext()
-    # before JAX 0.8, which Python 3.10 does not get
+    # where JAX 0.6 has it, the last one for Python 3.10
     return jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64(True)
 
 

@@ -156,18 +156,13 @@ def _compile(chunk: Chunk, jit: bool):
             )
             types = tuple((tuple(value.shape), value.dtype) for value in flat)
             key = None if chunk.key is None else (name, chunk.key, jit, names, counts, types)
-            concrete[shapes] = _shared(traced, key, flat)
+            concrete[shapes] = chunk_functions.get(
+                key, lambda: _flat_call(traced.get_concrete_function(*flat))
+            )
         call, pack = concrete[shapes]
         return pack(call(flat))
 
     return run
-
-
-def _shared(traced, key, tensors) -> tuple[Callable, Callable]:
-    """`_flat_call` of a function, kept for all functions of this key."""
-    if key is None:
-        return _flat_call(traced.get_concrete_function(*tensors))
-    return chunk_functions.get(key, lambda: _flat_call(traced.get_concrete_function(*tensors)))
 
 
 def _flat_call(function) -> tuple[Callable, Callable]:

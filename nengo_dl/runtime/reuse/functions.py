@@ -22,8 +22,10 @@ class SharedFunctions:
         self._lock = threading.Lock()
         self._functions: OrderedDict[Hashable, Any] = OrderedDict()
 
-    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """The function of this key, made if there is none."""
+    def get(self, key: Hashable | None, make: Callable[[], Any]) -> Any:
+        """The function of this key, made if there is none; without a key made, and not kept."""
+        if key is None:
+            return make()
         with self._lock:
             if key in self._functions:
                 self._functions.move_to_end(key)

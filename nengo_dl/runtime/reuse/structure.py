@@ -29,13 +29,12 @@ def step_structure(
 
 def _of_step(lowered: LoweredNetwork, changing: Sequence[Input], training: bool) -> tuple:
     layout, parts = lowered.layout, lowered.parts(changing)
-    settings = vars(lowered.settings).copy()
     return (
         keras.config.floatx(),
         keras.config.epsilon(),
         keras.config.image_data_format(),
         training,
-        settings,
+        lowered.settings,
         [_of_instruction(lowered, n, step) for n, step in enumerate(layout.instructions)],
         [_of_tensor(stored.tensor) for stored in layout.stored],
         [(_of_tensor(tensor), value) for tensor, value in layout.literals.items()],

@@ -1,7 +1,6 @@
 """Distributions that deep learning uses for initial weights, as `nengo.dists` has them.
 
-The variances are those of ``keras.initializers.VarianceScaling``, so a network
-starts as the same network would in Keras::
+Each is given wherever Nengo takes a distribution, e.g. for the weights of a connection::
 
     nengo.Connection(a.neurons, b.neurons, transform=nengo_dl.dists.Glorot())
 """
@@ -17,7 +16,8 @@ from nengo.dists import Distribution
 from nengo.exceptions import ValidationError
 from nengo.params import EnumParam, NumberParam
 
-#: standard deviation of a standard normal distribution without what is further than 2 from 0
+#: standard deviation of a standard normal distribution without what is further than 2 from 0; Keras
+#: divides by it where it cuts a normal distribution
 _STDDEV_WITHIN_2 = 0.87962566103423978
 
 
@@ -53,9 +53,10 @@ class TruncatedNormal(Distribution):
         ----------
         n, d
             The shape is (n,) without ``d``, (n, d), or ``(n, *d)`` where ``d`` is several numbers.
-        rng : numpy.random.RandomState
-            Where the random numbers come from.
+        rng : numpy.random.RandomState, optional
+            Where the random numbers come from; None is ``np.random``.
         """
+        rng = np.random if rng is None else rng
         shape = _shape(n, d)
         values = np.empty(math.prod(shape))
         missing = np.ones(values.size, dtype=bool)
@@ -81,13 +82,15 @@ class VarianceScaling(Distribution):
     Parameters
     ----------
     scale : float
-        Numerator of the variance; not negative.
+        Numerator of the variance, as in ``keras.initializers.VarianceScaling``; not negative.
     mode : {"fan_in", "fan_out", "fan_avg"}
         Denominator: the number of inputs of each output, of outputs of each input, or their mean.
     distribution : {"uniform", "normal", "truncated_normal", "untruncated_normal"}
-        Uniform between plus and minus ``sqrt(3 * variance)``; or normal, where values further than
-        two standard deviations from 0 are drawn again ("normal" and "truncated_normal", with a
-        standard deviation that makes the variance right after that) or not ("untruncated_normal").
+        "uniform" is uniform between plus and minus ``sqrt(3 * variance)``. "untruncated_normal" is
+        normal with that variance. "normal" is the same, but values further than two standard
+        deviations from 0 are drawn again, which leaves 0.774 of the variance. "truncated_normal"
+        does so too, from a wider normal distribution, so that the variance is right after that
+        (what ``keras.initializers`` call truncated normal).
 
     Notes
     -----
@@ -119,22 +122,28 @@ class VarianceScaling(Distribution):
         Parameters
         ----------
         n, d
-            The shape is (n, d), for ``n`` outputs with ``d`` inputs each, or (n,), which counts as
-            ``n`` of both. Where ``d`` is several numbers, the shape is ``(n, *d)`` and that of a
+            The shape is (n, d), for ``n`` outputs with ``d`` inputs each, or (n,), for ``n`` outputs
+            with one input. Where ``d`` is several numbers, the shape is ``(n, *d)`` and that of a
             convolution's kernel, ``kernel_size + (channels_in, n_filters)``, or, with one number,
             (n, d). In a kernel inputs and outputs count at all positions.
-        rng : numpy.random.RandomState
-            Where the random numbers come from.
+        rng : numpy.random.RandomState, optional
+            Where the random numbers come from; None is ``np.random``.
         """
+        rng = np.random if rng is None else rng
         shape = _shape(n, d)
-        variance = self.scale / max(1.0, self._fan(*_fans(shape)))
+        variance = self._numerator() / max(1.0, self._fan(*_fans(shape)))
         if self.distribution == "uniform":
             limit = math.sqrt(3 * variance)
             return rng.uniform(-limit, limit, size=shape)
         stddev = math.sqrt(variance)
         if self.distribution == "untruncated_normal":
             return rng.normal(scale=stddev, size=shape)
-        return TruncatedNormal(stddev=stddev / _STDDEV_WITHIN_2).sample(n, d, rng=rng)
+        if self.distribution == "truncated_normal":
+            stddev /= _STDDEV_WITHIN_2
+        return TruncatedNormal(stddev=stddev).sample(n, d, rng=rng)
+
+    def _numerator(self) -> float:
+        return self.scale
 
     def _fan(self, fan_in: int, fan_out: int) -> float:
         return {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
@@ -149,7 +158,7 @@ class Glorot(VarianceScaling):
     Parameters
     ----------
     scale : float
-        Numerator of the variance; not negative.
+        Factor on the variance; not negative.
     distribution : {"uniform", "normal", "truncated_normal", "untruncated_normal"}
         As in `VarianceScaling`.
     """
@@ -162,18 +171,22 @@ class He(VarianceScaling):
     """`VarianceScaling` by the number of inputs.
 
     He et al., "Delving deep into rectifiers: surpassing human-level performance on ImageNet
-    classification", 2015. With ``scale=2`` it is ``keras.initializers.HeNormal`` or ``HeUniform``.
+    classification", 2015. With ``scale=math.sqrt(2)``, which is right for rectifiers, and "uniform" it is
+    ``keras.initializers.HeUniform``, with "truncated_normal" ``HeNormal``.
 
     Parameters
     ----------
     scale : float
-        Numerator of the variance; not negative.
+        Factor on the standard deviation; not negative.
     distribution : {"normal", "uniform", "truncated_normal", "untruncated_normal"}
         As in `VarianceScaling`.
     """
 
     def __init__(self, scale: float = 1, distribution: str = "normal"):
         super().__init__(scale=scale, mode="fan_in", distribution=distribution)
+
+    def _numerator(self) -> float:
+        return self.scale**2
 
 
 def _shape(n: int, d: int | Sequence[int] | None) -> tuple[int, ...]:
@@ -186,6 +199,6 @@ def _shape(n: int, d: int | Sequence[int] | None) -> tuple[int, ...]:
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
     """Numbers of inputs of an output, and of outputs of an input."""
     if len(shape) <= 2:
-        return shape[-1], shape[0]
+        return (1 if len(shape) == 1 else shape[1]), shape[0]
     positions = math.prod(shape[:-2])
     return positions * shape[-2], positions * shape[-1]

@@ -14,15 +14,21 @@ from nengo_dl.regularizers import RateRegularizer
 
 
 def nan_mse(y_true: Any, y_pred: Any) -> Any:
-    """Mean squared error over those targets that are not NaN; 0 where all of them are.
+    """Mean squared error in which a target that is NaN counts as an error of zero.
 
-    A scalar, so that all known targets count the same, wherever they are. Weights of the items
-    of a batch have no place in it; leave items out by targets of NaN.
+    The mean is over all elements, known or not, so the loss of a batch does not grow where few
+    targets are known. It is a scalar: weights of the items of a batch have no place in it; leave
+    items out by targets of NaN.
 
     Parameters
     ----------
     y_true, y_pred
         Targets and outputs, of shape (batch, n_steps, size).
+
+    Examples
+    --------
+    >>> float(nengo_dl.losses.nan_mse([0.0, np.nan, np.nan, np.nan], [3.0, 1.0, 1.0, 1.0]))
+    2.25
     """
     y_pred = ops.convert_to_tensor(y_pred)
     if not keras.backend.is_float_dtype(y_pred.dtype):
@@ -31,24 +37,33 @@ def nan_mse(y_true: Any, y_pred: Any) -> Any:
     known = ops.logical_not(ops.isnan(y_true))
     # both are replaced before the difference is made: no NaN reaches the loss or its gradient
     error = ops.where(known, y_true, 0) - ops.where(known, y_pred, 0)
-    n_known = ops.sum(ops.cast(known, y_pred.dtype))
-    return ops.sum(ops.square(error)) / ops.maximum(n_known, 1)
+    return ops.mean(ops.square(error))
+
+
+class Penalty(keras.losses.Loss):
+    """A loss that looks at the output alone: its targets may have any shape, or be None."""
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """The reduced loss of outputs ``y_pred``."""
+        return super().__call__(y_pred, y_pred, sample_weight)
 
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
-class Regularize(keras.losses.Loss):
-    """The norm of a probe's output, whatever its targets, to be used as a penalty.
+class Regularize(Penalty):
+    """The norm of a probe's output at each step, whatever its targets, to be used as a penalty.
 
-    Its gradient is 0 where the output is 0, e.g. for neurons that are silent.
+    The norm is taken for each item and step, and the loss is the mean of all norms. Its gradient is
+    0 where the output is 0, e.g. for neurons that are silent.
 
     Parameters
     ----------
     order : float or str
-        Order of the norm: 1 (sum of absolute values), 2 (Euclidean), any other number from 1 on, or
-        ``"inf"`` (largest absolute value).
+        Order of the norm, as in ``tf.norm``: ``"euclidean"`` or 2, 1 (sum of absolute values), any
+        other positive number, or ``np.inf`` (largest absolute value; also ``"inf"``).
     axis : int or tuple of int, optional
-        Axes over which the norm is taken, not counting that of the batch: 0 is time, 1 or -1 the
-        dimensions of the probe. By default all of them. The loss is the mean of the norms.
+        Axes of the probed signal over which the norm is taken; batch and time are not among them,
+        so 0 or -1 is the only axis that a Nengo probe has. By default the norm is that of all
+        values of a step.
     **kwargs
         ``name``, ``reduction`` and ``dtype`` of `keras.losses.Loss`.
 
@@ -56,11 +71,16 @@ class Regularize(keras.losses.Loss):
     ------
     nengo.exceptions.ValidationError
         For another order or axis, and for an axis that the output does not have.
+
+    Examples
+    --------
+    >>> sim.compile("sgd", {output: "mse", rates: nengo_dl.losses.Regularize()},
+    ...             loss_weights={output: 1, rates: 1e-3})
     """
 
     def __init__(
         self,
-        order: float | str = 2,
+        order: float | str = "euclidean",
         axis: int | tuple[int, ...] | None = None,
         name: str = "regularize",
         **kwargs: Any,
@@ -70,7 +90,7 @@ class Regularize(keras.losses.Loss):
         self.axis = _checked_axis(axis)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Norms of the outputs ``y_pred``, of shape (batch,) and the axes that are left."""
+        """Norms of the outputs ``y_pred``, of shape (batch, n_steps) and the axes that are left."""
         axes = self._axes(len(y_pred.shape))
         # the derivative of abs at 0 is not 0 in every backend
         size = y_pred * ops.stop_gradient(ops.sign(y_pred))
@@ -80,23 +100,30 @@ class Regularize(keras.losses.Loss):
         # relative to the largest, powers neither overflow nor vanish; at 0 a root has no derivative
         silent = ops.equal(largest, 0)
         unit = ops.stop_gradient(ops.where(silent, 1, largest))
-        total = ops.sum(ops.power(size / ops.expand_dims(unit, axes), self.order), axis=axes)
+        total = ops.sum(_power(size / ops.expand_dims(unit, axes), self.order), axis=axes)
         return ops.where(silent, 0, unit * ops.power(ops.where(silent, 1, total), 1 / self.order))
 
     def _axes(self, rank: int) -> tuple[int, ...]:
+        n_axes = rank - 2
+        if n_axes < 1:
+            raise ValidationError(
+                "expected an output of shape (batch, n_steps, ...); "
+                f"this one has {rank} dimension{'' if rank == 1 else 's'}",
+                attr="y_pred",
+                obj=self,
+            )
         if self.axis is None:
-            return tuple(range(1, rank))
-        n_axes = rank - 1
+            return tuple(range(2, rank))
         axes = self.axis if isinstance(self.axis, tuple) else (self.axis,)
         for axis in axes:
             if not -n_axes <= axis < n_axes:
                 raise ValidationError(
-                    f"expected axes of an output with {n_axes} of them, the batch not counted; "
+                    f"expected axes of a signal with {n_axes} of them, batch and time not counted; "
                     f"got {axis}",
                     attr="axis",
                     obj=self,
                 )
-        return tuple(sorted({axis % n_axes + 1 for axis in axes}))
+        return tuple(sorted({axis % n_axes + 2 for axis in axes}))
 
     def get_config(self) -> dict[str, Any]:
         """What makes an equal loss, for saving."""
@@ -104,7 +131,7 @@ class Regularize(keras.losses.Loss):
 
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
-class FiringRates(keras.losses.Loss):
+class FiringRates(Penalty):
     """A penalty of `nengo_dl.regularizers` on the firing rates of a probe, whatever its targets.
 
     Parameters
@@ -138,15 +165,25 @@ class FiringRates(keras.losses.Loss):
         return {**super().get_config(), "regularizer": regularizer}
 
 
+def _power(base: Any, exponent: float) -> Any:
+    """A power of numbers that are not negative; its derivative at 0 is 0, also below 1."""
+    if exponent >= 1:
+        return ops.power(base, exponent)
+    zero = ops.equal(base, 0)
+    return ops.where(zero, 0, ops.power(ops.where(zero, 1, base), exponent))
+
+
 def _checked_order(order: Any) -> float | str:
-    if order in ("inf", np.inf):
-        return "inf"
-    if not is_number(order) or not order >= 1:
+    if isinstance(order, str):
+        order = {"euclidean": 2, "inf": np.inf}.get(order, order)
+    if not is_number(order) or not order > 0:
         raise ValidationError(
-            f"expected a number that is 1 or larger, or 'inf'; got {order!r}",
+            f"expected a positive number, np.inf or 'euclidean'; got {order!r}",
             attr="order",
             obj=Regularize,
         )
+    if order == np.inf:
+        return "inf"  # which a saved configuration can hold
     return int(order) if is_integer(order) else float(order)
 
 

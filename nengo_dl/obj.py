@@ -15,7 +15,7 @@ __all__ = ["Regularize", "mse"]
 
 
 def mse(outputs: Any, targets: Any) -> Any:
-    """Mean squared error over those targets that are not NaN; see `nengo_dl.losses.nan_mse`."""
+    """Mean squared error, 0 for targets that are NaN; see `nengo_dl.losses.nan_mse`."""
     return losses.nan_mse(targets, outputs)
 
 
@@ -27,7 +27,8 @@ class Regularize:
     order : float or str
         Order of the norm.
     axis : int or tuple of int, optional
-        Axes over which the norm is taken, not counting that of the batch. By default all of them.
+        Axes of the probed signal over which the norm is taken, without batch and time; all by
+        default.
     weight : float, optional
         Factor on the norm.
     """

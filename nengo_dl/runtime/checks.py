@@ -39,10 +39,19 @@ def check_dt(dt: Any, model: Model | None, default: float = 0.001) -> None:
         )
 
 
-def check_seed(seed: Any) -> None:
-    """A seed is an integer."""
-    if seed is not None and not isinstance(seed, Integral):
-        raise ValidationError(f"expected an integer or None, got {seed!r}", attr="seed")
+#: seeds of NumPy's generators are smaller
+N_SEEDS = 2**32
+
+
+def checked_seed(seed: Any) -> int | None:
+    """A seed as a Python integer, one that NumPy's generators take, or None."""
+    if seed is None:
+        return None
+    if not isinstance(seed, Integral) or not 0 <= seed < N_SEEDS:
+        raise ValidationError(
+            f"expected an integer from 0 to {N_SEEDS - 1}, or None; got {seed!r}", attr="seed"
+        )
+    return int(seed)
 
 
 def check_count(name: str, value: Any) -> None:

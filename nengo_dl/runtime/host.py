@@ -22,6 +22,7 @@ from nengo.utils.numpy import maxint
 
 from nengo_dl.compiler.frontend import nengo_order
 from nengo_dl.lowering.host import HostOperator, has_random_state
+from nengo_dl.runtime.checks import N_SEEDS
 
 #: processes that draw no random numbers
 DETERMINISTIC = (PresentInput, Piecewise, LinearFilter)
@@ -29,7 +30,7 @@ DETERMINISTIC = (PresentInput, Piecewise, LinearFilter)
 
 def item_seed(seed: int, item: int) -> int:
     """Seed for an item of the minibatch; the first has the simulator's own."""
-    return (seed + item) % maxint
+    return (seed + item) % N_SEEDS
 
 
 def differs_by_item(op: Operator) -> bool:

@@ -43,8 +43,8 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
     dt : float
         Length of a time step in seconds.
     seed : int, optional
-        Seed of the processes that have none. By default the network's seed + 1, or a random one
-        where the network has none.
+        Seed of the processes that have none, from 0 to 2**32 - 1. By default the network's seed
+        + 1, or a random one where the network has none.
     model : nengo.builder.Model, optional
         A model to build the network into.
     device : str, optional
@@ -81,7 +81,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
         self.closed = True  # until everything is there
         checks.check_network(network, model)
         checks.check_dt(dt, model)
-        checks.check_seed(seed)
+        seed = checks.checked_seed(seed)
         checks.check_count("unroll_simulation", unroll_simulation)
         if minibatch_size is not None:
             checks.check_count("minibatch_size", minibatch_size)
@@ -377,6 +377,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
             Whether random processes start again from their seed.
         """
         self._check_open("reset")
+        seed = checks.checked_seed(seed)
         if seed is not None:
             self._seed = seed
         n_steps = 0 if include_processes else self.n_steps
@@ -495,5 +496,5 @@ def _choose_seed(network: Network | None, seed: int | None) -> int:
     if seed is not None:
         return seed
     if network is not None and network.seed is not None:
-        return network.seed + 1
+        return checks.checked_seed(network.seed + 1)
     return np.random.randint(maxint)

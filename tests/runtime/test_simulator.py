@@ -390,6 +390,39 @@ def test_seed():
         assert sim.seed != other.seed
 
 
+@pytest.mark.core
+@pytest.mark.parametrize("seed", [2**31 - 1, 2**31 + 5, np.uint32(2**32 - 1)])
+def test_large_seeds_draw_what_nengo_draws(seed):
+    with nengo.Network(seed=0) as net:
+        nengo_dl.configure_settings(dtype="float64")
+        probes = [
+            nengo.Probe(nengo.Node(nengo.processes.WhiteNoise(), size_out=2)),
+            nengo.Probe(nengo.Node(nengo.processes.WhiteSignal(0.1, 20))),
+        ]
+    with nengo.Simulator(net, seed=seed, progress_bar=False) as reference:
+        reference.run_steps(5)
+    with nengo_dl.Simulator(net, seed=seed, progress_bar=False) as sim:
+        sim.run_steps(5)
+        at_first = [sim.data[p] for p in probes]
+        sim.reset(seed=1)
+        sim.reset(seed=seed)
+        sim.run_steps(5)
+        for probe, values in zip(probes, at_first, strict=True):
+            np.testing.assert_allclose(values, reference.data[probe], rtol=1e-12)
+            np.testing.assert_array_equal(sim.data[probe], values)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, "a", 0.5])
+def test_seeds_that_numpy_does_not_take(seed):
+    net, _, _ = small()
+    with pytest.raises(ValidationError, match="seed.*from 0 to 4294967295"):
+        nengo_dl.Simulator(net, seed=seed)
+    with nengo_dl.Simulator(net, seed=3) as sim:
+        with pytest.raises(ValidationError, match="seed.*from 0 to 4294967295"):
+            sim.reset(seed=seed)
+        assert sim.seed == 3
+
+
 def test_close():
     net, _, probes = small()
     with nengo_dl.Simulator(net) as sim:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -58,10 +60,13 @@ class GradientPaths:
         """Whether no gradient reaches any parameter."""
         return self.wanted.isdisjoint(self._reach(self.parameters, self._edges(False)))
 
-    def blocking(self) -> list[str]:
-        """Descriptions of the operators that run on the host between a parameter and an output."""
+    def blocking(self, with_inputs: bool = False) -> list[str]:
+        """Descriptions of the operators that run on the host between a parameter, or an input, and
+        an output.
+        """
         edges = self._edges(True)
-        from_parameters = self._reach(self.parameters, edges)
+        inputs = {t.index for t in self.layout.inputs.values()} if with_inputs else set()
+        from_parameters = self._reach(self.parameters | inputs, edges)
         backwards = [(written, read) for read, written in edges]
         to_outputs = self._reach(self.wanted, backwards)
         found: list[str] = []
@@ -80,81 +85,188 @@ def _describe(op: Any) -> str:
     return f"{type(op).__name__} that computes {sources}"
 
 
-def check_gradients(
-    model: NengoModel,
-    inputs: dict[str, np.ndarray],
-    outputs: list[str],
-    backend: Any,
-    atol: float,
-    rtol: float,
-    training: bool = True,
-) -> None:
-    """Compare the gradients of the backend with central differences.
+#: differences are taken at distances of these powers of the precision, the best one first: a large
+#: distance shows the curvature, a small one the rounding
+_DISTANCES = (1 / 3, 5 / 12, 1 / 2, 1 / 4)
+_N_DIRECTIONS = 3
 
-    The loss is the sum of the outputs, each weighted with a random number, so that all of a network
-    is compared by one gradient per parameter tensor, along random directions.
 
-    Raises
-    ------
-    nengo.exceptions.SimulationError
-        If they differ by more than ``atol + rtol * |numeric gradient|``.
+class GradientCheck:
+    """Compares the gradients of the backend with differences of the outputs.
+
+    What is differentiated is the sum of the outputs, each weighted with a random number, so that
+    all of a network is compared by one gradient for each parameter and input, along random
+    directions. An output has a derivative on either side; where these differ, because a neuron has
+    its threshold there or because of rounding, whatever lies between them is right.
+
+    Parameters
+    ----------
+    model
+        The network.
+    inputs
+        Values of the Nodes by name, (minibatch_size, n_steps, size).
+    outputs
+        Names of the probes to look at.
+    atol, rtol
+        Allowed absolute and relative difference. The outputs of each probe are divided by the
+        largest one.
+    training
+        Whether the network computes as it does in training.
     """
-    rng = np.random.RandomState(0)
-    if not model.trainable_variables:
-        return
-    chosen, model.active_outputs = model.active_outputs, tuple(outputs)
-    try:
-        _check_variables(model, inputs, outputs, backend, (atol, rtol), training, rng)
-    finally:
-        model.active_outputs = chosen
 
+    def __init__(
+        self,
+        model: NengoModel,
+        inputs: dict[str, np.ndarray],
+        outputs: Sequence[str],
+        atol: float,
+        rtol: float,
+        training: bool = True,
+    ):
+        self.model, self.outputs, self.training = model, tuple(outputs), training
+        self.atol, self.rtol = atol, rtol
+        self.variables = list(model.trainable_variables)
+        rows = {**_constant_rows(model, inputs), **inputs}
+        self.inputs = {name: rows[name] for name in model.network_inputs if name in rows}
+        #: what else a call takes: the number of steps, where no Node has an input
+        self.steps = {name: rows[name] for name in rows if name not in self.inputs}
+        names = [v.path or v.name for v in self.variables]
+        #: values of what is differentiated, by name: parameters, then inputs
+        self.point: dict[str, Any] = dict(
+            zip(names, (ops.copy(v.value) for v in self.variables), strict=True)
+        )
+        for name, values in self.inputs.items():
+            self.point[f"input of {name!r}"] = ops.convert_to_tensor(
+                values, dtype=model.compute_dtype
+            )
+        dtypes = {keras.backend.standardize_dtype(t.dtype) for t in self.point.values()}
+        self.eps = max(map(_precision, dtypes | {model.compute_dtype}))
+        self.rng = np.random.RandomState(0)
+        self.weights: list[np.ndarray] = []
 
-def _check_variables(
-    model, inputs, outputs, backend, tolerances: tuple[float, float], training, rng
-) -> None:
-    """Compare the gradient of each variable."""
-    variables, dtype = model.trainable_variables, model.compute_dtype
-    inputs = {name: ops.convert_to_tensor(value, dtype=dtype) for name, value in inputs.items()}
-    shapes = {name: value.shape for name, value in model(inputs, training=training).items()}
-    weights = {
-        name: ops.convert_to_tensor(rng.randn(*shape), dtype=dtype)
-        for name, shape in shapes.items()
-    }
+    def run(self, backend: Any) -> None:
+        """Compare, or say that there was nothing to compare.
 
-    def loss():
-        result = model(inputs, training=training)
-        return sum(ops.sum(result[name] * weights[name]) for name in outputs)
+        Raises
+        ------
+        nengo.exceptions.SimulationError
+            If values are not finite, or gradients differ by more than
+            ``atol + rtol * |numeric gradient|`` and what the precision allows.
+        """
+        chosen, self.model.active_outputs = self.model.active_outputs, self.outputs
+        try:
+            self._run(backend)
+        finally:
+            self.model.active_outputs = chosen
 
-    symbolic = backend.gradients(loss, variables)
-    step = 1e-6 if dtype == "float64" else 1e-2
-    for variable, gradient in zip(variables, symbolic, strict=True):
-        for _ in range(3):
-            _check_direction(variable, gradient, loss, step, *tolerances, rng)
+    def _run(self, backend: Any) -> None:
+        compiled = backend.compiled(self._call, None)
 
+        def values(point: Iterable[Any]) -> list[np.ndarray]:
+            return [_float64(value) for value in compiled(list(point))]
 
-def _check_direction(variable, gradient, loss, step, atol, rtol, rng) -> None:
-    value = ops.convert_to_numpy(variable).copy()
-    direction = rng.randn(*value.shape).astype(value.dtype)
-    step *= max(float(np.abs(value).max(initial=0.0)), 1e-3)
+        here = values(self.point.values())
+        for name, value in zip(self.outputs, here, strict=True):
+            if not np.all(np.isfinite(value)):
+                raise SimulationError(f"the output of Probe {name!r} is NaN or infinite")
+            largest = np.max(np.abs(value), initial=0.0)
+            self.weights.append(self.rng.randn(*value.shape) / (largest if largest > 0 else 1.0))
+        if self.model.lowered.settings.surrogate is not None:
+            return _nothing("the setting `surrogate` replaces the derivative of spikes on purpose")
+        again = values(self.point.values())
+        if not all(map(np.array_equal, here, again)):
+            return _nothing("the outputs are others at each call, because of random numbers")
+        weights = [ops.cast(w, self.model.compute_dtype) for w in self.weights]
 
-    def at(distance: float) -> float:
-        variable.assign(value + np.asarray(distance, value.dtype) * direction)
-        return float(ops.convert_to_numpy(loss()))
+        def loss(point):
+            outputs = self._call(point)
+            return sum(ops.sum(w * value) for w, value in zip(weights, outputs, strict=True))
 
-    try:
-        numeric = (at(step) - at(-step)) / (2 * step)
-    finally:
-        variable.assign(value)
-    symbolic = 0.0
-    if gradient is not None:
-        symbolic = float(np.sum(ops.convert_to_numpy(gradient) * direction))
-    if not abs(symbolic - numeric) <= atol + rtol * abs(numeric):
+        def change(name: str, step: np.ndarray) -> float:
+            moved = ops.convert_to_numpy(self.point[name]) + step
+            value = ops.cast(moved, self.point[name].dtype)
+            there = values({**self.point, name: value}.values())
+            terms = zip(self.weights, there, here, strict=True)
+            return sum(float(np.sum(w * (after - before))) for w, after, before in terms)
+
+        compared = False
+        gradients = backend.gradients(loss, list(self.point.values()))
+        for name, gradient in zip(self.point, gradients, strict=True):
+            value = np.zeros(()) if gradient is None else _float64(gradient)
+            if not np.all(np.isfinite(value)):
+                raise SimulationError(f"the gradient of the {name} is NaN or infinite")
+            for _ in range(_N_DIRECTIONS):
+                compared |= self._compare(name, value, partial(change, name))
+        if not compared:
+            _nothing("no output depends on a parameter or an input")
+
+    def _call(self, point: Sequence[Any]) -> list[Any]:
+        """The outputs, with other values of what is differentiated."""
+        n = len(self.variables)
+        mapping = list(zip(self.variables, point[:n], strict=True))
+        inputs = {**self.steps, **dict(zip(self.inputs, point[n:], strict=True))}
+        with keras.StatelessScope(state_mapping=mapping):
+            result = self.model(inputs, training=self.training)
+        return [result[name] for name in self.outputs]
+
+    def _compare(self, name: str, gradient: np.ndarray, change: Callable) -> bool:
+        """Compare along one direction; returns whether anything changes there.
+
+        ``change(step)`` is by how much the weighted sum changes.
+        """
+        value = _float64(self.point[name])
+        # small values take small steps: one threshold nearby is enough to hide all else
+        sizes = np.maximum(np.abs(value), 1e-2 * max(np.abs(value).max(initial=0.0), 0.1))
+        direction = self.rng.randn(*value.shape) * sizes
+        terms = gradient * direction
+        symbolic, rounding = float(np.sum(terms)), 30 * self.eps * float(np.sum(np.abs(terms)))
+        best: tuple[float, float] = (np.inf, np.nan)
+        for power in _DISTANCES:
+            distance = self.eps**power
+            forward = change(distance * direction) / distance
+            backward = -change(-distance * direction) / distance
+            numeric, gap = (forward + backward) / 2, abs(forward - backward) / 2
+            if abs(symbolic - numeric) <= self.atol + self.rtol * abs(numeric) + gap + rounding:
+                return symbolic != 0 or numeric != 0
+            if gap < best[0]:
+                best = (gap, numeric)
+        gap, numeric = best
+        if not np.isfinite(gap):  # there are no values nearby, on one side at least
+            return False
         raise SimulationError(
-            f"the gradient of {_name(variable)} along a random direction is {symbolic:g}, but "
-            "finite "
-            f"differences give {numeric:g}; this is a bug in a lowering, or a discontinuity nearby"
+            f"the gradient of the {name} along a random direction is {symbolic:g}, but finite "
+            f"differences give {numeric:g} (within {gap:.2g}); {self._cause()}"
         )
 
+    def _cause(self) -> str:
+        layout = self.model.lowered.layout
+        outputs = map(self.model.network_outputs.index, self.outputs)
+        blocking = GradientPaths(layout, outputs).blocking(with_inputs=True)
+        if blocking:
+            return f"no gradient passes through Python code ({'; '.join(blocking)})"
+        return "this is a bug in a lowering or in a TensorNode, or a discontinuity nearby"
 
-def _name(variable: keras.Variable) -> str:
-    return variable.path or variable.name
+
+def _constant_rows(model: NengoModel, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Values of the Nodes whose output is an array, (minibatch_size, n_steps, size)."""
+    n_steps = next(iter(inputs.values())).shape[1]
+    return {
+        name: np.broadcast_to(
+            np.ravel(item.signal.initial_value),
+            (model.minibatch_size, n_steps, item.signal.size),
+        )
+        for name, item in model.network_inputs.items()
+        if item.operator is None
+    }
+
+
+def _float64(values: Any) -> np.ndarray:
+    return np.asarray(ops.convert_to_numpy(values), dtype=np.float64)
+
+
+def _precision(dtype: str) -> float:
+    return 2.0**-7 if dtype == "bfloat16" else float(np.finfo(dtype).eps)
+
+
+def _nothing(reason: str) -> None:
+    warnings.warn(f"check_gradients() compared nothing: {reason}", stacklevel=5)

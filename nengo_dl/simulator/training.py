@@ -11,7 +11,7 @@ import keras
 from nengo import Probe
 
 from nengo_dl import obj
-from nengo_dl.runtime.gradients import check_gradients
+from nengo_dl.runtime.gradients import GradientCheck
 from nengo_dl.runtime.training_data import Start
 from nengo_dl.simulator.parts import SimulatorParts
 
@@ -143,42 +143,55 @@ class TrainingInterface(SimulatorParts):
 
     def check_gradients(
         self,
+        inputs: Any = None,
         outputs: Probe | Sequence[Probe] | None = None,
         atol: float = 1e-5,
         rtol: float = 1e-3,
-        n_steps: int = 5,
+        n_steps: int | None = None,
     ) -> None:
-        """Compare the gradients of probes' outputs with numeric ones, along random directions of
-        each parameter tensor.
+        """Compare the gradients of probes' outputs with finite differences, along random
+        directions of each parameter and input.
+
+        What rounding and thresholds of neurons leave unknown is allowed for, so there is no false
+        alarm in ``float32``; small faults show with ``configure_settings(dtype="float64")``. A
+        warning says so where there was nothing to compare.
 
         Parameters
         ----------
+        inputs
+            Values of the Nodes for one minibatch, as `predict` takes them: arrays of shape
+            (minibatch_size, n_steps, size). By default what the Nodes themselves compute.
         outputs
             Probes to look at; all by default.
         atol, rtol
-            Allowed absolute and relative difference. Numeric gradients need
-            ``configure_settings(dtype="float64")`` for tight ones.
+            Allowed absolute and relative difference.
         n_steps
-            Number of steps through which to go back.
+            Number of steps through which to go back; by default that of the inputs, or 5.
 
         Raises
         ------
         nengo.exceptions.SimulationError
-            If the gradients differ.
+            If the gradients differ, or if outputs or gradients are NaN or infinite.
+
+        Examples
+        --------
+        >>> with nengo_dl.Simulator(net, minibatch_size=2) as sim:
+        ...     sim.check_gradients(outputs=probe)
         """
         self._check_open("check_gradients")
         probes = self.model.probes if outputs is None else outputs
         probes = [probes] if isinstance(probes, Probe) else probes
-        examples, _ = self._training.data.examples(None, n_steps, self._state)
+        if inputs is None and n_steps is None:
+            n_steps = 5
+        examples, _ = self._training.data.examples(inputs, n_steps, self._state)
         with self._engine.scope(), self._training.loaded(self._state):
-            check_gradients(
+            GradientCheck(
                 self.keras_model,
                 {name: x[: self.batch_size] for name, x in examples.items()},
                 [self.get_name(probe) for probe in probes],
-                self._engine.backend,
                 atol,
                 rtol,
-            )
+            ).run(self._engine.backend)
 
     def train(
         self,

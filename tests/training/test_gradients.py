@@ -67,8 +67,100 @@ def test_transforms():
         sim.check_gradients(n_steps=3)
 
 
-def test_a_wrong_gradient_is_found(monkeypatch):
-    with nengo_dl.Simulator(network(nengo.LIFRate(), dtype="float64")) as sim:
+@pytest.mark.core
+@pytest.mark.parametrize(
+    "neurons", [nengo.RectifiedLinear(), nengo.LIFRate(), nengo.LIF(), nengo.Sigmoid()], ids=str
+)
+@pytest.mark.parametrize("synapse", [None, 0.01])
+def test_no_false_alarm_in_single_precision(neurons, synapse):
+    with nengo.Network(seed=1) as net:
+        inp, ens = nengo.Node([0.3]), nengo.Ensemble(20, 1, neuron_type=neurons)
+        nengo.Connection(inp, ens, synapse=synapse)
+        nengo.Probe(ens)
+        nengo.Probe(ens.neurons)
+    with nengo_dl.Simulator(net) as sim:
+        sim.check_gradients()
+
+
+def test_values_on_a_threshold():
+    """A rectifier at 0 has a derivative on either side; the one that is used is one of them."""
+    with nengo.Network(seed=0) as net:
+        inp = nengo.Node([0.0])
+        ens = nengo.Ensemble(
+            3, 1, neuron_type=nengo.RectifiedLinear(), gain=[1, 1, 1], bias=[0, 0, 1]
+        )
+        nengo.Connection(inp, ens, synapse=None)
+        nengo.Probe(ens.neurons)
+    with nengo_dl.Simulator(net) as sim:
+        sim.check_gradients()
+
+
+@pytest.mark.parametrize("name", ["x / x", "1 / x", "sqrt(x)", "0 * log(x)"])
+@pytest.mark.parametrize("trained", [False, True])
+def test_values_that_are_not_finite_are_found(name, trained):
+    functions = {
+        "x / x": lambda x: x / x,
+        "1 / x": lambda x: 1 / x,
+        "sqrt(x)": keras.ops.sqrt,
+        "0 * log(x)": lambda x: 0 * keras.ops.log(x),
+    }
+    with nengo.Network(seed=0) as net:
+        inp, out = nengo.Node([0.0, 0.0]), nengo.Node(size_in=2)
+        if trained:
+            nengo.Connection(inp, out, transform=[1.0, 1.0], synapse=None)
+        else:
+            nengo.Connection(inp, out, synapse=None)
+        nengo.Probe(nengo_dl.Layer(functions[name])(out))
+    with nengo_dl.Simulator(net) as sim:
+        with pytest.raises(SimulationError, match="is NaN or infinite"):
+            sim.check_gradients()
+        if name in ("1 / x", "sqrt(x)"):  # at 1 all is well
+            sim.check_gradients({inp: np.ones((1, 2, 2))})
+
+
+def test_inputs_and_outputs_of_a_check():
+    with nengo.Network(seed=0) as net:
+        a, b = nengo.Node([1.0]), nengo.Node([1.0])
+        p = nengo.Probe(nengo_dl.Layer(lambda x: 1 / x)(a))
+        q = nengo.Probe(nengo_dl.Layer(lambda x: 1 / x)(b))
+    with nengo_dl.Simulator(net, minibatch_size=2) as sim:
+        sim.check_gradients([np.ones((2, 3, 1)), np.full((2, 3, 1), 2.0)])
+        zero = {a: np.zeros((2, 3, 1))}
+        sim.check_gradients(zero, q)
+        with pytest.raises(SimulationError, match="is NaN or infinite"):
+            sim.check_gradients(zero, outputs=[p, q])
+
+
+def test_a_check_of_nothing_says_so():
+    with nengo.Network(seed=0) as net:
+        nengo.Probe(nengo.Node(lambda t: t))
+    with nengo_dl.Simulator(net) as sim:
+        sim.check_gradients()  # the output is the input
+    with nengo.Network(seed=0) as net:
+        nengo.Node([0.0])
+        nengo.Probe(nengo_dl.TensorNode(lambda t: keras.ops.ones((1, 1))))
+    with nengo_dl.Simulator(net) as sim:
+        with pytest.warns(UserWarning, match="compared nothing: no output depends"):
+            sim.check_gradients()
+    with nengo_dl.Simulator(network(nengo.LIF(), surrogate="fast_sigmoid")) as sim:
+        with pytest.warns(UserWarning, match="compared nothing.*surrogate"):
+            sim.check_gradients()
+
+
+def test_a_check_through_python_code_says_what_is_in_the_way():
+    with nengo.Network(seed=0) as net:
+        inp = nengo.Node([0.5])
+        double = nengo.Node(lambda t, x: 2 * x, size_in=1, label="double")
+        nengo.Connection(inp, double, synapse=None)
+        nengo.Probe(double)
+    with nengo_dl.Simulator(net) as sim:
+        with pytest.raises(SimulationError, match="no gradient passes through Python code"):
+            sim.check_gradients()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_wrong_gradient_is_found(monkeypatch, dtype):
+    with nengo_dl.Simulator(network(nengo.LIFRate(), dtype=dtype)) as sim:
         backend = sim._engine.backend
         right = backend.gradients
         monkeypatch.setattr(

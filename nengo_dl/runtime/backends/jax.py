@@ -305,14 +305,9 @@ def convolves_faster_in_graph() -> bool:
     return False
 
 
-def gradients(loss, variables) -> list:
-    """Gradients of ``loss()`` with respect to Keras variables."""
-
-    def of_values(values):
-        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
-            return loss()
-
-    return jax.grad(of_values)([v.value for v in variables])
+def gradients(function, tensors) -> list:
+    """Gradients of a scalar function of a list of tensors."""
+    return jax.grad(function)(tensors)
 
 
 def variable_values(model) -> list:

@@ -73,6 +73,8 @@ def host_call(function, tensors, shapes):
         tf.numpy_function(lambda *a: function(*a) or (), tensors, [])
         return []
     results = tf.numpy_function(function, tensors, [dtype for _, dtype in shapes])
+    if tf.is_tensor(results):  # outside of a graph, of a single result
+        results = [results]
     for result, (shape, _) in zip(results, shapes, strict=True):
         result.set_shape(shape)
     return results
@@ -339,11 +341,12 @@ def _has_gpu() -> bool:
     return bool(tf.config.list_logical_devices("GPU"))
 
 
-def gradients(loss, variables) -> list:
-    """Gradients of ``loss()`` with respect to Keras variables; None where there is none."""
+def gradients(function, tensors) -> list:
+    """Gradients of a scalar function of a list of tensors; None where there is none."""
     with tf.GradientTape() as tape:
-        value = loss()
-    return tape.gradient(value, [v.value for v in variables])
+        tape.watch(tensors)
+        value = function(tensors)
+    return tape.gradient(value, tensors)
 
 
 def variable_values(model) -> None:

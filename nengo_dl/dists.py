@@ -122,9 +122,9 @@ class VarianceScaling(Distribution):
         Parameters
         ----------
         n, d
-            The shape is (n, d), for ``n`` outputs with ``d`` inputs each, or (n,), for ``n`` outputs
-            with one input. Where ``d`` is several numbers, the shape is ``(n, *d)`` and that of a
-            convolution's kernel, ``kernel_size + (channels_in, n_filters)``, or, with one number,
+            The shape is (n, d), for ``n`` outputs with ``d`` inputs each, or (n,), for ``n``
+            outputs with one input. Where ``d`` is several numbers, the shape is ``(n, *d)`` and
+            that of a convolution's kernel, ``kernel_size + (channels_in, n_filters)``, or, with one number,
             (n, d). In a kernel inputs and outputs count at all positions.
         rng : numpy.random.RandomState, optional
             Where the random numbers come from; None is ``np.random``.
@@ -171,8 +171,8 @@ class He(VarianceScaling):
     """`VarianceScaling` by the number of inputs.
 
     He et al., "Delving deep into rectifiers: surpassing human-level performance on ImageNet
-    classification", 2015. With ``scale=math.sqrt(2)``, which is right for rectifiers, and "uniform" it is
-    ``keras.initializers.HeUniform``, with "truncated_normal" ``HeNormal``.
+    classification", 2015. With ``scale=math.sqrt(2)``, which is right for rectifiers, and "uniform"
+    it is ``keras.initializers.HeUniform``, with "truncated_normal" ``HeNormal``.
 
     Parameters
     ----------

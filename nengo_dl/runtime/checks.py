@@ -47,7 +47,7 @@ def checked_seed(seed: Any) -> int | None:
     """A seed as a Python integer, one that NumPy's generators take, or None."""
     if seed is None:
         return None
-    if not isinstance(seed, Integral) or not 0 <= seed < N_SEEDS:
+    if not isinstance(seed, Integral) or not 0 <= int(seed) < N_SEEDS:
         raise ValidationError(
             f"expected an integer from 0 to {N_SEEDS - 1}, or None; got {seed!r}", attr="seed"
         )

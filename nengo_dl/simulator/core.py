@@ -493,8 +493,6 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
 
 
 def _choose_seed(network: Network | None, seed: int | None) -> int:
-    if seed is not None:
-        return seed
-    if network is not None and network.seed is not None:
-        return checks.checked_seed(network.seed + 1)
-    return np.random.randint(maxint)
+    if seed is None and network is not None and network.seed is not None:
+        seed = checks.checked_seed(network.seed + 1)
+    return np.random.randint(maxint) if seed is None else seed

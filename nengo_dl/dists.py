@@ -124,8 +124,8 @@ class VarianceScaling(Distribution):
         n, d
             The shape is (n, d), for ``n`` outputs with ``d`` inputs each, or (n,), for ``n``
             outputs with one input. Where ``d`` is several numbers, the shape is ``(n, *d)`` and
-            that of a convolution's kernel, ``kernel_size + (channels_in, n_filters)``, or, with one number,
-            (n, d). In a kernel inputs and outputs count at all positions.
+            that of a convolution's kernel, ``kernel_size + (channels_in, n_filters)``, or, with one
+            number, (n, d). In a kernel inputs and outputs count at all positions.
         rng : numpy.random.RandomState, optional
             Where the random numbers come from; None is ``np.random``.
         """

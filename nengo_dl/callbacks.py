@@ -113,7 +113,7 @@ class NengoSummaries(keras.callbacks.Callback):
 
 class IsolateState(keras.callbacks.Callback):
     """Lets every minibatch start from the state in which the call started, also with
-    ``stateful=True``.
+    ``stateful=True``; what online learning rules learn stays.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ class IsolateState(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         backends.active().finish_batch(self.sim.keras_model)
-        self.sim.keras_model.set_state_values(self._values)
+        self.sim.keras_model.set_state_values(self._values, keep_learned=True)
 
     on_test_batch_end = on_train_batch_end
 
@@ -142,7 +142,7 @@ class IsolateState(keras.callbacks.Callback):
         self._state = self.sim._state
 
     def on_predict_batch_end(self, batch, logs=None):
-        self.sim._state = self._state
+        self.sim._state = self.sim._engine.keeping_learned(self._state, self.sim._state)
 
 
 class HyperparameterScheduler(keras.callbacks.Callback):

@@ -24,6 +24,7 @@ from nengo_dl.runtime.garbage import collected_later
 from nengo_dl.runtime.host import HostRuntime
 from nengo_dl.runtime.inputs import make_source
 from nengo_dl.runtime.keras_model import NengoModel
+from nengo_dl.runtime.learned import learned_signals
 from nengo_dl.runtime.names import unique_names
 from nengo_dl.runtime.parameters import (
     Parameter,
@@ -166,6 +167,7 @@ def _keras_model(
         learning_phase=setting("learning_phase", None),
         checkpoint_segments=setting("checkpoint_segments", None),
         quantizers=find_quantizers(setting.toplevel, parameters),
+        learned=learned_signals(model),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +9,10 @@ import numpy as np
 from nengo import Connection, Ensemble, Probe
 from nengo.builder.signal import Signal
 from nengo.exceptions import ValidationError
+from nengo.neurons import NeuronType
 
-from nengo_dl.runtime.freezing import with_data
+from nengo_dl.runtime.ensembles import present_ensemble
+from nengo_dl.runtime.freezing import has_neurons, present_attributes, with_data
 from nengo_dl.runtime.signals import as_built
 
 if TYPE_CHECKING:
@@ -71,17 +72,21 @@ class SimulationData(Mapping):
         return value[0] if sim.minibatch_size is None or len(value) == 1 else value
 
     def _ensemble(self, ens: Ensemble, built: Any) -> Any:
-        sig = self._simulator.model.sig
-        scaled = self._present(sig[ens].get("encoders"), built.scaled_encoders)
-        bias = self._present(sig[ens.neurons].get("bias"), built.bias)
-        if scaled is built.scaled_encoders and bias is built.bias:
+        if not has_neurons(ens):
             return built
-        encoders = built.encoders
-        if scaled is not built.scaled_encoders:
-            gain = 1.0 if built.gain is None else built.gain[:, None]
-            encoders = scaled * (ens.radius / gain)
-        built = built._replace(scaled_encoders=scaled, encoders=encoders)
-        return built if bias is built.bias else _with_bias(ens, built, bias)
+        sim = self._simulator
+        scaled = self._present(sim.model.sig[ens]["encoders"], built.scaled_encoders)
+        bias = self._present(sim.model.sig[ens.neurons]["bias"], built.bias)
+        lengths = sim.encoder_lengths.get(ens)
+        return present_ensemble(ens, built, scaled, bias, self.neuron_type(ens), lengths)
+
+    def neuron_type(self, ens: Ensemble) -> NeuronType:
+        """The neuron type of an ensemble, with its attributes as they were trained."""
+        sim = self._simulator
+        trained = sim.trained_attributes.get(ens, ())
+        return present_attributes(ens, trained, sim.present_value).get(
+            "neuron_type", ens.neuron_type
+        )
 
     def _connection(self, conn: Connection, built: Any) -> Any:
         weights = self._present(self._simulator.model.sig[conn].get("weights"), built.weights)
@@ -138,12 +143,3 @@ class ProbeSamples(Sequence):
                 f"only all samples can be deleted, with `del samples[:]`; got {key}", attr="key"
             )
         self._simulator.records[self._probe].clear()
-
-
-def _with_bias(ens: Ensemble, built: Any, bias: np.ndarray) -> Any:
-    if np.array_equal(bias, built.bias):
-        return built
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a neuron that never fires has no maximum rate
-        max_rates, intercepts = ens.neuron_type.max_rates_intercepts(built.gain, bias)
-    return built._replace(bias=bias, max_rates=max_rates, intercepts=intercepts)

@@ -15,9 +15,9 @@ from nengo.transforms import Convolution, ConvolutionTranspose, Dense, NoTransfo
 
 from nengo_dl.runtime import param_file
 from nengo_dl.runtime.attributes import attribute_params, holder
+from nengo_dl.runtime.ensembles import ensemble_params
 from nengo_dl.runtime.freezing import (
     connection_params,
-    ensemble_params,
     has_full_weights,
     has_neurons,
     is_decoded,

@@ -113,6 +113,14 @@ class Engine:
         with self.scope():
             return State(tuple(self._tensor(value) for value in values), n_steps)
 
+    def keeping_learned(self, state: State, source: State) -> State:
+        """``state``, but for what online learning rules have learned as it is in ``source``."""
+        if not self.model.learned:
+            return state
+        with self.scope():
+            tensors = self.model.learned.kept(state.tensors, source.tensors)
+        return State(tuple(tensors), state.n_steps, state.carried)
+
     def capacity(self) -> int:
         """Most steps in a chunk."""
         item = np.dtype(self.settings.dtype).itemsize * self.settings.minibatch_size

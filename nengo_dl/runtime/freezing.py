@@ -6,7 +6,7 @@ transforms.py. Needs Nengo and NumPy only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import nengo
@@ -29,6 +29,7 @@ from nengo.transforms import (
 
 from nengo_dl.compiler.attributes import Attribute
 from nengo_dl.runtime.attributes import attribute_params
+from nengo_dl.runtime.ensembles import ensemble_params, gain_and_encoders, with_fixed_gain
 
 
 class FixedWeights(NoSolver):
@@ -119,47 +120,6 @@ class ParameterSignals:
 # -- keyword arguments -----------------------------------------------------------------------------
 
 
-def ensemble_params(
-    ens: Ensemble,
-    scaled_encoders: np.ndarray,
-    gain: np.ndarray,
-    bias: np.ndarray,
-    encoders: np.ndarray | None = None,
-) -> dict[str, Any]:
-    """Keyword arguments of an Ensemble.
-
-    Parameters
-    ----------
-    scaled_encoders
-        (n_neurons, dimensions), times gain / radius.
-    gain, bias
-        (n_neurons,)
-    encoders
-        Those without the scale, where they are known; needed for neurons with gain 0.
-    """
-    scale = np.asarray(gain, dtype=float)[:, None] / ens.radius
-    silent = scale[:, 0] == 0
-    if np.any(scaled_encoders[silent]):
-        raise ValidationError(
-            f"{ens} has neurons with gain 0 whose scaled encoders are not 0; Nengo scales "
-            "encoders with the gain, so "
-            "it cannot be given these. Give the neurons other gains before training",
-            attr="encoders",
-        )
-    known = np.zeros_like(scaled_encoders) if encoders is None else encoders
-    return {
-        "gain": np.array(gain),
-        "bias": np.array(bias),
-        "encoders": np.where(
-            silent[:, None], known, scaled_encoders / np.where(silent[:, None], 1.0, scale)
-        ),
-        "normalize_encoders": False,
-        # others would have no effect, of which Nengo warns
-        "max_rates": Ensemble.max_rates.default,
-        "intercepts": Ensemble.intercepts.default,
-    }
-
-
 def connection_params(conn: Connection, weights: Any) -> dict[str, Any]:
     """Keyword arguments of a Connection.
 
@@ -242,6 +202,8 @@ class LiveParameters:
         The item of the minibatch whose learned weights are taken; None where all are the same.
     attributes
         Object -> trained attributes of its neuron type or synapse.
+    lengths
+        Ensemble -> lengths of its encoders, where they are not those with which it was built.
     """
 
     def __init__(
@@ -250,10 +212,12 @@ class LiveParameters:
         present: Any,
         item: int | None = None,
         attributes: Mapping[NengoObject, Sequence[Attribute]] | None = None,
+        lengths: Mapping[Ensemble, np.ndarray] | None = None,
     ):
         self.model, self._present, self.item = model, present, item
-        self._attributes = attributes or {}
+        self._attributes, self._lengths = attributes or {}, lengths or {}
         self._signals = ParameterSignals(model)
+        self._with_fixed_gain = with_fixed_gain(model)
 
     def value(self, obj: NengoObject, attribute: str) -> np.ndarray:
         """The value of a parameter for one item."""
@@ -295,20 +259,17 @@ class LiveParameters:
         )
 
     def _of_attributes(self, obj: NengoObject) -> dict[str, Any]:
-        attributes = self._attributes.get(obj, ())
-        return attribute_params(
-            obj, {a.name: a.decode(self._present(a.signal)).item() for a in attributes}
-        )
+        return present_attributes(obj, self._attributes.get(obj, ()), self._present)
 
     def _ensemble(self, ens: Ensemble) -> dict[str, Any]:
         if not has_neurons(ens):
             return {}
         built = self.model.params[ens]
         scaled, bias = self.value(ens, "scaled_encoders"), self.value(ens, "bias")
-        params = ensemble_params(ens, scaled, built.gain, bias, built.encoders)
-        if np.array_equal(scaled, built.scaled_encoders):
-            params["encoders"] = np.array(built.encoders)
-        return params
+        gain, encoders = gain_and_encoders(
+            built, ens.radius, scaled, self._lengths.get(ens), ens in self._with_fixed_gain
+        )
+        return ensemble_params(ens, scaled, gain, bias, encoders)
 
     def _connection(self, conn: Connection) -> dict[str, Any]:
         found = self._signals(conn)
@@ -316,6 +277,15 @@ class LiveParameters:
         if weights is not None and found["weights"].sparse:
             weights = with_data(found["weights"].initial_value, weights)
         return connection_params(conn, weights)
+
+
+def present_attributes(
+    obj: NengoObject, attributes: Sequence[Attribute], present: Callable[[Signal], np.ndarray]
+) -> dict[str, Any]:
+    """The keyword argument of an object whose neuron type or synapse has trained attributes, with
+    their present values; none without them.
+    """
+    return attribute_params(obj, {a.name: a.decode(present(a.signal)).item() for a in attributes})
 
 
 def with_data(matrix: Any, data: np.ndarray) -> Any:

@@ -4,8 +4,8 @@ sequences.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -17,6 +17,7 @@ from nengo_dl.compiler.layout import Stored
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.blocks import Blocks
 from nengo_dl.runtime.fallback import with_fallback
+from nengo_dl.runtime.learned import Learned
 from nengo_dl.runtime.names import unique
 from nengo_dl.runtime.rounding import RoundedValues
 from nengo_dl.runtime.sequences import SequenceRunner, Start, Wanted
@@ -94,6 +95,8 @@ class NengoModel(keras.Model):
         root of the number of steps.
     quantizers
         The base signals whose values are rounded before they are used, and how.
+    learned
+        The base signals that hold what online learning rules have learned.
     """
 
     def __init__(
@@ -108,6 +111,7 @@ class NengoModel(keras.Model):
         learning_phase: bool | None = None,
         checkpoint_segments: Any = None,
         quantizers: Mapping[Signal, Callable] | None = None,
+        learned: Container[Signal] = (),
     ):
         dtype = lowered.settings.dtype
         super().__init__(name="nengo", dtype=dtype)
@@ -128,8 +132,9 @@ class NengoModel(keras.Model):
         #: whether training takes its batches from `blocks`, and not from Keras
         self.in_blocks = False
         self.blocks: Blocks | None = None
-        #: whether a call leaves its last state in `state`
-        self.keep_state = False
+        #: whether a call leaves its last state in `state`, or what was learned in it
+        self.keep_state: bool | Literal["learned"] = False
+        self.learned = Learned(learned, lowered.states)
         taken: set[str] = set()
         self.parameter_layers = [
             StoredValues(
@@ -231,19 +236,19 @@ class NengoModel(keras.Model):
                 "length, and the argument n_steps where it is another than before",
                 attr="n_steps",
             )
-        state = [
-            ops.convert_to_tensor(self.state.values[tensor_name(s)]) for s in self.lowered.states
-        ] + self.carried()
+        before = self._state_tensors()
         first = ops.convert_to_tensor(self.state.values["n_steps"]) + 1
         chosen = [self.network_outputs.index(name) for name in self.active_outputs]
         wanted = Wanted(chosen, [self.kept[k] for k in chosen])
-        start = Start(state, first)
+        start = Start([*before, *self.carried()], first)
         state, outputs = self.sequences(self.lowered).run(
             self.arguments(), values, start, n_steps, wanted, bool(training)
         )
-        if self.keep_state:
+        if self.keep_state == "learned":
+            self._store(self.learned.kept(before, state[: len(before)]), first - 1)
+        elif self.keep_state:
             self._store(state, first + (n_steps - 1))
-        self.assign_carried(state[len(self.lowered.states) :])
+        self.assign_carried(state[len(before) :])
         return dict(zip(self.active_outputs, outputs, strict=True))
 
     def sequences(self, lowered: LoweredNetwork) -> SequenceRunner:
@@ -309,10 +314,19 @@ class NengoModel(keras.Model):
         """Copies of the values in `state`."""
         return {name: ops.copy(variable.value) for name, variable in self.state.values.items()}
 
-    def set_state_values(self, values: Mapping[str, Any]) -> None:
-        """Go back to `state_values`."""
+    def set_state_values(self, values: Mapping[str, Any], keep_learned: bool = False) -> None:
+        """Go back to `state_values`; with ``keep_learned`` not from what was learned since."""
+        values = dict(values)
+        if keep_learned:
+            names = [tensor_name(stored) for stored in self.lowered.states]
+            kept = self.learned.kept([values[name] for name in names], self._state_tensors())
+            values.update(zip(names, kept, strict=True))
         for name, value in values.items():
             self.state.values[name].assign(ops.copy(value))
+
+    def _state_tensors(self) -> list:
+        names = [tensor_name(stored) for stored in self.lowered.states]
+        return [ops.convert_to_tensor(self.state.values[name]) for name in names]
 
     def carried(self) -> list:
         """Tensors of what Keras layers change in a step."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from nengo import Connection, Network
+from nengo import Connection, Ensemble, Network
 from nengo.base import NengoObject
 from nengo.builder import Model
 from nengo.builder.operator import Operator
@@ -28,11 +28,13 @@ from nengo_dl.config import ConnectionSettings
 from nengo_dl.lowering.tensor_nodes import SimTensorNode
 from nengo_dl.runtime import param_file
 from nengo_dl.runtime.engine import Engine, State
+from nengo_dl.runtime.ensembles import encoder_lengths, gain_and_encoders, with_fixed_gain
 from nengo_dl.runtime.freezing import ParameterSignals, has_neurons, positions
 from nengo_dl.runtime.host import HostRuntime
 from nengo_dl.runtime.layer_variables import layer_variables
 from nengo_dl.runtime.object_names import object_names
 from nengo_dl.runtime.param_file import Contents
+from nengo_dl.runtime.signals import as_built
 from nengo_dl.runtime.values import read_values, write_values
 
 Key = tuple[str, str]
@@ -53,6 +55,8 @@ class Running:
     seed: int
     #: of neuron types and synapses, by object
     attributes: Mapping[NengoObject, tuple[Attribute, ...]] = field(default_factory=dict)
+    #: of encoders, where they are not those with which an ensemble was built
+    encoder_lengths: Mapping[Ensemble, np.ndarray] = field(default_factory=dict)
 
     @property
     def network(self) -> Network:
@@ -80,6 +84,8 @@ class Loaded:
     #: steps by which random processes are ahead of the simulation, see `SteppedSource`
     origin: int = 0
     random_states: Mapping[str, np.ndarray] = field(default_factory=dict)
+    #: as in `Running`
+    encoder_lengths: Mapping[Ensemble, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,11 +96,14 @@ class Slots:
     #: those of neuron types and synapses; a file has their values, not those of their signals
     attributes: dict[Key, Attribute] = field(default_factory=dict)
     variables: dict[Key, keras.Variable] = field(default_factory=dict)
+    #: ensembles by where their gains are, which follow from the encoders, but for those that stay
+    gains: dict[Key, Ensemble] = field(default_factory=dict)
     #: what the file says too and loading cannot change, and whether it has to agree
     fixed: dict[Key, tuple[np.ndarray, bool]] = field(default_factory=dict)
 
     def names(self) -> dict[Key, None]:
-        return dict.fromkeys((*self.signals, *self.attributes, *self.variables, *self.fixed))
+        parts = (self.signals, self.attributes, self.variables, self.gains, self.fixed)
+        return dict.fromkeys(key for part in parts for key in part)
 
 
 def find_slots(sim: Running) -> Slots:
@@ -107,7 +116,7 @@ def find_slots(sim: Running) -> Slots:
         for conn in network.all_connections
         if isinstance(conn.post_obj, Neurons)
     }
-    settings = ConnectionSettings(network)
+    settings, fixed_gain = ConnectionSettings(network), with_fixed_gain(sim.model)
     for obj in _objects(network):
         if isinstance(obj, Connection) and not settings.persistent(obj):
             continue
@@ -119,8 +128,11 @@ def find_slots(sim: Running) -> Slots:
         for trained in sim.attributes.get(obj, ()):
             slots.attributes[names[obj], trained.name] = trained
         if has_neurons(obj):
-            gain = np.asarray(sim.model.params[obj].gain)
-            slots.fixed[names[obj], "gain"] = gain, obj in to_neurons
+            if obj in fixed_gain:
+                gain = np.asarray(sim.model.params[obj].gain)
+                slots.fixed[names[obj], "gain"] = gain, obj in to_neurons
+            else:
+                slots.gains[names[obj], "gain"] = obj
             slots.fixed[names[obj], "seed"] = np.asarray(sim.model.seeds[obj]), False
     slots.variables.update(_layer_slots(sim, network, names))
     return slots
@@ -166,7 +178,18 @@ def parameter_arrays(sim: Running, slots: Slots) -> dict[Key, np.ndarray]:
         parameters[key] = _compact(values.get(signal, initial_values(signal)[None]), signal)
     for key, attribute in slots.attributes.items():
         parameters[key] = attribute.decode(values[attribute.signal][0, 0])
+    for key, ens in slots.gains.items():
+        signal = slots.signals[key[0], "scaled_encoders"]
+        scaled = _compact(as_built(values[signal], signal), signal) if signal in values else None
+        parameters[key] = _gain(sim, ens, scaled)
     return parameters
+
+
+def _gain(sim: Running, ens: Ensemble, scaled: np.ndarray | None) -> np.ndarray:
+    built = sim.model.params[ens]
+    if scaled is None:
+        return np.asarray(built.gain)
+    return gain_and_encoders(built, ens.radius, scaled, sim.encoder_lengths.get(ens))[0]
 
 
 def _compact(flat: np.ndarray, signal: Signal) -> np.ndarray:
@@ -245,15 +268,29 @@ def load(sim: Running, path: str | os.PathLike, include_state: bool) -> Loaded:
     with sim.engine.scope():
         for key, variable in slots.variables.items():
             variable.assign(contents.parameters[key])
+    lengths = _loaded_lengths(sim, slots, contents.parameters)
     if not include_state:
-        return Loaded(state)
+        return Loaded(state, encoder_lengths=lengths)
     random_states = {
         name.removeprefix("random "): value
         for name, value in contents.state.items()
         if name.startswith("random ")
     }
     seed, origin = int(contents.state["seed"]), int(contents.state["origin"])
-    return Loaded(state, seed, origin, random_states)
+    return Loaded(state, seed, origin, random_states, lengths)
+
+
+def _loaded_lengths(
+    sim: Running, slots: Slots, parameters: Mapping[Key, np.ndarray]
+) -> dict[Ensemble, np.ndarray]:
+    """Lengths of the encoders that a file has, of ensembles that do not say what these are."""
+    lengths = {}
+    for key, ens in slots.gains.items():
+        if not ens.normalize_encoders:
+            scaled, built = parameters[key[0], "scaled_encoders"], sim.model.params[ens]
+            otherwise = np.linalg.norm(built.encoders, axis=1)
+            lengths[ens] = encoder_lengths(scaled, parameters[key], ens.radius, otherwise)
+    return lengths
 
 
 def _signal_values(slots: Slots, parameters: Mapping[Key, np.ndarray]) -> dict:
@@ -338,6 +375,11 @@ def _differing_parameters(sim: Running, slots: Slots, contents: Contents) -> lis
     for key, variable in slots.variables.items():
         if key in found:
             differences += _differing_array(key, found[key], [tuple(variable.shape)])
+    for key, ens in slots.gains.items():
+        if key in found:
+            shape = (ens.n_neurons,)
+            allowed = [shape, (sim.minibatch_size, *shape)]
+            differences += _differing_array(key, found[key], allowed)
     for key, (value, has_to_agree) in slots.fixed.items():
         if key not in found or not has_to_agree:
             continue

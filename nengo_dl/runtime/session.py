@@ -13,15 +13,13 @@ from nengo_dl.runtime.keras_model import NengoModel
 class Session(keras.callbacks.Callback):
     """What has to happen between the batches of every call."""
 
-    def __init__(
-        self, model: NengoModel, backend: Any, interrupt: DeferredInterrupt, stateful: bool
-    ):
+    def __init__(self, model: NengoModel, backend: Any, interrupt: DeferredInterrupt):
         super().__init__()
         self._backend = backend
         #: what an interruption goes back to where the backend would lose the variables
         self.values = backend.variable_values(model)
-        self._nengo_model, self._interrupt, self._stateful = model, interrupt, stateful
-        self._first = model.state_values() if stateful else {}
+        self._nengo_model, self._interrupt = model, interrupt
+        self._first = model.state_values() if model.keep_state else {}
         self._training: dict | None = None
         self._is_fit = False
 
@@ -38,10 +36,12 @@ class Session(keras.callbacks.Callback):
         self._interrupt.check()
 
     def on_test_begin(self, logs=None):
-        """Validation starts where training started, and training goes on where it was."""
-        if self._stateful and self._is_fit:
+        """Validation starts where training started, with what was learned since, and training goes
+        on where it was.
+        """
+        if self._is_fit and self._nengo_model.keep_state:
             self._training = self._nengo_model.state_values()
-            self._nengo_model.set_state_values(self._first)
+            self._nengo_model.set_state_values(self._first, keep_learned=True)
 
     def on_test_end(self, logs=None):
         if self._training is not None:

@@ -47,6 +47,7 @@ def take(simulator: Simulator, engine: Engine) -> dict[str, Any]:
             for obj, attributes in simulator.trained_attributes.items()
             for attribute in attributes
         },
+        "encoder_lengths": simulator.encoder_lengths,
         "values": {sig: value.reshape(len(value), -1) for sig, value in values.items()},
         "variables": [
             engine.backend.array(keras.ops.convert_to_tensor(v)) for v in _variables(engine)
@@ -64,6 +65,7 @@ def restore(simulator: Simulator, engine: Engine, snapshot: Mapping[str, Any]) -
         for attribute in of_obj
     }
     values = {**snapshot["values"], **attributes}
+    simulator.encoder_lengths = snapshot["encoder_lengths"]
     with engine.scope():
         for stored in engine.lowered.layout.of_kind("parameter"):
             engine.model.parameters[tensor_name(stored)].assign(_joined(stored, values))

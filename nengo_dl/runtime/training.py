@@ -7,7 +7,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -341,10 +341,10 @@ class Training:
         """
         with (
             self._scope(),
-            self.loaded(start.state, start.stateful),
+            self.loaded(start.state, self._kept_of(start)),
             DeferredInterrupt() as interrupt,
         ):
-            session = Session(self.model, self.engine.backend, interrupt, start.stateful)
+            session = Session(self.model, self.engine.backend, interrupt)
             if "callbacks" in kwargs:
                 kwargs["callbacks"] = [session, *kwargs["callbacks"]]
             try:
@@ -360,7 +360,17 @@ class Training:
                 raise
             finally:
                 self.model.blocks = None
-            return result, self._saved_state() if start.stateful else start.state
+            return result, self._last_state(start)
+
+    def _kept_of(self, start: Start) -> bool | Literal["learned"]:
+        """What a call leaves of its state: all, what was learned, or nothing."""
+        if start.stateful:
+            return True
+        return "learned" if self.model.learned else False
+
+    def _last_state(self, start: Start) -> State:
+        kept = self._kept_of(start)
+        return start.state if kept is False else self._saved_state()
 
     def _build(self, data: Sequence[Mapping[str, np.ndarray]]) -> None:
         """Let Keras build losses and metrics with batches of the right size."""
@@ -402,20 +412,20 @@ class Training:
             self._functions.configure(jit_compile=False)
         self._functions.configure(
             steps_per_execution=batches_per_call(callbacks, n_batches) if n is None else n,
-            keep_state=start.stateful,
+            keep_state=self._kept_of(start),
             in_blocks=in_blocks,
             **n_steps,
         )
 
     @contextmanager
-    def loaded(self, state: State, stateful: bool = False):
+    def loaded(self, state: State, keep_state: bool | Literal["learned"] = False):
         """Context in which the Keras model starts from ``state``."""
         values = self.model.state.values
         for stored, tensor in zip(self.model.lowered.states, state.tensors, strict=True):
             # a copy: Keras lets JAX reuse the memory of its variables
             values[tensor_name(stored)].assign(keras.ops.copy(tensor))
         values["n_steps"].assign(state.n_steps)
-        self._functions.configure(keep_state=stateful)
+        self._functions.configure(keep_state=keep_state)
         yield
 
     def _saved_state(self) -> State:

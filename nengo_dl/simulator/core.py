@@ -220,7 +220,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
             As in the constructor, which gives the default.
         stateful
             Whether the next call goes on from where this one ends. If not, it starts where this one
-            did.
+            did, but for what online learning rules have learned, which stays.
 
         Raises
         ------
@@ -246,7 +246,13 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
                 progress.total_progress.step(n=n)
                 interrupt.check()
         keep = stateful and self._built.choices.stateful
-        self._state = self._engine.settle(self._state) if keep else before
+        self._state = self._after(before, self._state, keep)
+
+    def _after(self, before: State, after: State, keep: bool) -> State:
+        """The state from which the next call goes on."""
+        if keep:
+            return self._engine.settle(after)
+        return self._engine.keeping_learned(before, after)
 
     def _record(self, state: State, outputs: list, n_steps: int) -> None:
         """Move on to ``state`` and record the outputs of the steps that lead to it, or (after
@@ -304,7 +310,8 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
             Number of steps, needed where there is no data.
         stateful
             Whether each minibatch, and the next call, goes on from where the one before ended. If
-            not, all start from the present state.
+            not, all start from the present state, but for what online learning rules learn
+            meanwhile.
         callbacks, steps, verbose
             As in ``keras.Model.predict``: ``steps`` is the largest number of minibatches.
         batch_size
@@ -332,7 +339,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
             state, result = self._predict_minibatch(self._state, n_steps, rows)
             for probe, values in result.items():
                 parts[probe].append(values)
-            self._state = self._engine.settle(state) if stateful else before
+            self._state = self._after(before, state, stateful)
             by_name = {self._names[probe]: values for probe, values in result.items()}
             hooks.on_predict_batch_end(i, {"outputs": by_name})
         hooks.on_predict_end()
@@ -370,7 +377,8 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
         seed
             A new seed for the processes that have none.
         include_trainable
-            Whether trained parameters go back to their initial values.
+            Whether parameters go back to their initial values: those that were trained, and what
+            online learning rules have learned.
         include_probes
             Whether recorded data is dropped.
         include_processes
@@ -381,7 +389,12 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
         if seed is not None:
             self._seed = seed
         n_steps = 0 if include_processes else self.n_steps
-        self._state: State = self._engine.initial_state()
+        state = self._engine.initial_state()
+        if include_trainable:
+            self.encoder_lengths = {}
+        else:
+            state = self._engine.keeping_learned(state, self._state)
+        self._state: State = state
         with self._engine.scope():
             self.keras_model.reset_carried()
             if include_trainable:

@@ -118,7 +118,7 @@ class ParameterInterface(SimulatorParts):
         """
         self._check_open("load parameters")
         loaded = saving.load(self._running(), path, include_state)
-        self._state = loaded.state
+        self._state, self.encoder_lengths = loaded.state, loaded.encoder_lengths
         if loaded.seed is not None:
             self._seed = loaded.seed
             self._restart_processes()
@@ -126,7 +126,9 @@ class ParameterInterface(SimulatorParts):
 
     def _live_parameters(self, item: int | None) -> freezing.LiveParameters:
         present = PresentValues(self._engine, self._state)
-        return freezing.LiveParameters(self.model, present, item, self.trained_attributes)
+        return freezing.LiveParameters(
+            self.model, present, item, self.trained_attributes, self.encoder_lengths
+        )
 
     def _running(self) -> saving.Running:
         operators = self.program.program.operators
@@ -138,6 +140,7 @@ class ParameterInterface(SimulatorParts):
             self._state,
             self._seed,
             self.trained_attributes,
+            self.encoder_lengths,
         )
 
     def export(
@@ -150,9 +153,9 @@ class ParameterInterface(SimulatorParts):
         """Write the network as a file that other programs run, with its present parameters.
 
         It takes sequences of a fixed number of steps, ``{name of Node: (minibatch_size, n_steps,
-        size)}``, starts in the network's initial state each time, and gives ``{name of Probe:
-        (minibatch_size, n_steps, size)}``; names are those of `get_name`. Neurons spike. Neither
-        Nengo nor nengo_dl is needed to run it.
+        size)}``, starts in the network's initial state each time, with what was learned online
+        until now, and gives ``{name of Probe: (minibatch_size, n_steps, size)}``; names are those
+        of `get_name`. Neurons spike. Neither Nengo nor nengo_dl is needed to run it.
 
         Parameters
         ----------
@@ -176,7 +179,8 @@ class ParameterInterface(SimulatorParts):
         checks.check_count("n_steps", n_steps)
         known = {self._names[node]: node for node in self._inputs if node in self._names}
         wanted = known if inputs is None else [self._input_name(node, known) for node in inputs]
-        with self._engine.scope(), self._training.loaded(self._engine.initial_state()):
+        start = self._engine.keeping_learned(self._engine.initial_state(), self._state)
+        with self._engine.scope(), self._training.loaded(start):
             exporting.export(
                 self.keras_model,
                 path,

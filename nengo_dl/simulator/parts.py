@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nengo import Node, Probe
+import numpy as np
+from nengo import Ensemble, Node, Probe
 from nengo.base import NengoObject
 from nengo.builder import Model
 
@@ -26,6 +27,7 @@ class SimulatorParts:
     program: Compiled
     keras_model: NengoModel
     trained_attributes: Mapping[NengoObject, tuple[Attribute, ...]]
+    encoder_lengths: Mapping[Ensemble, np.ndarray]
     batch_size: int
     progress_bar: Any
     _built: Built

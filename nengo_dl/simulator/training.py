@@ -71,7 +71,8 @@ class TrainingInterface(SimulatorParts):
             Number of steps, needed where ``x`` is None.
         stateful
             Whether each minibatch, and the next call, goes on from where the one before ended; then
-            data is not shuffled unless asked for. Validation starts where ``fit`` started.
+            data is not shuffled unless asked for. Validation starts where ``fit`` started. What
+            online learning rules learn stays in any case, but not that of validation.
         kwargs
             Passed on to ``keras.Model.fit``. ``validation_data`` is ``(x, y)``, ``(x, y,
             sample_weight)`` or batches, as above; ``validation_split`` is rounded to whole

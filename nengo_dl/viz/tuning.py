@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from nengo import Ensemble
+from nengo.builder.ensemble import BuiltEnsemble
 from nengo.exceptions import ValidationError
 from nengo.neurons import Direct, NeuronType
 
@@ -59,15 +60,19 @@ def tuning_curves(
         raise ValidationError(f"expected 1 neuron or more, got {n}", attr="n")
     if before is True:
         before = sim.model.params[ens]
-    now = sim.data[ens]
-    order = np.argsort(np.nan_to_num(np.asarray(now.intercepts), posinf=9, neginf=-9))
+    now = _of_item(sim.data[ens], item)
+    middles = np.linspace(-1, 1, ens.n_neurons) if now.intercepts is None else now.intercepts
+    order = np.argsort(np.nan_to_num(np.asarray(middles), posinf=9, neginf=-9))
     shown = order[np.unique(np.linspace(0, len(order) - 1, n).round().astype(int))]
     x = np.linspace(-ens.radius, ens.radius, 201)
     ax = style.axes_for(ax)
     if before:
-        _draw(ax, x, _rates(ens, before, ens.neuron_type, x, item)[:, shown], "--", 0.45, "before")
-    neuron_type = _present_type(sim, ens)
-    _draw(ax, x, _rates(ens, now, neuron_type, x, item)[:, shown], "-", 1.0, "now")
+        curves = _rates(ens, _of_item(before, item), ens.neuron_type, x)
+        _draw(ax, x, curves[:, shown], "--", 0.45, "before")
+    neuron_type = ens.neuron_type
+    if hasattr(sim.data, "neuron_type"):  # not of nengo.Simulator, which trains nothing
+        neuron_type = sim.data.neuron_type(ens)
+    _draw(ax, x, _rates(ens, now, neuron_type, x)[:, shown], "-", 1.0, "now")
     ax.set_xlim(x[0], x[-1])
     ax.set_ylim(bottom=0)
     along = "" if ens.dimensions == 1 else ", along the preferred direction"
@@ -79,24 +84,21 @@ def tuning_curves(
     return style.tidy(ax, f"{display_name(ens)}: {all_of}{style.count(ens.n_neurons, 'neuron')}")
 
 
-def _present_type(sim: Any, ens: Ensemble) -> NeuronType:
-    """The neuron type, with attributes as they were trained."""
-    trained = getattr(sim, "trained_attributes", {})
-    return (
-        sim.get_nengo_params(ens).get("neuron_type", ens.neuron_type)
-        if trained
-        else (ens.neuron_type)
+def _of_item(built: BuiltEnsemble, item: int) -> BuiltEnsemble:
+    """The parameters of one item, where each learned its own."""
+    n_axes = {"encoders": 2, "gain": 1, "bias": 1, "intercepts": 1}
+    values = {name: getattr(built, name) for name in n_axes}
+    return built._replace(
+        **{k: v[item] if np.ndim(v) > n_axes[k] else v for k, v in values.items()}
     )
 
 
-def _rates(ens: Ensemble, built: Any, neuron_type: NeuronType, x, item: int) -> np.ndarray:
+def _rates(ens: Ensemble, built: BuiltEnsemble, neuron_type: NeuronType, x) -> np.ndarray:
     """(len(x), n_neurons), in hertz."""
-    encoders, bias = np.asarray(built.encoders), np.asarray(built.bias)
-    encoders = encoders[item] if encoders.ndim == 3 else encoders
-    bias = bias[item] if bias.ndim == 2 else bias
+    encoders = np.asarray(built.encoders)
     # in one dimension the value may lie on either side; in more, each neuron has its own axis
     slope = encoders[:, 0] if ens.dimensions == 1 else np.linalg.norm(encoders, axis=1)
-    values = neuron_type.rates(x[:, None] / ens.radius * slope, built.gain, bias)
+    values = neuron_type.rates(x[:, None] / ens.radius * slope, built.gain, built.bias)
     return values / getattr(neuron_type, "amplitude", 1.0)
 
 

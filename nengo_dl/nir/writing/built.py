@@ -65,6 +65,12 @@ class Built:
         """Encoders (n_neurons, dimensions), gain and bias (n_neurons,)."""
         return self._one(self._present[ens], ens, "scaled_encoders", "bias")
 
+    def gain_into_neurons(self, ens: Ensemble) -> np.ndarray:
+        """What Nengo multiplies with that goes into the neurons themselves, (n_neurons,); training
+        does not change it, whatever becomes of the encoders.
+        """
+        return self.model.params[ens].gain
+
     def weights(self, conn: Connection) -> Any:
         """As in Nengo's BuiltConnection: transform times decoders."""
         return self._one(self._present[conn], conn, "weights").weights

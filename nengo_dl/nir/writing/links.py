@@ -151,7 +151,7 @@ class ConnectionReader:
             np.add.at(scatter, (chosen, np.arange(len(chosen))), 1.0)
             operations.append(DenseOperation(scatter))
         if isinstance(post, Neurons):
-            gain = np.asarray(self.built.ensemble(post.ensemble).gain, dtype=float)
+            gain = np.asarray(self.built.gain_into_neurons(post.ensemble), dtype=float)
             operations.append(Elementwise(np.broadcast_to(gain, (size,))))
         return operations
 

@@ -30,8 +30,8 @@ def parameter_values(sim: Any, obj: Any, built: bool = False) -> dict[str, np.nd
     sim
         The simulator.
     obj
-        An Ensemble ("encoders", "bias"), its neurons ("bias") or a Connection ("weights", decoders
-        included; nothing where it has none).
+        An Ensemble ("encoders", "gain", "bias"), its neurons ("bias") or a Connection ("weights",
+        decoders included; nothing where it has none).
     built
         Whether they are wanted as Nengo built them, before any training; as they are now otherwise.
 
@@ -54,8 +54,8 @@ def parameter_values(sim: Any, obj: Any, built: bool = False) -> dict[str, np.nd
         return {} if weights is None else {"weights": _dense(weights)}
     if isinstance(holder.neuron_type, Direct):
         return {}
-    encoders = {"encoders": np.asarray(found.encoders)} if holder is obj else {}
-    return {**encoders, "bias": np.asarray(found.bias)}
+    names = ("encoders", "gain", "bias") if holder is obj else ("bias",)
+    return {name: np.asarray(getattr(found, name)) for name in names}
 
 
 def _dense(weights: Any) -> np.ndarray:

@@ -63,13 +63,13 @@ def mixed(seed=0, neuron_type=None, dtype="float64", **settings):
     return net
 
 
-def change_parameters(sim, seed=1, scale=0.05):
+def change_parameters(sim, seed=1, scale=0.05, add=0):
     """As training would."""
     rng = np.random.RandomState(seed)
     with sim._engine.scope():
         for variable in sim.keras_model.parameters.values():
             factors = 1 + scale * rng.standard_normal(tuple(variable.shape))
-            variable.assign(np.asarray(variable) * factors)
+            variable.assign(np.asarray(variable) * factors + add)
 
 
 def recorded(simulator, net, n_steps=N_STEPS):

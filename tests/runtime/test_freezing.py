@@ -167,20 +167,66 @@ def test_errors():
         sim.freeze_params(net)
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # Nengo divides by the gain
-def test_encoders_of_neurons_with_gain_zero_cannot_be_frozen():
+def with_gain_zero():
     with nengo.Network(seed=0) as net:
+        nengo_dl.configure_settings(dtype="float64")
         ens = nengo.Ensemble(4, 1, gain=[1, 0, 1, 1], bias=np.ones(4), label="flat")
         ens.neuron_type = nengo.RectifiedLinear()
         nengo.Connection(nengo.Node([1]), ens)
-        nengo.Probe(ens)
+        nengo.Probe(ens.neurons)
+    return net, ens
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # Nengo divides by the gain
+def test_encoders_of_neurons_with_gain_zero():
+    net, ens = with_gain_zero()
+    expected = frozen_output(net, lambda sim: None)
+    np.testing.assert_array_equal(ens.gain, [1, 0, 1, 1])
+    assert_equal(recorded(nengo.Simulator, net), expected)
+    net, ens = with_gain_zero()
+    expected = frozen_output(net, lambda sim: change_parameters(sim, add=1))
+    assert np.all(ens.gain > 0)
+    assert_equal(recorded(nengo.Simulator, net), expected)
+    # what goes into the neurons is multiplied by their gain, which therefore stays
+    net, ens = with_gain_zero()
+    with net:
+        nengo.Connection(net.nodes[0], ens.neurons, transform=np.ones((4, 1)))
+    with pytest.raises(ValidationError, match="flat.*gain 0"):
+        frozen_output(net, lambda sim: change_parameters(sim, add=1))
+
+
+def test_gain_stays_where_it_does_more_than_scale_encoders():
+    """Nengo multiplies with it what goes into neurons, and Voja's encoders grow towards it."""
+    with nengo.Network(seed=1) as net:
+        nengo_dl.configure_settings(dtype="float64")
+        node = nengo.Node([0.8])
+        into_neurons = nengo.Ensemble(8, 1, radius=2, label="into neurons")
+        voja = nengo.Ensemble(8, 1, label="voja", intercepts=nengo.dists.Uniform(-1, 0))
+        free = nengo.Ensemble(8, 1)
+        nengo.Connection(node, into_neurons.neurons[2:5], transform=np.ones((3, 1)))
+        for ens in net.ensembles:
+            nengo.Connection(node, ens, synapse=None)
+            nengo.Probe(ens.neurons)
+        net.connections[2].learning_rule_type = nengo.Voja(learning_rate=0.5, post_synapse=None)
+    with nengo.Simulator(net, progress_bar=False) as reference:
+        built = [reference.data[ens].gain for ens in net.ensembles]
     with nengo_dl.Simulator(net, progress_bar=False) as sim:
-        sim.freeze_params(net)  # as they are, they can
-        with sim._engine.scope():
-            for variable in sim.keras_model.parameters.values():
-                variable.assign(np.asarray(variable) + 1)
-        with pytest.raises(ValidationError, match="flat.*gain 0"):
-            sim.freeze_params(net)
+        change_parameters(sim)
+        sim.run_steps(N_STEPS)
+        data = [sim.data[ens] for ens in net.ensembles]
+        sim.freeze_params(net)
+        sim.reset(include_trainable=False)
+        sim.run_steps(N_STEPS)
+        expected = [sim.data[probe] for probe in net.probes]
+    assert_equal(recorded(nengo.Simulator, net), expected)
+    np.testing.assert_array_equal(into_neurons.gain, built[0])
+    np.testing.assert_array_equal(voja.gain, built[1])
+    assert np.all(free.gain != built[2])
+    for ens, told in zip(net.ensembles, data, strict=True):
+        assert np.abs(np.linalg.norm(told.encoders, axis=1) - 1).max() < 1e-12
+        product = ens.gain[:, None] * ens.encoders / ens.radius
+        np.testing.assert_allclose(product, told.scaled_encoders, rtol=1e-12)
+    np.testing.assert_array_equal(data[2].gain, free.gain)
 
 
 def test_what_is_frozen_can_be_copied_and_pickled():

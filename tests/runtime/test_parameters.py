@@ -29,9 +29,13 @@ def test_data_of_ensembles_is_consistent(net, sim):
         if isinstance(ens.neuron_type, nengo.Direct):
             np.testing.assert_array_equal(data.scaled_encoders, np.eye(2))
             continue
-        np.testing.assert_array_equal(data.gain, built[ens].gain)
+        lengths = [np.linalg.norm(d.encoders, axis=1) for d in (data, built[ens])]
+        np.testing.assert_allclose(*lengths, rtol=1e-12)
         np.testing.assert_array_equal(data.eval_points, built[ens].eval_points)
         assert np.all(data.bias != built[ens].bias)
+        moved = np.any(data.scaled_encoders != built[ens].scaled_encoders, axis=1)
+        assert np.array_equal(data.gain != built[ens].gain, moved)
+        assert np.all(moved) or ens.label == "d"  # into which nothing is encoded
         scale = (data.gain / ens.radius)[:, None]
         np.testing.assert_allclose(data.encoders * scale, data.scaled_encoders, rtol=1e-12)
         rates, intercepts = ens.neuron_type.max_rates_intercepts(data.gain, data.bias)

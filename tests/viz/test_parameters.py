@@ -69,7 +69,7 @@ def test_weight_histograms_count_all_values(trained):
     sim, ens, conn, _ = trained
     figure = viz.weight_histograms(sim, [ens, conn])
     axes = [ax for ax in figure.axes if ax.axison]
-    assert [ax.get_xlabel() for ax in axes] == ["encoders", "bias", "weights"]
+    assert [ax.get_xlabel() for ax in axes] == ["encoders", "gain", "bias", "weights"]
     for ax in axes:
         now = sum(patch.get_height() for patch in ax.containers[0])
         assert now == 10

@@ -169,7 +169,6 @@ def test_training_and_evaluation_learn_too_but_not_validation():
         assert np.abs(run[0] - run[1]).max() > 1e-5
         for call in (
             lambda: sim.evaluate({node: x}, y, verbose=0),
-            lambda: sim.fit({node: x}, y, verbose=0, shuffle=False),
             lambda: sim.fit({node: x}, y, verbose=0, shuffle=False, validation_data=(-x, y)),
             lambda: sim.train_on_batch({node: x}, y),
         ):

@@ -195,7 +195,7 @@ def test_summaries_can_be_read_back(model, arrays, tmp_path):
             with nengo.Network(add_to_container=False):
                 nengo_dl.callbacks.NengoSummaries(tmp_path, sim, [nengo.Ensemble(1, 1)])
     read = events(tmp_path / "own")
-    assert {tag.rsplit("/")[-1] for tag in read} == {"encoders", "bias", "weights"}
+    assert {tag.rsplit("/")[-1] for tag in read} == {"encoders", "gain", "bias", "weights"}
     weights = next(values for tag, values in read.items() if tag.endswith("weights"))
     assert [step for step, _ in weights] == [0, 1, 2]
     for (_, histogram), expected in zip(weights[::2], (before, after), strict=True):
@@ -227,7 +227,7 @@ def test_pictures_of_probes_can_be_read_back(tmp_path):
         sim.fit({stim: x}, {out: x}, epochs=2, verbose=0, callbacks=[summaries])
         assert sim.n_steps == 0 and len(sim.data[spikes][0]) == 0
     read = events(tmp_path)
-    assert {tag.rsplit("/")[-1] for tag in read} == {"encoders", "bias", "picture"}
+    assert {tag.rsplit("/")[-1] for tag in read} == {"encoders", "gain", "bias", "picture"}
     pictures = [values for tag, values in read.items() if tag.endswith("picture")]
     assert len(pictures) == 2
     for values in pictures:

@@ -115,6 +115,9 @@ def test_in_this_simulator():
         nengo_dl.configure_settings(
             dtype="float64", trainable_attributes=["tau_rc", "tau", "amplitude"]
         )
+        # multiplied by the gain as built, whatever becomes of the encoders
+        weights = np.random.RandomState(0).normal(scale=0.1, size=(20, 2))
+        nengo.Connection(net.nodes[0], net.ens.neurons, transform=weights, synapse=None)
     with nengo_dl.Simulator(net, progress_bar=False) as sim:
         change_parameters(sim)
         graph = to_nir(sim)

@@ -170,7 +170,6 @@ def test_training_and_evaluation_learn_too_but_not_validation():
         for call in (
             lambda: sim.evaluate({node: x}, y, verbose=0),
             lambda: sim.fit({node: x}, y, verbose=0, shuffle=False, validation_data=(-x, y)),
-            lambda: sim.train_on_batch({node: x}, y),
         ):
             sim.reset()
             call()

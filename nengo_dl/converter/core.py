@@ -19,6 +19,7 @@ from nengo_dl.converter.activations import Swaps
 from nengo_dl.converter.fallback import Fallback
 from nengo_dl.converter.graph import Call, Value, trace, trace_layer
 from nengo_dl.input_node import ConstantNode, InputNode
+from nengo_dl.runtime.checks import checked_count
 
 
 class Converter:
@@ -309,7 +310,7 @@ class Converter:
         list of rates.MeasuredRates
             One for each layer of neurons; ``rates.table`` makes text of them.
         """
-        return rates.measure(self, inputs, n_steps, dt)
+        return rates.measure(self, inputs, checked_count("n_steps", n_steps), dt)
 
 
 def _synapse(value: Any) -> nengo.synapses.Synapse | None:

@@ -14,6 +14,7 @@ from nengo.neurons import Direct
 from nengo.transforms import Convolution, ConvolutionTranspose, NoTransform, Sparse
 
 from nengo_dl.energy.report import EnergyReport, Part
+from nengo_dl.runtime.checks import checked_count
 
 
 def count_simulator(
@@ -44,7 +45,7 @@ def count_simulator(
         Where the rate of spiking neurons is not known.
     """
     network, dt = sim.model.toplevel, sim.dt
-    n_steps = sim.n_steps if n_steps is None else n_steps
+    n_steps = sim.n_steps if n_steps is None else checked_count("n_steps", n_steps)
     if not n_steps:
         raise ValueError("the simulator did not run; run it, or say how many n_steps there are")
     measured = {**_recorded_rates(sim, network), **(rates or {})}

@@ -17,17 +17,14 @@ from nengo_dl.runtime.step import LoweredNetwork, tensor_name
 
 
 class CompiledNetwork:
-    """A compiled network, lowered for every size of the batch that comes; out of Keras's sight."""
+    """A compiled network, out of Keras's sight."""
 
     def __init__(self, source: Network | Callable, network: Network, built: build.Built):
         self.source, self.network, self.built = source, network, built
-        self._lowered: dict[int, LoweredNetwork] = {1: built.keras_model.lowered}
 
     def lowered(self, batch: int) -> LoweredNetwork:
         """The network for a size of the batch."""
-        if batch not in self._lowered:
-            self._lowered[batch] = self.built.keras_model.lowered.resized(batch)
-        return self._lowered[batch]
+        return self.built.keras_model.lowered.resized(batch)
 
     @property
     def _state_variables(self) -> list[keras.Variable]:

@@ -89,8 +89,8 @@ class NengoLayer(keras.layers.Layer):
         arguments: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ):
-        checks.check_count("n_steps", n_steps)
-        checks.check_count("minibatch_size", minibatch_size)
+        n_steps = checks.checked_count("n_steps", n_steps)
+        minibatch_size = checks.checked_count("minibatch_size", minibatch_size)
         seed = int(np.random.randint(maxint)) if seed is None else seed
         made = make_network(network, inputs, outputs, seed, arguments or {})
         checks.check_dt(dt, None)

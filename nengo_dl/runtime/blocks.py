@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from math import ceil, prod
 from typing import Any
 
 import keras
@@ -17,14 +19,15 @@ class Blocks:
     """Batches of examples, in a new random order in each epoch, stacked into blocks.
 
     A block has shape (n_batches, batch, ...), always of the same size so that nothing is compiled
-    twice; where fewer batches are left, the rest of it is not to be looked at.
+    twice; where fewer batches are left, the rest of it is not to be looked at. The last batch of an
+    epoch, where it has fewer items, is a block of its own.
 
     Parameters
     ----------
     examples
         A structure of arrays that start with the same batch axis.
     batch_size
-        Items of a batch; divides the number of examples.
+        Items of a batch.
     batches_per_call
         Batches that `next_call` gives.
     shuffle
@@ -37,9 +40,10 @@ class Blocks:
         self._arrays = {id(a): a for a in keras.tree.flatten(examples)}
         self._batch_size, self._shuffle = batch_size, shuffle
         self._n_items = len(next(iter(self._arrays.values())))
-        self.n_batches = self._n_items // batch_size
+        self._n_full = self._n_items // batch_size
+        self.n_batches = ceil(self._n_items / batch_size)
         bytes_of_batch = sum(a.nbytes for a in self._arrays.values()) / self.n_batches
-        self._size = int(np.clip(MOST_BYTES / bytes_of_batch, 1, batches_per_call))
+        self._size = batches_in_block(bytes_of_batch, batches_per_call)
         self._batches_per_call = batches_per_call
         self._next, self._order = 0, self._new_order()
         self._worker = ThreadPoolExecutor(1, "nengo_dl-blocks")
@@ -47,13 +51,13 @@ class Blocks:
         self._ahead: Future | None = None
 
     def _new_order(self) -> np.ndarray:
-        """Numbers of the examples, (n_batches, batch_size)."""
-        items = np.arange(self._n_items)
+        """Numbers of the examples."""
         if self._shuffle and self._shuffle != "batch":
-            items = np.random.permutation(self._n_items)
-        order = items.reshape(self.n_batches, self._batch_size)
+            return np.random.permutation(self._n_items)
+        order = np.arange(self._n_items)
         if self._shuffle == "batch":
-            order = np.stack([np.random.permutation(batch) for batch in order])
+            for start in range(0, self._n_items, self._batch_size):
+                np.random.shuffle(order[start : start + self._batch_size])
         return order
 
     def next_call(self) -> Iterator[tuple[Any, np.int32]]:
@@ -78,17 +82,54 @@ class Blocks:
 
     def _count(self) -> int:
         """Batches in the next block."""
-        return min(self._size, self._stop() - self._next)
+        if self._next == self._n_full:
+            return 1
+        return min(self._size, min(self._stop(), self._n_full) - self._next)
 
     def _items(self) -> np.ndarray:
         """Numbers of the examples of the next block, (n_batches, batch_size)."""
+        n_items = self._n_full * self._batch_size
+        if self._next == self._n_full:
+            return self._order[None, n_items:]
         chosen = np.arange(self._next, self._next + self._size)
         chosen[self._count() :] = self._next
-        return self._order[chosen]
+        return self._order[:n_items].reshape(self._n_full, self._batch_size)[chosen]
 
     def _gathered(self, items: np.ndarray) -> Any:
         taken = {key: array[items] for key, array in self._arrays.items()}
         return keras.tree.map_structure(lambda array: taken[id(array)], self._examples)
+
+
+def batches_in_block(bytes_of_batch: float, most: int) -> int:
+    """How many batches a block has at most."""
+    return int(np.clip(MOST_BYTES / max(bytes_of_batch, 1), 1, most))
+
+
+def stacked(batches: Iterator, most: int) -> Iterator[tuple[Any, np.int32]]:
+    """Blocks of the next batches, ``most`` at most, as `Blocks.next_call` gives them; the batches
+    of a block have the same shapes.
+    """
+    group: list[Any] = []
+    shapes, size = None, 1
+    for parts in islice(batches, most):
+        batch = tuple(part for part in parts if part is not None)
+        flat = keras.tree.flatten(batch)
+        found = [tuple(values.shape) for values in flat]
+        if group and (found != shapes or len(group) == size):
+            yield _block(group, size)
+            group = []
+        if found != shapes:
+            shapes = found
+            size = batches_in_block(sum(prod(values.shape) * 4 for values in flat), most)
+        group.append(batch)
+    if group:
+        yield _block(group, size)
+
+
+def _block(group: list[Any], size: int) -> tuple[Any, np.int32]:
+    full = [*group, *[group[0]] * (size - len(group))]
+    block = keras.tree.map_structure(lambda *values: keras.ops.stack(values), *full)
+    return block, np.int32(len(group))
 
 
 def ticks() -> Iterator[tuple[np.ndarray]]:

@@ -25,7 +25,7 @@ from nengo_dl.runtime.host import HostRuntime
 from nengo_dl.runtime.inputs import make_source
 from nengo_dl.runtime.keras_model import NengoModel
 from nengo_dl.runtime.learned import learned_signals
-from nengo_dl.runtime.names import unique_names
+from nengo_dl.runtime.names import N_STEPS, unique_names
 from nengo_dl.runtime.parameters import (
     Parameter,
     describe,
@@ -95,7 +95,7 @@ def build(
     parameters = [*find_parameters(model, toplevel), *attributes.parameters()]
     compiled = _compile(model, parameters, attributes, setting)
     inputs = {item.node: item for item in _node_inputs(compiled)}
-    names = {**unique_names(inputs), **unique_names(model.probes)}
+    names = {**unique_names(inputs, [N_STEPS]), **unique_names(model.probes)}
     host = make_host(compiled, target.minibatch_size)
     with scope(backends.active(), setting("dtype", "float32"), target.device):
         keras_model = _keras_model(compiled, parameters, names, host, target, setting)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import operator
+import warnings
 from numbers import Integral, Real
 from typing import Any
 
@@ -54,10 +58,45 @@ def checked_seed(seed: Any) -> int | None:
     return int(seed)
 
 
-def check_count(name: str, value: Any) -> None:
-    """``value`` of the argument ``name`` counts something."""
-    if not isinstance(value, Integral) or value < 1:
+def checked_count(name: str, value: Any) -> int:
+    """``value`` of the argument ``name``, which counts something, as a Python integer: those of
+    NumPy have a width, beyond which they begin anew.
+    """
+    try:
+        count = 0 if isinstance(value, (bool, np.bool_)) else operator.index(value)
+    except TypeError:
+        count = 0
+    if count < 1:
         raise ValidationError(f"expected an integer of at least 1, got {value!r}", attr=name)
+    return count
+
+
+def checked_time(name: str, value: Any) -> float:
+    """``value`` of the argument ``name``, a time in seconds from 0 on."""
+    time = math.nan
+    if not isinstance(value, (bool, np.bool_, str, bytes)):
+        with contextlib.suppress(TypeError, ValueError):
+            time = float(value)
+    if not 0 <= time < math.inf:
+        what = "Must be positive" if time < 0 else "expected a number of seconds"
+        raise ValidationError(f"{what} (got {value!r})", attr=name)
+    return time
+
+
+def warn_of_batch_size(given: Any, minibatch_size: int, name: str, stacklevel: int) -> None:
+    """Say that a size of batches is of no effect."""
+    if given not in (None, minibatch_size):
+        warnings.warn(
+            f"{name}={given} is ignored: the simulator's minibatch_size is {minibatch_size}",
+            stacklevel=stacklevel,
+        )
+
+
+def check_counts(kwargs: dict, *names: str) -> None:
+    """Make numbers of batches Python integers, where they are given."""
+    for name in names:
+        if kwargs.get(name) is not None:
+            kwargs[name] = checked_count(name, kwargs[name])
 
 
 def device_name(device: Any, backend) -> str:

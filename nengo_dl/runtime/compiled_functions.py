@@ -6,12 +6,8 @@ from typing import Any
 
 from nengo_dl.runtime.keras_model import NengoModel
 
-#: the attributes with compiled functions, and those with the number of steps of each
-FUNCTIONS = {
-    "train_function": "train_steps",
-    "test_function": "test_steps",
-    "predict_function": "test_steps",
-}
+#: the attributes with compiled functions
+FUNCTIONS = ("train_function", "test_function", "predict_function")
 #: attributes of the model on which all of them depend
 SETTINGS = ("steps_per_execution", "keep_state", "jit_compile", "in_blocks")
 
@@ -36,11 +32,8 @@ class CompiledFunctions:
             setattr(model, function, self._kept.get(self._key(function)))
 
     def _key(self, function: str) -> tuple:
-        """What a compiled function depends on. The number of steps is in it because TensorFlow
-        would compile the second number that it sees for any number, which has no gradient.
-        """
-        names = (*SETTINGS, FUNCTIONS[function])
-        return (function, *(getattr(self._model, name) for name in names))
+        """What a compiled function depends on."""
+        return (function, *(getattr(self._model, name) for name in SETTINGS))
 
     def clear(self) -> None:
         """Forget all of them: losses or metrics have changed."""

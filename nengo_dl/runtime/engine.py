@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from keras import ops
 from nengo.builder.signal import Signal
 
 from nengo_dl.compiler.layout import Stored
@@ -113,12 +114,18 @@ class Engine:
         with self.scope():
             return State(tuple(self._tensor(value) for value in values), n_steps)
 
-    def keeping_learned(self, state: State, source: State) -> State:
-        """``state``, but for what online learning rules have learned as it is in ``source``."""
+    def keeping_learned(self, state: State, source: State, n_items: int | None = None) -> State:
+        """``state``, but for what online learning rules have learned as it is in ``source``, of all
+        items or the first ``n_items``.
+        """
         if not self.model.learned:
             return state
         with self.scope():
-            tensors = self.model.learned.kept(state.tensors, source.tensors)
+            learned = source.tensors
+            if n_items is not None and n_items < self.settings.minibatch_size:
+                pairs = zip(learned, state.tensors, strict=True)
+                learned = [ops.concatenate([new[:n_items], old[n_items:]]) for new, old in pairs]
+            tensors = self.model.learned.kept(state.tensors, learned)
         return State(tuple(tensors), state.n_steps, state.carried)
 
     def capacity(self) -> int:

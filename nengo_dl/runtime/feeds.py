@@ -12,10 +12,8 @@ from nengo import Node
 from nengo.exceptions import ValidationError
 
 from nengo_dl.compiler.program import Input
-from nengo_dl.runtime.checks import check_count
-
-#: name under which the batches of a dataset may say how many steps to run
-N_STEPS = "n_steps"
+from nengo_dl.runtime.checks import checked_count
+from nengo_dl.runtime.names import N_STEPS, named
 
 
 def by_input(
@@ -45,12 +43,16 @@ def by_node(
         return {}
     if not isinstance(data, Mapping):
         data = _from_list(data, list(inputs), argument)
-    nodes = {name: node for node, name in names.items()}
-    result = {}
+    result: dict[Node, Any] = {}
     for key, value in data.items():
-        node = nodes.get(key) if isinstance(key, str) else key
+        node = named(key, names)
         if node not in inputs:
             raise ValidationError(_unknown(key, node, names), attr=argument)
+        if node in result:
+            raise ValidationError(
+                f"there are two arrays for Node {names[node]!r}, by object and by name; give one",
+                attr=argument,
+            )
         result[node] = value
     return result
 
@@ -94,7 +96,7 @@ def _unknown(key, node, names: Mapping[Node, str]) -> str:
 
 
 def _checked(value: Any, size: int, what: str, argument: str) -> np.ndarray:
-    value = _array(value, what, argument)
+    value = numbers_of(value, f"data for {what}", argument)
     if value.ndim != 3:
         raise ValidationError(
             f"the array for {what} has shape {value.shape}; expected three dimensions, "
@@ -110,17 +112,31 @@ def _checked(value: Any, size: int, what: str, argument: str) -> np.ndarray:
     return value
 
 
-def _array(value: Any, what: str, argument: str) -> np.ndarray:
-    """Numbers, from whatever can be made into an array."""
+def numbers_of(value: Any, what: str, argument: str) -> np.ndarray:
+    """Numbers, from whatever can be made into an array.
+
+    Raises
+    ------
+    ValidationError
+        For text and other objects, and for a masked array, whose masked numbers would count like
+        all others.
+    """
     try:
         array = array_of(value)
     except ValueError as error:  # lists of different lengths
         raise ValidationError(
-            f"the data for {what} is not an array of numbers: {error}", attr=argument
+            f"the {what} is not an array of numbers: {error}", attr=argument
         ) from None
     if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
         raise ValidationError(
-            f"the data for {what} is of type {array.dtype}; expected numbers", attr=argument
+            f"the {what} is of type {array.dtype}; expected numbers", attr=argument
+        )
+    if np.ma.is_masked(value):
+        raise ValidationError(
+            f"the {what} is a masked array with {np.ma.count_masked(value)} masked values; give "
+            "numbers in their place, as value.filled(0), or where targets are not known NaN, with "
+            "the loss nengo_dl.losses.nan_mse",
+            attr=argument,
         )
     return array
 
@@ -150,21 +166,18 @@ def check_steps(
         raise ValidationError(
             "n_steps is needed where no data is given, to know how long to run", attr="n_steps"
         )
-    if n_steps is not None and given is not None and given != n_steps:
+    steps = checked_count("n_steps", given if n_steps is None else n_steps)
+    if given is not None and given != steps:
         raise ValidationError(
-            f"the data has {given} steps but {n_steps} steps were asked for; "
+            f"the data has {given} steps but {steps} steps were asked for; "
             "give data for exactly the steps that are run",
             attr=argument,
         )
-    steps: Any = given if n_steps is None else n_steps
-    check_count("n_steps", steps)
     return steps
 
 
-def check_batch(
-    arrays: Sequence[np.ndarray], minibatch_size: int, argument: str = "data"
-) -> int | None:
-    """The common batch size of arrays, which has to be a multiple of ``minibatch_size``."""
+def check_batch(arrays: Sequence[np.ndarray], argument: str = "data") -> int | None:
+    """The common batch size of arrays."""
     sizes = {len(rows) for rows in arrays}
     if len(sizes) > 1:
         raise ValidationError(
@@ -173,23 +186,76 @@ def check_batch(
     if not sizes:
         return None
     (size,) = sizes
-    if size == 0 or size % minibatch_size:
-        raise ValidationError(
-            f"the batch size of the data, {size}, is not a multiple of minibatch_size, "
-            f"{minibatch_size}; change one of them",
-            attr=argument,
-        )
+    if size == 0:
+        raise ValidationError("the arrays have no items; expected at least one", attr=argument)
     return size
 
 
-def split_steps(x: Any, n_steps: int | None) -> tuple[Any, int | None]:
-    """Take the entry `N_STEPS` out of ``x``; also returns the number of steps, which is
-    ``n_steps`` where there is none.
+def check_stateful(n_items: int, minibatch_size: int, argument: str = "x") -> None:
+    """Whether each item of a minibatch can go on where that of the minibatch before ended."""
+    if n_items % minibatch_size:
+        raise ValidationError(
+            f"the batch size of the data, {n_items}, is not a multiple of minibatch_size, "
+            f"{minibatch_size}; with stateful=True each item goes on from the state of one of the "
+            "minibatch before, so that every minibatch has to be full",
+            attr=argument,
+        )
+
+
+def first_padded(items: np.ndarray, size: int) -> np.ndarray:
+    """So many of the first items; the last one again and again where there are fewer."""
+    items = items[:size]
+    missing = size - len(items)
+    return np.concatenate([items, *[items[-1:]] * missing]) if missing else items
+
+
+def split_steps(x: Any, n_steps: int | None = None) -> tuple[Any, int | None]:
+    """Take out of ``x`` the number of steps, the entry `N_STEPS` of a dict or the last one of a
+    tuple or list; also returns it, or ``n_steps`` where there is none.
+
+    It may be in a tensor of a graph, whose value is not known: then None is returned.
     """
-    if not isinstance(x, Mapping) or N_STEPS not in x:
+    if isinstance(x, Mapping) and N_STEPS in x:
+        given = x[N_STEPS]
+        x = {key: value for key, value in x.items() if key != N_STEPS}
+    elif isinstance(x, (tuple, list)) and _ends_with_steps(x):
+        *x, given = x
+        x = x[0] if len(x) == 1 and isinstance(x[0], Mapping) else x
+    else:
         return x, n_steps
-    x = dict(x)
-    return x, int(np.ravel(x.pop(N_STEPS))[0])
+    return x, _same_steps(given)
+
+
+def _ends_with_steps(x: Sequence) -> bool:
+    """Whether the last of several inputs is a number of steps: integers, (batch, 1) or the like,
+    after arrays of three dimensions.
+    """
+    *inputs, last = x
+    arrays = all(isinstance(value, Mapping) or _rank(value) == 3 for value in inputs)
+    return arrays and _rank(last) < 3 and _is_integer(last)
+
+
+def _rank(value: Any) -> int:
+    return len(value.shape) if hasattr(value, "shape") else np.ndim(value)
+
+
+def _is_integer(value: Any) -> bool:
+    dtype = value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
+    return "int" in str(getattr(dtype, "name", dtype))
+
+
+def _same_steps(given: Any) -> int | None:
+    try:
+        values = np.unique(np.asarray(given))
+    except NotImplementedError:  # TensorFlow, in a graph
+        return None
+    if len(values) != 1:
+        raise ValidationError(
+            f"the items of a batch have different numbers of steps, {values.tolist()}; give "
+            "batches of items of one length",
+            attr=N_STEPS,
+        )
+    return checked_count(N_STEPS, values[0])
 
 
 def unpacked(batch: Any) -> tuple[Any, Any, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from nengo_dl.runtime.feeds import first_padded
 from nengo_dl.runtime.step import LoweredNetwork
 
 #: bytes of a minibatch's values below which the threads take longer than they save
@@ -148,9 +149,7 @@ class ItemThreads:
         """Those of a share, of values for each item or for all."""
         if len(values) != self._batch:
             return values
-        own = values[k * self._size : (k + 1) * self._size]
-        missing = self._size - len(own)
-        return np.concatenate([own, *[own[-1:]] * missing]) if missing else own
+        return first_padded(values[k * self._size :], self._size)
 
     def _join_state(self, values: list[Any]) -> Any:
         arrays = [self._backend.array(value) for value in values]

@@ -4,7 +4,7 @@ sequences.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import keras
@@ -15,8 +15,7 @@ from nengo.exceptions import ValidationError
 
 from nengo_dl.compiler.layout import Stored
 from nengo_dl.compiler.program import Input
-from nengo_dl.runtime.blocks import Blocks
-from nengo_dl.runtime.fallback import with_fallback
+from nengo_dl.runtime.blocks import Blocks, stacked
 from nengo_dl.runtime.learned import Learned
 from nengo_dl.runtime.names import unique
 from nengo_dl.runtime.rounding import RoundedValues
@@ -70,7 +69,8 @@ class NengoModel(keras.Model):
     """A network as a Keras model.
 
     Called with a dict {name of Node: tensor (minibatch_size, n_steps, size)} it returns a dict
-    {name of Probe: tensor (minibatch_size, n_steps, size)}, starting from the state in `state`.
+    {name of Probe: tensor (minibatch_size, n_steps, size)}, starting from the state in `state`. A
+    batch of fewer items starts from the state of the first ones.
 
     Parameters
     ----------
@@ -126,9 +126,6 @@ class NengoModel(keras.Model):
         #: name of the probe that the loss is about, where it is only one, and the weight of the
         #: loss
         self.only_loss: tuple[str, float] | None = None
-        #: number of steps for which the functions for training and testing are compiled
-        self.train_steps: int | None = None
-        self.test_steps: int | None = None
         #: whether training takes its batches from `blocks`, and not from Keras
         self.in_blocks = False
         self.blocks: Blocks | None = None
@@ -229,23 +226,29 @@ class NengoModel(keras.Model):
         values = {
             item: inputs[name] for name, item in self.network_inputs.items() if name in inputs
         }
-        n_steps = next(x.shape[1] for x in inputs.values())
+        n_items, n_steps = next(x.shape[:2] for x in inputs.values())
+        n_items = self.minibatch_size if n_items is None else n_items
         if n_steps is None:
             raise ValidationError(
                 "TensorFlow was given batches of different numbers of steps; give batches of one "
                 "length, and the argument n_steps where it is another than before",
                 attr="n_steps",
             )
-        before = self._state_tensors()
+        whole = self._state_tensors()
+        before = [value[:n_items] for value in whole]
         first = ops.convert_to_tensor(self.state.values["n_steps"]) + 1
         chosen = [self.network_outputs.index(name) for name in self.active_outputs]
         wanted = Wanted(chosen, [self.kept[k] for k in chosen])
         start = Start([*before, *self.carried()], first)
-        state, outputs = self.sequences(self.lowered).run(
+        state, outputs = self.sequences(self.lowered.resized(n_items)).run(
             self.arguments(), values, start, n_steps, wanted, bool(training)
         )
+        if n_items < self.minibatch_size:  # the other items stay as they are
+            rest = [value[n_items:] for value in whole]
+            after = [ops.concatenate(pair) for pair in zip(state, rest, strict=False)]
+            state = [*after, *state[len(whole) :]]
         if self.keep_state == "learned":
-            self._store(self.learned.kept(before, state[: len(before)]), first - 1)
+            self._store(self.learned.kept(whole, state[: len(whole)]), first - 1)
         elif self.keep_state:
             self._store(state, first + (n_steps - 1))
         self.assign_carried(state[len(before) :])
@@ -258,35 +261,34 @@ class NengoModel(keras.Model):
         return SequenceRunner(lowered, self.loop_backend, self.use_loop, self.checkpoint_segments)
 
     train_function: Any
+    test_function: Any
 
     def make_train_function(self, force: bool = False) -> None:
-        """As Keras, without XLA where XLA cannot compile it; with `in_blocks`, many batches run in
-        one call of a compiled function, without anything in between.
+        """As Keras; but many batches run in one call of a compiled function, without anything in
+        between, where they come from `blocks` or where the backend stacks them.
         """
-        if not self.in_blocks:
-            self._make_with_fallback("train_function", super().make_train_function, force)
+        if not (self.in_blocks or self.loop_backend.stacks_batches(self)):
+            super().make_train_function(force)
         elif self.train_function is None or force:
-            self.train_function = self.loop_backend.block_function(self)
+            self.train_function = self.loop_backend.block_function(
+                self, self.train_step, self._next
+            )
 
     def make_test_function(self, force: bool = False) -> None:
-        """As Keras; without XLA where XLA cannot compile it."""
-        self._make_with_fallback("test_function", super().make_test_function, force)
+        """As `make_train_function`."""
+        if not self.loop_backend.stacks_batches(self):
+            super().make_test_function(force)
+        elif self.test_function is None or force:
+            self.test_function = self.loop_backend.block_function(
+                self, self.test_step, self._next_stacked
+            )
 
-    def _make_with_fallback(self, name: str, make: Callable[[bool], None], force: bool) -> None:
-        before = getattr(self, name)
-        make(force)
-        made = getattr(self, name)
-        if made is before or not self.loop_backend.compiles_with_xla:
-            return
+    def _next(self, batches: Iterator) -> Iterator[tuple[Any, np.int32]]:
+        """The blocks of a call, of training."""
+        return self._next_stacked(batches) if self.blocks is None else self.blocks.next_call()
 
-        def make_again():
-            make(True)
-            again = getattr(self, name)
-            setattr(self, name, function)
-            return again
-
-        function = with_fallback(made, self, make_again, self.loop_backend)
-        setattr(self, name, function)
+    def _next_stacked(self, batches: Iterator) -> Iterator[tuple[Any, np.int32]]:
+        return stacked(batches, self.steps_per_execution)
 
     def has_convolutions(self) -> bool:
         """Whether a step convolves, in a transform or in a Keras layer."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+#: name under which the batches of a dataset say how many steps to run; no Node is called so
+N_STEPS = "n_steps"
 
 
 def unique(stem: str, taken: set[str]) -> str:
@@ -15,7 +20,31 @@ def unique(stem: str, taken: set[str]) -> str:
     return name
 
 
-def unique_names(objects: Iterable) -> dict:
-    """Object -> its label, or its type in lower case, made unique."""
-    taken: set[str] = set()
-    return {obj: unique(obj.label or type(obj).__name__.lower(), taken) for obj in objects}
+def clean(label: str) -> str:
+    """A label as TensorFlow takes it in the names of its operations: ``_`` for spaces and colons,
+    and nothing for what else is not a letter of ASCII, a digit or one of ``_.-/``.
+    """
+    return re.sub(r"[^A-Za-z0-9_.\-/]", "", re.sub(r"[\s:]", "_", label)).lstrip("_-/")
+
+
+def unique_names(objects: Iterable, reserved: Iterable[str] = ()) -> dict:
+    """Object -> its label as `clean` makes it, or its type in lower case, made unique.
+
+    A label that is clean comes before one that became the same.
+    """
+    stems = {obj: clean(obj.label or "") or type(obj).__name__.lower() for obj in objects}
+    taken, names = set(reserved), {}
+    for obj in sorted(stems, key=lambda obj: stems[obj] != (obj.label or stems[obj])):
+        names[obj] = unique(stems[obj], taken)
+    return {obj: names[obj] for obj in stems}
+
+
+def named(key: Any, names: Mapping[Any, str]) -> Any:
+    """The object that a key means: an object, its name in ``names``, or its label; None for any
+    other string.
+    """
+    if not isinstance(key, str):
+        return key
+    by_name = {name: obj for obj, name in names.items()}
+    labelled = (obj for obj in names if obj.label == key)
+    return by_name[key] if key in by_name else next(labelled, None)

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from nengo.exceptions import ValidationError
 
+from nengo_dl.losses import Penalty
 from nengo_dl.runtime.targets import Targets
 
 
@@ -22,6 +23,10 @@ class Objectives:
         Names of the probes that have a loss or a metric, in the order of the probes.
     any_size
         Names of those whose targets may have another size than the probe.
+    any_steps
+        Names of those whose targets may have another number of steps than the inputs.
+    without_targets
+        Names of those whose loss looks at the output alone.
     """
 
     loss: dict[str, Any] | None
@@ -30,6 +35,8 @@ class Objectives:
     loss_weights: dict[str, float] | None
     active: tuple[str, ...]
     any_size: frozenset[str]
+    any_steps: frozenset[str]
+    without_targets: frozenset[str]
 
     @property
     def loss_to_compute(self) -> dict[str, Any]:
@@ -83,6 +90,8 @@ class Objectives:
             else None,
             active=active,
             any_size=frozenset(n for n in active if n not in losses or _any_size(losses[n])),
+            any_steps=frozenset(n for n in active if n not in losses or not _is_known(losses[n])),
+            without_targets=frozenset(n for n in active if isinstance(losses.get(n), Penalty)),
         )
 
 
@@ -126,11 +135,22 @@ def _copied(metric: Any) -> Any:
 
 
 def _any_size(loss: Any) -> bool:
-    """Whether a loss takes targets of another size than the output: class numbers, and a user's
-    own function.
+    """Whether a loss takes targets of another size than the output: class numbers, and what is not
+    known.
     """
-    if isinstance(loss, str):
-        return "sparse" in loss
-    kind = loss if hasattr(loss, "__module__") and hasattr(loss, "__name__") else type(loss)
-    known = kind.__module__.startswith(("keras.", "nengo_dl.losses", "nengo_dl.obj"))
-    return not known or "sparse" in kind.__name__.lower()
+    name = loss if isinstance(loss, str) else _kind(loss).__name__
+    return not _is_known(loss) or "sparse" in name.lower()
+
+
+def _is_known(loss: Any) -> bool:
+    """Whether a loss compares targets and outputs of the same shape, and is neither a penalty nor a
+    user's own, which does what it likes.
+    """
+    if isinstance(loss, Penalty):
+        return False
+    known = ("keras.", "nengo_dl.losses", "nengo_dl.obj")
+    return isinstance(loss, str) or _kind(loss).__module__.startswith(known)
+
+
+def _kind(loss: Any) -> Any:
+    return loss if hasattr(loss, "__module__") and hasattr(loss, "__name__") else type(loss)

@@ -61,7 +61,8 @@ class LoweredNetwork:
     def __init__(self, compiled: Compiled, settings: Settings, host: Host, host_call: Callable):
         self.layout = compiled.layout
         self.settings = settings
-        self._compiled = compiled
+        self.compiled = compiled
+        self._resized: dict[int, LoweredNetwork] = {}
         self.host, self.host_call = host, host_call
         self.arguments: dict[str, np.ndarray] = {}
         self.kernels: dict[int, Prepared] = {}
@@ -83,9 +84,15 @@ class LoweredNetwork:
                 self.arguments[tensor_name(stored)] = stored_values(stored, settings.dtype)
 
     def resized(self, minibatch_size: int) -> LoweredNetwork:
-        """The same network, for another size of the minibatch."""
-        settings = replace(self.settings, minibatch_size=minibatch_size)
-        return LoweredNetwork(self._compiled, settings, self.host, self.host_call)
+        """The same network, of the same arguments, for another size of the minibatch."""
+        if minibatch_size == self.settings.minibatch_size:
+            return self
+        if minibatch_size not in self._resized:
+            settings = replace(self.settings, minibatch_size=minibatch_size)
+            resized = LoweredNetwork(self.compiled, settings, self.host, self.host_call)
+            resized.arguments = self.arguments
+            self._resized[minibatch_size] = resized
+        return self._resized[minibatch_size]
 
     def _prepare_kernel(self, number: int, run: Run) -> None:
         prepared = run.kernel.prepare(run.group.operators, self.settings)

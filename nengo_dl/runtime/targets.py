@@ -11,6 +11,7 @@ from nengo.exceptions import ValidationError
 
 from nengo_dl.runtime import feeds
 from nengo_dl.runtime.keras_model import NengoModel
+from nengo_dl.runtime.names import named
 
 Arrays = dict[str, np.ndarray]
 
@@ -39,27 +40,39 @@ class Targets:
         self.sizes = {names[probe]: probe.size_in for probe in probes}
         #: names of the probes whose targets may have any size, because of their loss
         self.any_size: frozenset[str] = frozenset()
+        #: ... and any number of steps
+        self.any_steps: frozenset[str] = frozenset()
+        #: names of the probes that need no targets
+        self.needless: frozenset[str] = frozenset()
 
     def prepare(self, y: Any, batch: int, n_steps: int, argument: str = "y") -> Arrays:
-        """Targets by name of the probe, for each probe that has a loss or a metric."""
+        """Targets by name of the probe, for each probe that has a loss or a metric; where none are
+        needed, and none given, a zero for each item.
+        """
         active = self.model.active_outputs
-        if not is_given(y):
+        given = self._given(y, argument)
+        missing = [n for n in active if n not in given and n not in self.needless]
+        if missing and not given:
             raise ValidationError(
-                f"there are no targets; they are needed for {_listed('Probe', active)}, "
+                f"there are no targets; they are needed for {listed('Probe', missing)}, "
                 "which have a loss or metric",
                 attr=argument,
             )
-        targets = {n: feeds.array_of(v) for n, v in self.by_probe(y, argument).items()}
-        missing = [name for name in active if name not in targets]
         if missing:
             raise ValidationError(
-                f"there are no targets for {_listed('Probe', missing)}, which have a loss or "
+                f"there are no targets for {listed('Probe', missing)}, which have a loss or "
                 "metric; give targets, or leave them out of compile",
                 attr=argument,
             )
+        targets = {
+            name: feeds.numbers_of(given[name], f"target of Probe {name!r}", argument)
+            if name in given
+            else np.zeros((batch, 1, 1))
+            for name in active
+        }
         for name in active:
             self._check_target(name, targets[name].shape, batch, n_steps, argument)
-        return {name: self._as_computed(targets[name]) for name in active}
+        return {name: self._as_computed(values) for name, values in targets.items()}
 
     def _as_computed(self, values: np.ndarray) -> np.ndarray:
         """Floating point numbers in the precision of the network; class numbers stay integers."""
@@ -69,14 +82,16 @@ class Targets:
 
     def steps_of(self, y: Any) -> int | None:
         """The number of steps of the targets of a probe that keeps all steps."""
-        if not is_given(y):
-            return None
         kept = self._kept()
-        for name, values in self.by_probe(y, "y").items():
+        for name, values in self._given(y, "y").items():
             shape = np.shape(values)
             if kept[name] and len(shape) == 3:
                 return shape[1]
         return None
+
+    def items_of(self, y: Any) -> int | None:
+        """The number of items of the targets."""
+        return next((len(values) for values in self._given(y, "y").values()), None)
 
     def _kept(self) -> dict[str, bool]:
         return dict(zip(self.model.network_outputs, self.model.kept, strict=True))
@@ -97,10 +112,11 @@ class Targets:
                 "for each input",
                 attr=argument,
             )
-        if shape[1] != expected[1]:
+        if shape[1] != expected[1] and name not in self.any_steps:
             raise ValidationError(
                 f"{what} have {shape[1]} steps; expected {expected[1]}"
-                + ("" if kept else ", the last one only, because of keep_history=False"),
+                + ("" if kept else ", the last one only, because of keep_history=False")
+                + "; a loss of your own may take another number",
                 attr=argument,
             )
         if shape[2] != expected[2] and name not in self.any_size:
@@ -110,12 +126,26 @@ class Targets:
                 attr=argument,
             )
 
+    def _given(self, y: Any, argument: str) -> dict[str, Any]:
+        """`by_probe`, without what is None."""
+        by_probe = self.by_probe(y, argument) if is_given(y) else {}
+        return {name: values for name, values in by_probe.items() if values is not None}
+
     def by_probe(self, y: Any, argument: str) -> dict[str, Any]:
         """From a dict by Probe or name, a list in the order of the probes with a loss, or one
         value.
         """
         if isinstance(y, Mapping):
-            return {self.probe_name(key, argument): value for key, value in y.items()}
+            result: dict[str, Any] = {}
+            for key, value in y.items():
+                name = self.probe_name(key, argument)
+                if name in result:
+                    raise ValidationError(
+                        f"there are two values for Probe {name!r}, by object and by name; give one",
+                        attr=argument,
+                    )
+                result[name] = value
+            return result
         active = self.model.active_outputs
         values = feeds.as_list(y)
         if len(values) != len(active):
@@ -128,14 +158,13 @@ class Targets:
 
     def probe_name(self, key: Any, argument: str) -> str:
         """The name of a Probe, given by itself or by its name."""
-        names = list(self.probe_names.values())
-        name = key if isinstance(key, str) else self.probe_names.get(key)
-        if name not in names:
-            known = ", ".join(repr(n) for n in names) or "none"
+        probe = named(key, self.probe_names)
+        if probe not in self.probe_names:
+            known = ", ".join(repr(n) for n in self.probe_names.values()) or "none"
             raise ValidationError(
                 f"{key!r} is not a Probe of this network; those are {known}", attr=argument
             )
-        return name
+        return self.probe_names[probe]
 
     # -- weights -----------------------------------------------------------------------------------
 
@@ -196,6 +225,7 @@ def _checked_weights(weights: Any, targets: np.ndarray, name: str) -> np.ndarray
     return weights
 
 
-def _listed(kind: str, names: Sequence[str]) -> str:
+def listed(kind: str, names: Sequence[str]) -> str:
+    """Names of Nodes or Probes, in words."""
     plural = "" if len(names) == 1 else "s"
     return f"{kind}{plural} " + ", ".join(repr(name) for name in names)

@@ -5,18 +5,23 @@ whatever the backend: for data that is TensorFlow's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nengo.exceptions import ValidationError
 
-from nengo_dl.runtime.feeds import N_STEPS, as_list, split_steps, unpacked
+from nengo_dl.runtime.feeds import as_list, split_steps, unpacked
+from nengo_dl.runtime.names import N_STEPS
 
 if TYPE_CHECKING:
     from nengo_dl.runtime.training_data import Start, TrainingData
 
 
-def named(dataset: Any, data: TrainingData, start: Start) -> Any:
-    """The dataset with inputs for all Nodes, targets and weights by name.
+def named(
+    dataset: Any, data: TrainingData, start: Start, argument: str
+) -> tuple[Any, Callable[[], int]]:
+    """The dataset with inputs for all Nodes, targets and weights by name; and what gives the number
+    of steps of its first batch.
 
     Its first batch is looked at to know what the others are like.
 
@@ -29,8 +34,9 @@ def named(dataset: Any, data: TrainingData, start: Start) -> Any:
 
     first = next(iter(dataset.take(1).as_numpy_iterator()), None)
     if first is None:
-        raise ValidationError("the tf.data.Dataset has no batches", attr="x")
-    expected = data.batch(first, start)
+        raise ValidationError("the tf.data.Dataset has no batches", attr=argument)
+    examples = data.batch(first, start)
+    expected = examples.as_tuple()
     given, _ = split_steps(unpacked(first)[0], None)
     given = {data.node_names[node] for node in data.given_nodes(given)}
     own = expected[0].keys() - given
@@ -42,29 +48,39 @@ def named(dataset: Any, data: TrainingData, start: Start) -> Any:
             attr="x",
         )
 
+    def shaped(value, array):
+        return tf.ensure_shape(value, (None, *array.shape[1:]))
+
     def like(value, array):
-        return tf.ensure_shape(tf.cast(value, array.dtype), array.shape)
+        return shaped(tf.cast(value, array.dtype), array)
 
     def weight(value, array):
-        value = tf.cast(value, array.dtype)
-        value = value if value.shape.rank == 2 else tf.reshape(value, (-1, 1))
-        return tf.ensure_shape(value, array.shape)
+        return like(value if value.shape.rank == 2 else tf.reshape(value, (-1, 1)), array)
+
+    def number_of_items(values):
+        n_items = tf.shape(next(iter(values)))[0]
+        if start.stateful:
+            message = "with stateful=True every batch has to have minibatch_size items"
+            tf.debugging.assert_equal(n_items, data.minibatch_size, message)
+        return n_items
 
     @tf.autograph.experimental.do_not_convert
     def convert(*batch):
         batch = batch[0] if len(batch) == 1 else batch
         x, y, weights = unpacked(batch)
-        if isinstance(x, dict):
-            x = {name: value for name, value in x.items() if name != N_STEPS}
+        x, _ = split_steps(x)
         nodes = {data.node_names[n]: v for n, v in data.given_nodes(x).items()}
-        targets = data.targets.by_probe(y, "y")
+        targets = {} if y is None else data.targets.by_probe(y, "y")
+        n_items = number_of_items([*nodes.values(), *targets.values()])
         result = (
             {
-                name: like(nodes[name], array) if name in nodes else tf.constant(array)
+                name: like(nodes[name], array) if name in nodes else tf.constant(array)[:n_items]
                 for name, array in expected[0].items()
             },
             {
-                name: tf.ensure_shape(targets[name], array.shape)
+                name: shaped(targets[name], array)
+                if name in targets
+                else tf.constant(array)[:n_items]
                 for name, array in expected[1].items()
             },
         )
@@ -74,8 +90,8 @@ def named(dataset: Any, data: TrainingData, start: Start) -> Any:
             weights = dict.fromkeys(expected[2], as_list(weights)[0])
         by_name = data.targets.by_probe(weights, "sample_weight")
         return *result, {
-            name: weight(by_name[name], array) if name in by_name else tf.ones_like(array)
+            name: weight(by_name[name], array) if name in by_name else tf.ones((n_items, 1))
             for name, array in expected[2].items()
         }
 
-    return dataset.map(convert)
+    return dataset.map(convert), examples.count_steps

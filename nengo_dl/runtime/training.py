@@ -4,9 +4,9 @@ back.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from math import ceil
 from typing import Any, Literal
 
 import keras
@@ -18,14 +18,15 @@ from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.batch_hooks import batches_per_call
 from nengo_dl.runtime.batches import is_batches, number_of_batches
 from nengo_dl.runtime.blocks import Blocks, ticks
+from nengo_dl.runtime.checks import check_counts, warn_of_batch_size
 from nengo_dl.runtime.compiled_functions import CompiledFunctions
 from nengo_dl.runtime.engine import Engine, State
-from nengo_dl.runtime.gradients import GradientPaths
 from nengo_dl.runtime.interrupt import DeferredInterrupt
 from nengo_dl.runtime.keras_model import NengoModel
 from nengo_dl.runtime.objectives import Objectives
 from nengo_dl.runtime.session import Session
 from nengo_dl.runtime.step import tensor_name
+from nengo_dl.runtime.trainability import check_parameters, check_steps
 from nengo_dl.runtime.training_data import Start, TrainingData, split
 
 
@@ -78,6 +79,8 @@ class Training:
         model.output_names = sorted(objectives.active)
         model.only_loss = objectives.only_loss
         self.data.targets.any_size = objectives.any_size
+        self.data.targets.any_steps = objectives.any_steps
+        self.data.targets.needless = objectives.without_targets
         # Keras keeps what is not given from the last time
         model.loss = model._compile_loss = model._compile_metrics = None
         with self._scope():
@@ -123,10 +126,13 @@ class Training:
     ) -> tuple[keras.callbacks.History, State]:
         """As ``keras.Model.fit`` from a state; also returns the last state."""
         self._check_compiled("fit")
-        self.check_trainable()
+        check_parameters(self.model)
+        check_counts(kwargs, "steps_per_epoch", "validation_steps")
+        self._drop_batch_sizes(kwargs, "batch_size", "validation_batch_size")
+        self.data.warns_of_nan = True
         validation_data = self._validation(validation_data, start)
         if is_batches(x):
-            data = self._batches(x, y, start, sample_weight, class_weight)
+            data, count = self._batches(x, y, start, sample_weight, class_weight)
             n_batches = number_of_batches(x)
             if validation_split:
                 raise ValidationError(
@@ -135,11 +141,16 @@ class Training:
         else:
             examples = self.data.prepare(x, y, start, sample_weight, class_weight)
             if validation_split and validation_data is None:
-                examples, rest = split(examples, validation_split, self.minibatch_size)
+                examples, rest = split(
+                    examples, validation_split, self.minibatch_size, start.stateful
+                )
                 validation_data = rest.as_tuple()
             data = examples.as_tuple()
-            n_batches = len(examples) // self.minibatch_size
-            self._choose_batch_sizes(kwargs, "batch_size", "validation_batch_size")
+            n_batches, count = ceil(len(examples) / self.minibatch_size), examples.count_steps
+            kwargs["batch_size"] = self.minibatch_size
+        check_steps(self.model, count)
+        if isinstance(validation_data, tuple) and len(validation_data) > 1:
+            kwargs["validation_batch_size"] = self.minibatch_size
         if start.stateful or (is_batches(x) and not isinstance(x, keras.utils.PyDataset)):
             kwargs.setdefault("shuffle", False)
         callbacks = _as_list(callbacks)
@@ -150,8 +161,6 @@ class Training:
             callbacks,
             steps,
             in_blocks,
-            train_steps=_n_steps(data, start),
-            test_steps=_n_steps(validation_data, start),
         )
         if in_blocks:
             self.model.blocks = Blocks(
@@ -184,16 +193,19 @@ class Training:
     ) -> tuple[dict[str, float], State]:
         """As ``keras.Model.evaluate`` from a state; also returns the last state."""
         self._check_compiled("evaluate")
+        self.data.warns_of_nan = False
+        check_counts(kwargs, "steps")
+        self._drop_batch_sizes(kwargs, "batch_size")
         if is_batches(x):
-            data = self._batches(x, y, start, sample_weight)
+            data, _ = self._batches(x, y, start, sample_weight)
             n_batches = number_of_batches(x)
         else:
             examples = self.data.prepare(x, y, start, sample_weight)
-            data, n_batches = examples.as_tuple(), len(examples) // self.minibatch_size
-            self._choose_batch_sizes(kwargs, "batch_size")
+            data, n_batches = examples.as_tuple(), ceil(len(examples) / self.minibatch_size)
+            kwargs["batch_size"] = self.minibatch_size
         callbacks = _as_list(callbacks)
         n_batches = kwargs.get("steps") or n_batches
-        self._prepare_functions(start, callbacks, n_batches, test_steps=_n_steps(data, start))
+        self._prepare_functions(start, callbacks, n_batches)
         return self._run(
             self.model.evaluate, data, start, callbacks=callbacks, return_dict=True, **kwargs
         )
@@ -203,16 +215,13 @@ class Training:
     ) -> tuple[dict[str, float], State]:
         """One update; returns loss and metrics, and the last state."""
         self._check_compiled("train_on_batch")
-        self.check_trainable()
+        check_parameters(self.model)
+        self.data.warns_of_nan = False
         examples = self.data.prepare(x, y, start, sample_weight, class_weight)
-        if len(examples) != self.minibatch_size:
-            raise ValidationError(
-                f"got a batch of {len(examples)} items; expected {self.minibatch_size}, the "
-                "simulator's minibatch_size",
-                attr="x",
-            )
+        self.data.check_one_batch(examples)
         data = examples.as_tuple()
-        self._prepare_functions(start, (), 1, train_steps=_n_steps(data, start))
+        check_steps(self.model, examples.count_steps)
+        self._prepare_functions(start, (), 1)
         self._build_optimizer()
         with self._scope():  # older versions of Keras 3 go on with the metrics of the last batch
             self.model.reset_metrics()
@@ -234,7 +243,10 @@ class Training:
 
     # -- arguments ---------------------------------------------------------------------------------
 
-    def _batches(self, data: Any, y: Any, start: Start, *weights: Any) -> tuple:
+    def _batches(
+        self, data: Any, y: Any, start: Start, *weights: Any
+    ) -> tuple[tuple, Callable[[], int]]:
+        """What Keras is given, and what gives the number of steps of the first batch."""
         if y is not None or any(w is not None for w in weights):
             raise ValidationError(
                 f"targets and weights have to come in the batches of a {type(data).__name__}, as "
@@ -242,14 +254,15 @@ class Training:
                 "(x, y) or (x, y, sample_weight), and not as arguments",
                 attr="y",
             )
-        return (self.data.batches(data, start),)
+        batches, count = self.data.batches(data, start)
+        return (batches,), count
 
     def _validation(self, data: Any, start: Start) -> Any:
         if data is None:
             return None
         start = Start(start.state, start.n_steps)
         if is_batches(data):
-            return self.data.batches(data, start)
+            return self.data.batches(data, start, "validation_data")[0]
         if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
             raise ValidationError(
                 f"got {type(data).__name__}; expected (x, y) or (x, y, sample_weight), or a "
@@ -260,16 +273,10 @@ class Training:
         x, y, *weights = data
         return self.data.prepare(x, y, start, *weights).as_tuple()
 
-    def _choose_batch_sizes(self, kwargs: dict, *names: str) -> None:
-        """Keras has to cut batches as the network was compiled for."""
+    def _drop_batch_sizes(self, kwargs: dict, *names: str) -> None:
+        """Batches are cut as the network was compiled for, whatever else is asked for."""
         for name in names:
-            if kwargs.setdefault(name, self.minibatch_size) not in (None, self.minibatch_size):
-                raise ValidationError(
-                    f"{name} is {kwargs[name]} but the simulator was made with minibatch_size="
-                    f"{self.minibatch_size}; leave it out, or make a simulator with the other size",
-                    attr=name,
-                )
-            kwargs[name] = self.minibatch_size
+            warn_of_batch_size(kwargs.pop(name, None), self.minibatch_size, name, stacklevel=5)
 
     def _check_compiled(self, method: str) -> None:
         if not self.model.compiled:
@@ -280,43 +287,6 @@ class Training:
         if not self._has_loss and method != "evaluate":
             raise SimulationError(
                 f"sim.{method} needs a loss; sim.compile was called without one, or for no probe"
-            )
-
-    def check_trainable(self) -> None:
-        """Training needs parameters, and gradients that reach them.
-
-        Raises
-        ------
-        SimulationError
-            Where there is nothing to train. Where only some paths are cut off, a warning says
-            which.
-        """
-        layers = self.model.lowered.layers
-        if not self.model.trainable_variables:
-            raise SimulationError(
-                "the network has no trainable parameters; see configure_settings(trainable=...) "
-                "and "
-                "inference_only"
-            )
-        numbers = [self.model.network_outputs.index(n) for n in self.model.active_outputs]
-        paths = GradientPaths(self.model.lowered.layout, numbers)
-        blocking = paths.blocking()
-        if paths.without_gradient() and not any(layer.trainable_weights for layer in layers):
-            raise SimulationError(
-                "no gradient reaches any trainable parameter from the probes with a loss "
-                f"({', '.join(self.model.active_outputs)})"
-                + (
-                    f", because Python code is in the way: {'; '.join(blocking)}"
-                    if blocking
-                    else ""
-                )
-            )
-        if blocking:
-            warnings.warn(
-                "no gradient goes through operators that run as Python code; what lies behind "
-                "them is trained "
-                f"by other paths only, or not at all: {'; '.join(blocking)}",
-                stacklevel=3,
             )
 
     # -- running -----------------------------------------------------------------------------------
@@ -401,7 +371,6 @@ class Training:
         callbacks: Iterable[Any],
         n_batches: int | None,
         in_blocks: bool = False,
-        **n_steps: int | None,
     ) -> None:
         """Run several batches in a call, unless the user chose, or a callback wants to see each
         one, and what convolves in the faster of XLA and the plain graph.
@@ -414,7 +383,6 @@ class Training:
             steps_per_execution=batches_per_call(callbacks, n_batches) if n is None else n,
             keep_state=self._kept_of(start),
             in_blocks=in_blocks,
-            **n_steps,
         )
 
     @contextmanager
@@ -432,13 +400,6 @@ class Training:
         values = self.model.state.values
         tensors = tuple(keras.ops.copy(values[tensor_name(s)]) for s in self.model.lowered.states)
         return State(tensors, int(keras.ops.convert_to_tensor(values["n_steps"])))
-
-
-def _n_steps(data: Any, start: Start) -> int | None:
-    """The number of steps of examples as Keras takes them; what was asked for of other data."""
-    if isinstance(data, tuple) and isinstance(data[0], Mapping):
-        return next(iter(data[0].values())).shape[1]
-    return start.n_steps
 
 
 def _as_list(callbacks: Any) -> list:

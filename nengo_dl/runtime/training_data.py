@@ -4,8 +4,11 @@ by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from math import ceil
 from typing import Any
 
 import keras
@@ -18,7 +21,7 @@ from nengo_dl.runtime import feeds
 from nengo_dl.runtime.batches import NamedDataset, is_batches, is_tensorflow_dataset, iterated
 from nengo_dl.runtime.engine import Engine, State
 from nengo_dl.runtime.keras_model import NengoModel
-from nengo_dl.runtime.targets import Arrays, Targets, in_precision, is_given
+from nengo_dl.runtime.targets import Arrays, Targets, in_precision, is_given, listed
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,10 @@ class Examples:
             None if weights is None else {name: v[items] for name, v in weights.items()},
         )
 
+    def count_steps(self) -> int:
+        """The number of steps of the inputs."""
+        return next(iter(self.x.values())).shape[1]
+
     def as_tuple(self) -> tuple:
         """As Keras takes it."""
         return (self.x, self.y, *(() if self.sample_weight is None else (self.sample_weight,)))
@@ -97,6 +104,8 @@ class TrainingData:
         self.minibatch_size = keras_model.minibatch_size
         self.node_names = {node: names[node] for node in inputs}
         self.targets = Targets(keras_model, probes, names)
+        #: whether to warn of inputs that are NaN; False again once that was done
+        self.warns_of_nan = False
 
     # -- arrays ------------------------------------------------------------------------------------
 
@@ -116,10 +125,14 @@ class TrainingData:
         nengo.exceptions.ValidationError
             For what does not fit the network, or does not fit together.
         """
-        n_steps = start.n_steps
-        if not is_given(x) and n_steps is None:
-            n_steps = self.targets.steps_of(y)
-        inputs, n_steps = self.examples(x, n_steps, start.state, start.stateful, minibatch)
+        x, n_steps = feeds.split_steps(x, start.n_steps)
+        n_items = None
+        if not is_given(x):
+            n_items = self.targets.items_of(y)
+            n_steps = self.targets.steps_of(y) if n_steps is None else n_steps
+        inputs, n_steps = self.examples(x, n_steps, start.state, start.stateful, minibatch, n_items)
+        if self.warns_of_nan:
+            self._look_for_nan(inputs)
         targets = self.targets.prepare(y, len(next(iter(inputs.values()))), n_steps)
         if class_weight is not None:
             if sample_weight is not None:
@@ -136,30 +149,44 @@ class TrainingData:
         state: State,
         stateful: bool = False,
         minibatch: int = 0,
+        n_items: int | None = None,
     ) -> tuple[Arrays, int]:
         """Inputs for all Nodes by name, (batch, n_steps, size), and the number of steps.
 
-        Nodes for which ``x`` has nothing get the rows of their own output from ``state`` on.
+        Nodes for which ``x`` has nothing get the rows of their own output from ``state`` on; where
+        no Node has data there are ``n_items``.
         """
         rows = feeds.by_input(x, self.inputs, self.node_names, "x")
         n_steps = feeds.check_steps(rows, n_steps, "x")
-        batch = feeds.check_batch(list(rows.values()), self.minibatch_size, "x")
-        batch = batch or self.minibatch_size
+        batch = feeds.check_batch(list(rows.values()), "x") or n_items or self.minibatch_size
+        if stateful:
+            feeds.check_stateful(batch, self.minibatch_size)
         start = Start(state, n_steps, stateful)
         own = [
             self._own_rows(rows, start.first_step(minibatch + i, n_steps), n_steps)
             for i in range(batch // self.minibatch_size if stateful else 1)
         ]
-        repeats = batch // self.minibatch_size // len(own)
+        repeats = ceil(batch / self.minibatch_size / len(own))
         result = {self._input_names[item]: values for item, values in rows.items()}
         for name in own[0]:
             joined = np.concatenate([minibatch[name] for minibatch in own])
-            result[name] = np.tile(joined, (repeats, 1, 1))
+            result[name] = np.tile(joined, (repeats, 1, 1))[:batch]
         if not result:
             result[feeds.N_STEPS] = np.zeros((batch, n_steps, 1))
         return {
             name: in_precision(v, self.model.compute_dtype) for name, v in result.items()
         }, n_steps
+
+    def _look_for_nan(self, inputs: Arrays) -> None:
+        bad = [name for name, values in inputs.items() if np.isnan(float(values.min()))]
+        if bad:
+            self.warns_of_nan = False
+            warnings.warn(
+                f"the data for {listed('Node', bad)} holds NaN, which makes the loss NaN and "
+                "every parameter that is trained with it; give numbers, and leave out by NaN "
+                "in the targets, with the loss nengo_dl.losses.nan_mse, what is not known",
+                stacklevel=5,
+            )
 
     def given_nodes(self, x: Any) -> dict[Node, Any]:
         """The values of ``x`` by Node."""
@@ -182,63 +209,99 @@ class TrainingData:
 
     # -- batches that come one by one --------------------------------------------------------------
 
-    def batches(self, data: Any, start: Start) -> Any:
-        """A generator, PyDataset or tf.data.Dataset whose batches Keras can take."""
+    def batches(
+        self, data: Any, start: Start, argument: str = "x"
+    ) -> tuple[Any, Callable[[], int]]:
+        """A generator, PyDataset or tf.data.Dataset whose batches Keras can take; and what gives
+        the number of steps of the first batch.
+
+        Raises
+        ------
+        nengo.exceptions.ValidationError
+            If there are no batches, or the first does not fit the network.
+        """
         if is_tensorflow_dataset(data):
             from nengo_dl.runtime.tensorflow_data import named
 
-            return named(data, self, start)
+            return named(data, self, start, argument)
         if isinstance(data, keras.utils.PyDataset):
-            return NamedDataset(data, lambda batch, i: self.batch(batch, start, i))
-        return self._generated(iter(data), start)
+            if data.num_batches == 0:
+                raise no_batches(data, argument)
+            named_data = NamedDataset(data, lambda batch, i: self.batch(batch, start, i).as_tuple())
+            return named_data, lambda: self.batch(data[0], start).count_steps()
+        generated = self._generated(iter(data), start)
+        first = next(generated, None)
+        if first is None:
+            raise no_batches(data, argument)
+        return (examples.as_tuple() for examples in chain([first], generated)), first.count_steps
 
-    def _generated(self, data: Iterator, start: Start) -> Iterator[tuple]:
+    def _generated(self, data: Iterator, start: Start) -> Iterator[Examples]:
         for i, batch in enumerate(data):
             yield self.batch(batch, start, i)
 
-    def batch(self, batch: Any, start: Start, number: int = 0) -> tuple:
+    def batch(self, batch: Any, start: Start, number: int = 0) -> Examples:
         """One minibatch from a user's iterable."""
         x, y, weights = feeds.unpacked(batch)
-        x, n_steps = feeds.split_steps(x, start.n_steps)
-        start = Start(start.state, n_steps, start.stateful)
         examples = self.prepare(x, y, start, weights, minibatch=number)
-        if len(examples) != self.minibatch_size:
+        self.check_one_batch(examples)
+        return examples
+
+    def check_one_batch(self, examples: Examples) -> None:
+        """A batch may have fewer items than a minibatch, but no more."""
+        if len(examples) > self.minibatch_size:
             raise ValidationError(
-                f"a batch has {len(examples)} items; expected {self.minibatch_size}, the "
-                "simulator's "
-                "minibatch_size",
+                f"got a batch of {len(examples)} items; expected {self.minibatch_size} at most, "
+                "the simulator's minibatch_size",
                 attr="x",
             )
-        return examples.as_tuple()
 
-    def minibatches(self, x: Any, n_steps: int | None) -> Iterator[tuple[dict[Input, Any], int]]:
-        """Inputs by Node and the number of steps, minibatch by minibatch, for
-        `nengo_dl.Simulator.predict`.
+    def minibatches(
+        self, x: Any, n_steps: int | None, stateful: bool = False
+    ) -> Iterator[tuple[dict[Input, Any], int, int]]:
+        """Inputs by Node, the number of steps and of items, minibatch by minibatch, for
+        `nengo_dl.Simulator.predict`. Where there are fewer items than in a minibatch, the last is
+        there several times.
         """
+        size, n_batches = self.minibatch_size, 0
         for batch in iterated(x) if is_batches(x) else (x,):
+            n_batches += 1
             inputs = feeds.unpacked(batch)[0] if is_batches(x) else batch
             inputs, given = feeds.split_steps(inputs, n_steps)
             rows = feeds.by_input(inputs, self.inputs, self.node_names, "x")
             given = feeds.check_steps(rows, given, "x")
-            size = feeds.check_batch(list(rows.values()), self.minibatch_size, "x")
-            for start in range(0, size or self.minibatch_size, self.minibatch_size):
-                stop = start + self.minibatch_size
-                yield {item: values[start:stop] for item, values in rows.items()}, given
+            n_items = feeds.check_batch(list(rows.values()), "x") or size
+            if stateful:
+                feeds.check_stateful(n_items, size)
+            for start in range(0, n_items, size):
+                own = {i: feeds.first_padded(v[start:], size) for i, v in rows.items()}
+                yield own, given, min(size, n_items - start)
+        if n_batches == 0:
+            raise no_batches(x, "x")
 
 
-def split(examples: Examples, fraction: float, minibatch_size: int) -> tuple[Examples, Examples]:
-    """The first examples for training, and about a ``fraction``, the last ones, for validation.
+def no_batches(data: Any, argument: str) -> ValidationError:
+    """The error for a generator or dataset that is empty, or was used before."""
+    return ValidationError(
+        f"the {type(data).__name__} has no batches; a generator gives its batches only once",
+        attr=argument,
+    )
 
-    Both are a multiple of the minibatch size, and at least one minibatch.
+
+def split(
+    examples: Examples, fraction: float, minibatch_size: int, stateful: bool = False
+) -> tuple[Examples, Examples]:
+    """The first examples for training, and a ``fraction``, the last ones, for validation: as many
+    as Keras takes, or where each minibatch goes on from the one before, about so many minibatches.
     """
-    n_batches = len(examples) // minibatch_size
-    if not 0 < fraction < 1 or n_batches < 2:
+    unit = minibatch_size if stateful else 1
+    n = len(examples) // unit
+    if not 0 < fraction < 1 or n < 2:
+        what = f"minibatches of {minibatch_size} items" if stateful else "items"
         raise ValidationError(
             f"cannot split off a fraction of {fraction} of {len(examples)} items; it has to be "
-            "between "
-            f"0 and 1, and there have to be at least two minibatches of {minibatch_size} items",
+            f"between 0 and 1, and there have to be at least two {what}",
             attr="validation_split",
         )
-    n_validation = int(np.clip(round(n_batches * fraction), 1, n_batches - 1))
-    cut = (n_batches - n_validation) * minibatch_size
+    exact = n * (1 - fraction)
+    cut = unit * int(np.clip(round(exact) if stateful else np.floor(exact), 1, n - 1))
     return examples[:cut], examples[cut:]

@@ -82,9 +82,9 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
         checks.check_network(network, model)
         checks.check_dt(dt, model)
         seed = checks.checked_seed(seed)
-        checks.check_count("unroll_simulation", unroll_simulation)
+        unroll_simulation = checks.checked_count("unroll_simulation", unroll_simulation)
         if minibatch_size is not None:
-            checks.check_count("minibatch_size", minibatch_size)
+            minibatch_size = checks.checked_count("minibatch_size", minibatch_size)
         if device is not None:
             device = checks.device_name(device, backends.active())
         self.minibatch_size = minibatch_size
@@ -176,11 +176,8 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
 
     def run(self, time_in_seconds: float, **kwargs: Any) -> None:
         """Simulate for a time, rounded to whole steps; ``kwargs`` as in `run_steps`."""
-        if time_in_seconds < 0:
-            raise ValidationError(
-                f"Must be positive (got {time_in_seconds:g})", attr="time_in_seconds"
-            )
-        steps = int(np.round(float(time_in_seconds) / self.dt))
+        time_in_seconds = checks.checked_time("time_in_seconds", time_in_seconds)
+        steps = int(np.round(time_in_seconds / self.dt))
         if steps == 0:
             warnings.warn(
                 f"{time_in_seconds} results in running for 0 timesteps. Simulator "
@@ -248,11 +245,11 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
         keep = stateful and self._built.choices.stateful
         self._state = self._after(before, self._state, keep)
 
-    def _after(self, before: State, after: State, keep: bool) -> State:
-        """The state from which the next call goes on."""
+    def _after(self, before: State, after: State, keep: bool, n_items: int | None = None) -> State:
+        """The state from which the next call goes on, where only the first ``n_items`` count."""
         if keep:
             return self._engine.settle(after)
-        return self._engine.keeping_learned(before, after)
+        return self._engine.keeping_learned(before, after, n_items)
 
     def _record(self, state: State, outputs: list, n_steps: int) -> None:
         """Move on to ``state`` and record the outputs of the steps that lead to it, or (after
@@ -303,15 +300,15 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
         Parameters
         ----------
         x
-            Data as in `run_steps`; its batch may be any multiple of ``minibatch_size`` and is run
-            in minibatches. Or a generator, PyDataset or tf.data.Dataset of minibatches as for
-            `fit`, whose targets are not looked at.
+            Data as in `run_steps`, of any number of items, which are run in minibatches. Or a
+            generator, PyDataset or tf.data.Dataset of minibatches as for `fit`, whose targets are
+            not looked at.
         n_steps
             Number of steps, needed where there is no data.
         stateful
             Whether each minibatch, and the next call, goes on from where the one before ended. If
             not, all start from the present state, but for what online learning rules learn
-            meanwhile.
+            meanwhile. If so, all have to be full.
         callbacks, steps, verbose
             As in ``keras.Model.predict``: ``steps`` is the largest number of minibatches.
         batch_size
@@ -323,31 +320,35 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
             Every step, also of probes with ``sample_every``; the last one of those without history.
         """
         self._check_open("predict")
-        if batch_size not in (None, self.batch_size):
-            warnings.warn(
-                f"batch_size={batch_size} is ignored: the simulator's minibatch_size is "
-                f"{self.batch_size}",
-                stacklevel=2,
-            )
+        checks.warn_of_batch_size(batch_size, self.batch_size, "batch_size", stacklevel=3)
+        steps = None if steps is None else checks.checked_count("steps", steps)
         parts: dict[Probe, list[np.ndarray]] = {probe: [] for probe in self.model.probes}
         stateful, before = stateful and self._built.choices.stateful, self._state
-        minibatches = self._training.data.minibatches(x, n_steps)
+        minibatches = self._training.data.minibatches(x, n_steps, stateful)
         hooks = self._training.prediction_hooks(callbacks, verbose, steps)
         hooks.on_predict_begin()
-        for i, (rows, n_steps) in enumerate(itertools.islice(minibatches, steps)):
+        for i, (rows, n_steps, n_items) in enumerate(itertools.islice(minibatches, steps)):
             hooks.on_predict_batch_begin(i)
             state, result = self._predict_minibatch(self._state, n_steps, rows)
+            result = {probe: values[:n_items] for probe, values in result.items()}
             for probe, values in result.items():
                 parts[probe].append(values)
-            self._state = self._after(before, state, stateful)
+            self._state = self._after(before, state, stateful, n_items)
             by_name = {self._names[probe]: values for probe, values in result.items()}
             hooks.on_predict_batch_end(i, {"outputs": by_name})
         hooks.on_predict_end()
         return {probe: np.concatenate(values) for probe, values in parts.items()}
 
     def predict_on_batch(self, x: Any = None, n_steps: int | None = None, **kwargs: Any) -> dict:
-        """`predict` for data of exactly one minibatch."""
-        self._check_one_batch(self._feed(x, "x"), "x")
+        """`predict` for data of one minibatch, or of fewer items."""
+        for item, values in self._feed(x, "x").items():
+            if len(values) > self.batch_size:
+                raise ValidationError(
+                    f"the array for Node {item.name!r} has batch size {len(values)}; expected "
+                    f"{self.batch_size} at most, the simulator's minibatch_size (predict takes "
+                    "larger batches)",
+                    attr="x",
+                )
         return self.predict(x, n_steps, **kwargs)
 
     def _predict_minibatch(self, state: State, n_steps: int, rows: dict) -> tuple[State, dict]:
@@ -485,14 +486,14 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
         names = {node: self._names[node] for node in self._inputs}
         return feeds.by_input(data, self._inputs, names, argument)
 
-    def _check_one_batch(self, rows: dict, argument: str = "data") -> None:
+    def _check_one_batch(self, rows: dict) -> None:
         for item, values in rows.items():
             if len(values) != self.batch_size:
                 raise ValidationError(
                     f"the array for Node {item.name!r} has batch size {len(values)}; expected "
-                    f"{self.batch_size}, the simulator's minibatch_size "
-                    "(predict takes larger batches)",
-                    attr=argument,
+                    f"{self.batch_size}, the simulator's minibatch_size (predict takes other "
+                    "batches)",
+                    attr="data",
                 )
 
     def _check_open(self, what: str) -> None:

@@ -176,7 +176,7 @@ class ParameterInterface(SimulatorParts):
             For a network in which Python code runs, random processes included.
         """
         self._check_open("be exported")
-        checks.check_count("n_steps", n_steps)
+        n_steps = checks.checked_count("n_steps", n_steps)
         known = {self._names[node]: node for node in self._inputs if node in self._names}
         wanted = known if inputs is None else [self._input_name(node, known) for node in inputs]
         start = self._engine.keeping_learned(self._engine.initial_state(), self._state)

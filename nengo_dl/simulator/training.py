@@ -61,23 +61,26 @@ class TrainingInterface(SimulatorParts):
         ----------
         x
             Values for Nodes: a dict {Node or name: array}, a list in the order of the Nodes, or one
-            array, each of shape (batch, n_steps, node.size_out), where batch is a multiple of
-            ``minibatch_size``; or a generator, ``keras.utils.PyDataset`` or ``tf.data.Dataset`` of
-            batches of dicts keyed by name. Nodes without data use their own output.
+            array, each of shape (batch, n_steps, node.size_out); a last minibatch of fewer items
+            than ``minibatch_size`` is computed alone. Or a generator, ``keras.utils.PyDataset`` or
+            ``tf.data.Dataset`` of minibatches ``(x, y)`` or ``(x, y, sample_weight)`` of these
+            forms, in which ``x`` may also have the number of steps, as ``"n_steps"`` or as the
+            last of several inputs. Nodes without data use their own output.
         y
             Targets of the probes that have a loss or metric, in the same forms, (batch, n_steps,
-            probe.size_in).
+            probe.size_in); for a loss that is a function of the user's, of any number of steps.
         n_steps
             Number of steps, needed where ``x`` is None.
         stateful
             Whether each minibatch, and the next call, goes on from where the one before ended; then
-            data is not shuffled unless asked for. Validation starts where ``fit`` started. What
-            online learning rules learn stays in any case, but not that of validation.
+            data is not shuffled unless asked for, and all minibatches have to be full. Validation
+            starts where ``fit`` started. What online learning rules learn stays in any case, but
+            not that of validation.
         kwargs
             Passed on to ``keras.Model.fit``. ``validation_data`` is ``(x, y)``, ``(x, y,
-            sample_weight)`` or batches, as above; ``validation_split`` is rounded to whole
-            minibatches; ``sample_weight`` has shape (batch,) or (batch, n_steps), as one array, a
-            list or a dict by Probe; ``class_weight`` is for a single probe.
+            sample_weight)`` or batches, as above; ``sample_weight`` has shape (batch,) or (batch,
+            n_steps), as one array, a list or a dict by Probe; ``class_weight`` is for a single
+            probe.
 
         Returns
         -------
@@ -90,7 +93,8 @@ class TrainingInterface(SimulatorParts):
         nengo.exceptions.ValidationError
             If the data does not fit the network.
         nengo.exceptions.SimulationError
-            If there is nothing to train, or `compile` was not called.
+            If there is nothing to train, also because the data has fewer steps than gradients need
+            to get through the synapses, or `compile` was not called.
 
         Notes
         -----
@@ -133,7 +137,7 @@ class TrainingInterface(SimulatorParts):
         stateful: bool = False,
         **kwargs: Any,
     ) -> dict[str, float]:
-        """One update with one minibatch; returns the loss and metrics."""
+        """One update with one minibatch, or with fewer items; returns the loss and metrics."""
         self._check_open("train_on_batch")
         start = self._start(n_steps, stateful)
         logs, self._state = self._training.train_on_batch(x, y, start, **kwargs)

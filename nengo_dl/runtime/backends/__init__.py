@@ -18,18 +18,16 @@
     Compiles a `Chunk`.
 ``compiled(function, jit)``
     Compiles a function of a list of tensors.
-``compiles_with_xla``, ``is_refusal(error)``
-    Whether XLA may refuse what the backend traced, and whether an error says that it does.
-``iterator_of(batches, like)``
-    An iterator over batches in the form of another one; only where ``compiles_with_xla``.
 ``scan(step, state, rows, n_steps, kept, shapes, dtype)``
     The loop of training: a fixed number of steps, differentiable.
 ``recomputing_scan(step, invariant, state, rows, n_steps, kept, shapes, dtype)``
     The same, of which the gradient takes less memory, and computes the steps twice.
 ``is_distributed()``
     Whether Keras spreads models over several devices.
-``block_function(model)``
-    Keras's ``train_function`` for batches that come in blocks.
+``stacks_batches(model)``
+    Whether batches that come from Keras are stacked into blocks.
+``block_function(model, batch_step, next_blocks)``
+    Keras's ``train_function`` or ``test_function`` for batches that come in blocks.
 ``output_shapes(function, shapes, dtype)``
     Shapes of a function's results, from those of its arguments.
 ``checkpoint(function)``

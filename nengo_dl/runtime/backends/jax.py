@@ -25,8 +25,6 @@ keep_freed_memory()
 jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 name = "jax"
-#: JAX has nothing that XLA refuses
-compiles_with_xla = False
 #: steps of a loop of training that become one on a GPU, where to start a small operation takes
 #: longer than the operation
 GPU_UNROLL = 8
@@ -243,9 +241,14 @@ def is_distributed() -> bool:
     return keras.distribution.distribution() is not None
 
 
-def block_function(model):
-    """A function ``(state, iterator) -> (logs, state)`` that trains on the next of
-    ``model.blocks``.
+def stacks_batches(model) -> bool:
+    """Whether batches that Keras gives run in blocks, too: its own function does as well."""
+    return False
+
+
+def block_function(model, batch_step, next_blocks):
+    """A function ``(state, iterator) -> (logs, state)`` that trains on the blocks that
+    ``next_blocks(iterator)`` gives.
     """
 
     def train(state, block, count):
@@ -253,7 +256,7 @@ def block_function(model):
             batch = jax.tree.map(
                 lambda v: jax.lax.dynamic_index_in_dim(v, i, keepdims=False), block
             )
-            return model.train_step(state, batch)
+            return batch_step(state, batch)
 
         def body(loop):
             i, _, state = loop
@@ -267,7 +270,7 @@ def block_function(model):
     compiled = jax.jit(train, donate_argnums=0)
 
     def run(state, iterator):
-        for block, count in model.blocks.next_call():
+        for block, count in next_blocks(iterator):
             logs, state = compiled(state, block, count)
         return logs, state
 

@@ -27,8 +27,6 @@ from nengo_dl.runtime.reuse.functions import chunk_functions
 
 logger = logging.getLogger(__name__)
 name = "tensorflow"
-#: whether Keras's functions may meet code that XLA refuses
-compiles_with_xla = True
 
 
 @contextmanager
@@ -132,16 +130,6 @@ def is_refusal(error: BaseException) -> bool:
     """Whether XLA says that it cannot compile something."""
     texts = ("unsupported operations", "No registered", "compile-time constant")
     return any(text in str(error) for text in texts)
-
-
-def iterator_of(batches, like):
-    """An iterator over batches that Keras's functions take without being traced again after
-    ``like``.
-    """
-    if not isinstance(like, tf.data.Iterator):
-        return iter(batches)
-    dataset = tf.data.Dataset.from_generator(lambda: batches, output_signature=like.element_spec)
-    return iter(dataset)
 
 
 def _compile(chunk: Chunk, jit: bool):
@@ -255,35 +243,47 @@ def is_distributed() -> bool:
     return tf.distribute.has_strategy()
 
 
-def block_function(model):
-    """A function ``(iterator) -> logs`` that trains on the next of ``model.blocks``."""
+def stacks_batches(model) -> bool:
+    """Whether batches that Keras gives run in blocks, too, where Keras would have a graph: for that
+    graph all batches have the same shapes, or shapes that are not known.
+    """
+    return not (model.run_eagerly or is_distributed())
 
-    def train(count, block):
+
+def block_function(model, batch_step, next_blocks):
+    """A function ``(iterator) -> logs`` that trains or tests on the blocks that
+    ``next_blocks(iterator)`` gives; without XLA where XLA cannot compile it.
+    """
+
+    def run_block(count, block):
         def one(i):
-            model.train_step(tf.nest.map_structure(lambda values: values[i], block))
+            batch_step(tf.nest.map_structure(lambda values: values[i], block))
             return i + 1
 
         tf.while_loop(lambda i: i < count, one, [tf.constant(0)], parallel_iterations=1)
         return model.get_metrics_result()
 
     def compiled():
-        return tf.function(train, jit_compile=bool(model.jit_compile), autograph=False)
+        return tf.function(run_block, jit_compile=bool(model.jit_compile), autograph=False)
 
     function = compiled()
 
     def run(iterator):
         nonlocal function
-        for block, count in model.blocks.next_call():
+        logs = None
+        for block, count in next_blocks(iterator):
             arguments = tf.constant(count), _as_tensors(block)
             try:
                 logs = function(*arguments)
             except tf.errors.OpError as error:
                 if not (model.jit_compile and is_refusal(error)):
                     raise
-                logger.info("XLA cannot compile this training, running a plain graph: %s", error)
+                logger.info("XLA cannot compile this network, training a plain graph: %s", error)
                 model.jit_compile = False
                 function = compiled()
                 logs = function(*arguments)
+        if logs is None:
+            raise StopIteration
         return logs
 
     return run
@@ -297,7 +297,8 @@ def _as_tensors(block):
     for array in tf.nest.flatten(block):
         if id(array) not in tensors:
             # tf.constant would copy what it is given
-            tensors[id(array)] = EagerTensor(array, device, None)
+            given = tf.is_tensor(array)
+            tensors[id(array)] = array if given else EagerTensor(array, device, None)
     return tf.nest.map_structure(lambda array: tensors[id(array)], block)
 
 

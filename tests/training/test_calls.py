@@ -1,5 +1,7 @@
 """compile, fit and evaluate: losses, metrics, results, errors, and the calls of version 2."""
 
+import warnings
+
 import keras
 import nengo
 import numpy as np
@@ -8,7 +10,7 @@ from keras import ops
 from nengo.exceptions import SimulationError, SimulatorClosed, ValidationError
 
 import nengo_dl
-from training.conftest import parameters, regression, simulator
+from training.conftest import MINIBATCH, parameters, regression, simulator
 
 
 @pytest.fixture
@@ -204,9 +206,18 @@ ERRORS = {
     "size of x": (lambda d: {"x": {"left": d["right"]}}, "'left' has 1 values a step"),
     "steps of x": (lambda d: {"x": {"left": d["left"][:, :2]}}, "different numbers of steps"),
     "batch of x": (lambda d: {"x": {"left": d["left"][:8]}}, "different batch sizes"),
-    "minibatch": (
-        lambda d: {k: {n: a[:6] for n, a in d[k].items()} for k in "xy"},
-        "not a multiple",
+    "no items": (
+        lambda d: {k: {n: a[:0] for n, a in d[k].items()} for k in "xy"},
+        "the arrays have no items",
+    ),
+    "masked": (
+        lambda d: {"x": {"left": np.ma.masked_less(d["left"], 0)}},
+        r"'left' is a masked array with \d+ masked values",
+    ),
+    "twice": (lambda d: {"x": {d["node"]: d["left"]}}, "two arrays for Node 'left'"),
+    "n_steps of items": (
+        lambda d: {"x": {"n_steps": np.arange(16)}},
+        "items of a batch have different numbers of steps",
     ),
     "unknown Node": (lambda d: {"x": {"middle": d["left"]}}, "'middle' is not a Node"),
     "Node with input": (lambda d: {"x": {d["out"]: d["left"]}}, "takes its input from connections"),
@@ -222,13 +233,23 @@ ERRORS = {
     "size of y": (lambda d: {"y": {"first": d["second"]}}, "the size of the Probe is 2"),
     "steps of y": (lambda d: {"y": {"first": d["first"][:, :2]}}, "have 2 steps; expected 3"),
     "batch of y": (lambda d: {"y": {"first": d["first"][:8]}}, "batch size 8 but the inputs 16"),
-    "batch_size": (lambda d: {"batch_size": 8}, "batch_size is 8"),
-    "validation batch": (lambda d: {"validation_batch_size": 8}, "validation_batch_size is 8"),
+    "text of y": (
+        lambda d: {"y": {"first": np.full((16, 3, 2), "a")}},
+        "target of Probe 'first' is of type <U1; expected numbers",
+    ),
+    "masked y": (
+        lambda d: {"y": {"first": np.ma.masked_less(d["first"], 0)}},
+        "give .* NaN, with the loss nengo_dl.losses.nan_mse",
+    ),
+    "twice in y": (lambda d: {"y": {d["probe"]: d["first"]}}, "two values for Probe 'first'"),
+    "steps_per_epoch": (lambda d: {"steps_per_epoch": 0}, "at least 1, got 0"),
     "split": (lambda d: {"validation_split": 1.5}, "cannot split off"),
     "validation": (lambda d: {"validation_data": 3}, r"expected \(x, y\)"),
     "weights": (lambda d: {"sample_weight": np.ones(8)}, "sample weights of Probe 'first'"),
     "class weights": (lambda d: {"class_weight": {0: 1}}, "one probe"),
     "batches": (lambda d: {"x": iter([])}, "have to come in the batches"),
+    "empty": (lambda d: {"x": iter([]), "y": None}, "x: the list_iterator has no batches"),
+    "empty validation": (lambda d: {"validation_data": iter([])}, "validation_data: .* no batches"),
 }
 
 
@@ -238,9 +259,10 @@ def test_errors_in_data(shared_sim, model, arrays, case):
     names = {"left": left, "right": right, "first": first, "second": second}
     good = {"x": {"left": left, "right": right}, "y": {"first": first, "second": second}}
     change, message = ERRORS[case]
-    kwargs = change({**names, **good, "out": model.first.target})
+    objects = {"out": model.first.target, "node": model.left, "probe": model.first}
+    kwargs = change({**names, **good, **objects})
     for key in ("x", "y"):
-        if isinstance(kwargs.get(key), dict) and case not in ("minibatch", "missing targets"):
+        if isinstance(kwargs.get(key), dict) and case not in ("no items", "missing targets"):
             kwargs[key] = {**good[key], **kwargs[key]}
     with pytest.raises(ValidationError, match=message) as error:
         shared_sim.fit(**{**good, **kwargs})
@@ -258,9 +280,39 @@ def test_fewer_arrays_than_nodes(shared_sim, arrays):
     left, _, first, second = arrays
     with pytest.warns(UserWarning, match="1 arrays were given for 2 Nodes"):
         shared_sim.evaluate([left], [first, second])
-    batches = iter([([left[:2], left[:2, :, :1]], [first[:2], second[:2]])])
-    with pytest.raises(ValidationError, match="not a multiple of minibatch_size"):
+    batches = iter([([left, left[..., :1]], [first, second])])
+    with pytest.raises(ValidationError, match="batch of 16 items; expected 4 at most"):
         shared_sim.evaluate(batches)
+
+
+@pytest.mark.parametrize("batch_size", [4, 32])
+def test_batch_size_is_ignored_alike(shared_sim, arrays, batch_size):
+    x, y = list(arrays[:2]), list(arrays[2:])
+    expected = shared_sim.evaluate(x, y)
+    for call in (
+        lambda: shared_sim.evaluate(x, y, batch_size=batch_size),
+        lambda: shared_sim.predict(x, batch_size=batch_size),
+        lambda: shared_sim.fit(
+            x, y, epochs=0, batch_size=batch_size, validation_batch_size=batch_size
+        ),
+    ):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            result = call()
+        named = ["batch_size=32 is ignored" in str(warning.message) for warning in caught]
+        assert all(named) and bool(named) == (batch_size != MINIBATCH)
+        if isinstance(result, dict) and "loss" in result:
+            assert result == expected
+
+
+def test_inputs_that_are_nan(shared_sim, arrays):
+    left, right, first, second = arrays
+    with pytest.warns(UserWarning, match="the data for Node 'right' holds NaN"):
+        shared_sim.fit([left, np.where(right > 0.5, np.nan, right)], [first, second])
+    shared_sim.reset()
+    shared_sim.evaluate([left, np.where(right > 0.5, np.nan, right)], [first, second])
+    missing = np.where(first > 0.5, np.nan, first)
+    shared_sim.fit([left, right], [missing, second], epochs=0)
 
 
 @pytest.mark.core

@@ -21,7 +21,8 @@ NEURONS = {
 }
 SUFFIXES = (".py", ".npz", ".nir")
 
-SCRIPT = '''"""The Keras model {name} as a Nengo network."""
+#: the only thing that is filled in is the text of Python literals
+SCRIPT = '''"""A Keras model as a Nengo network."""
 
 import keras
 import nengo
@@ -31,14 +32,14 @@ import nengo_dl
 
 def convert():
     """The model, converted; see nengo_dl.Converter."""
-    model = keras.saving.load_model({path!r}, compile=False)
+    model = keras.saving.load_model({path}, compile=False)
     return nengo_dl.Converter(
         model,{arguments}
     )
 
 
 def make_network():
-    """The network; `nengo-dl export` takes it as {stem}:make_network."""
+    """The network; `nengo-dl export` takes it as MODULE:make_network, MODULE being this file's."""
     return convert().net
 
 
@@ -49,6 +50,11 @@ if __name__ == "__main__":
         for probe in converted.outputs.values():
             print(probe.label, sim.data[probe][-1])
 '''
+
+
+def printable(text: Any) -> str:
+    """Text with escapes for what controls a terminal, as names of files and layers may contain."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
 
 
 class Swap(click.ParamType):
@@ -118,7 +124,8 @@ def convert(
     for path in outputs:
         if path.suffix not in SUFFIXES:
             raise click.BadParameter(
-                f"{path} ends in {path.suffix or 'nothing'!r}; expected {', '.join(SUFFIXES)}.",
+                f"{printable(path)} ends in {path.suffix or 'nothing'!r}; expected "
+                f"{', '.join(SUFFIXES)}.",
                 param_hint="--output",
             )
     loaded = _load(model)
@@ -133,12 +140,6 @@ def convert(
         warnings.simplefilter("ignore", UserWarning)  # the report says it
         converter = _converted(loaded, {**plain, **chosen})
         click.echo(_report(converter))
-        if converter.swaps.unused:
-            raise click.BadParameter(
-                f"no layer has the activation {', '.join(s for s, _ in swaps)}; the model's are "
-                f"{', '.join(converter.swaps.seen) or 'none'}.",
-                param_hint="--swap",
-            )
         if verify:
             _verify(_converted(loaded, plain))
         for path in outputs:
@@ -150,7 +151,7 @@ def convert(
                 swaps,
                 {"scale_firing_rates": scale, "synapse": synapse},
             )
-            click.echo(f"written to {path}")
+            click.echo(f"written to {printable(path)}")
 
 
 def _load(path: Path) -> Any:
@@ -158,7 +159,8 @@ def _load(path: Path) -> Any:
 
     if path.suffix != ".keras":
         raise click.BadParameter(
-            f"{path} does not end in .keras; save the model with model.save('name.keras').",
+            f"{printable(path)} does not end in .keras; save the model with "
+            "model.save('name.keras').",
             param_hint="MODEL",
         )
     try:
@@ -167,7 +169,7 @@ def _load(path: Path) -> Any:
         # whatever a damaged file leads to
         first = str(error).strip().partition("\n")[0]
         raise click.BadParameter(
-            f"Keras cannot load {path}: {first}", param_hint="MODEL"
+            printable(f"Keras cannot load {path}: {first}"), param_hint="MODEL"
         ) from error
 
 
@@ -187,9 +189,9 @@ def _converted(model: Any, arguments: dict[str, Any]) -> Any:
     try:
         return Converter(model, **arguments)
     except ValidationError as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(printable(error)) from error
     except TypeError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(printable(error)) from error
 
 
 def _report(converter: Any) -> str:
@@ -208,7 +210,8 @@ def _report(converter: Any) -> str:
                 if ensemble is None
                 else f"{ensemble.n_neurons:,} neurons, {ensemble.neuron_type}"
             )
-        rows.append((call.name, type(call.layer).__name__, shape, becomes))
+        row = (call.name, type(call.layer).__name__, shape, becomes)
+        rows.append(tuple(printable(cell) for cell in row))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(v.ljust(w) for v, w in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -225,7 +228,7 @@ def _verify(converter: Any) -> None:
     try:
         converter.verify()
     except ValidationError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(printable(error)) from error
     click.echo("verified: the network's outputs are the model's")
 
 
@@ -234,7 +237,7 @@ def _write(converter, path: Path, model: Path, plain, swaps, scaling) -> None:
 
     try:
         if path.suffix == ".py":
-            path.write_text(_script(path, model, plain, swaps, scaling))
+            path.write_text(_script(model, plain, swaps, scaling), encoding="utf-8")
         elif path.suffix == ".npz":
             from nengo_dl.simulator import Simulator
 
@@ -246,18 +249,17 @@ def _write(converter, path: Path, model: Path, plain, swaps, scaling) -> None:
             graph = to_nir(converter.net, outputs=list(converter.outputs.values()))
             importlib.import_module("nir").write(path, graph)
     except (NengoException, ImportError, OSError) as error:
-        raise click.ClickException(f"{path} cannot be written: {error}") from error
+        message = printable(f"{path} cannot be written: {error}")
+        raise click.ClickException(message) from error
 
 
-def _script(path: Path, model: Path, plain: dict, swaps, scaling: dict) -> str:
+def _script(model: Path, plain: dict, swaps, scaling: dict) -> str:
     """The code that makes the network again."""
     defaults = {"inference_only": False, "max_to_avg_pool": False, "allow_fallback": True}
-    arguments = {k: repr(v) for k, v in plain.items() if v != defaults[k]}
+    arguments = {k: ascii(v) for k, v in plain.items() if v != defaults[k]}
     if swaps:
-        pairs = (f"{a!r}: {'.'.join(NEURONS[n])}()" for a, n in swaps)
+        pairs = (f"{ascii(a)}: {'.'.join(NEURONS[n])}()" for a, n in swaps)
         arguments["swap_activations"] = "{" + ", ".join(pairs) + "}"
-    arguments |= {k: repr(v) for k, v in scaling.items() if v is not None}
+    arguments |= {k: ascii(v) for k, v in scaling.items() if v is not None}
     lines = "".join(f"\n        {name}={value}," for name, value in arguments.items())
-    return SCRIPT.format(
-        name=model.name, path=str(model.resolve()), arguments=lines, stem=path.stem
-    )
+    return SCRIPT.format(path=ascii(str(model.resolve())), arguments=lines)

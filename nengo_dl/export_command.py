@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from nengo_dl.convert_command import printable
+
 SUFFIXES = {".nir": "nir", ".onnx": "onnx"}
 
 
@@ -95,8 +97,8 @@ def export(
         else:
             _write_model(net, output, kind, steps, minibatch, 0.001 if dt is None else dt)
     except (NengoException, ImportError) as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(f"{output}: {kind}")
+        raise click.ClickException(printable(error)) from error
+    click.echo(f"{printable(output)}: {kind}")
 
 
 def _find_network(name: str) -> Any:

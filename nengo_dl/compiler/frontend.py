@@ -93,8 +93,14 @@ def _output(model: Model, node: Node) -> Signal | None:
 
 
 def _unconnected(model: Model, nodes: dict[Signal, Node]) -> dict[Signal, Node]:
-    """The InputNodes to which nothing is connected: nothing but a Reset writes their signal."""
-    candidates = {sig: node for sig, node in nodes.items() if isinstance(node, InputNode)}
+    """The InputNodes without an output of their own to which nothing is connected: nothing but a
+    Reset writes their signal.
+    """
+    candidates = {
+        sig: node
+        for sig, node in nodes.items()
+        if isinstance(node, InputNode) and node.output is None
+    }
     if not candidates:
         return {}
     written = {sig.base for op in model.operators for sig in (*op.incs, *op.updates)}

@@ -1,21 +1,25 @@
-"""Layers that are activations."""
+"""Layers and operations that are activations."""
 
 from __future__ import annotations
 
 import keras
 import numpy as np
 
-from nengo_dl.converter.base import LayerConverter, register
+from nengo_dl.converter.base import LayerConverter, activation_problem, no_equivalent, register
 from nengo_dl.converter.linear import array
+from nengo_dl.converter.spellings import KINDS
 
 
-@register(
-    keras.layers.Activation,
-    keras.layers.ReLU,
-    keras.layers.LeakyReLU,
-)
+@register(keras.layers.Activation, keras.layers.Lambda, *KINDS)
 class ConvertActivation(LayerConverter):
     """Neurons, whose type computes the activation."""
+
+    @classmethod
+    def convertible(cls, layer, converter):
+        """See `LayerConverter.convertible`."""
+        if converter.swaps(layer) is layer and activation_problem(layer, converter):
+            return False, no_equivalent(layer)
+        return super().convertible(layer, converter)
 
     def convert(self, node_id):
         obj = self.add_nengo_obj(node_id, activation=self.layer)

@@ -1,37 +1,34 @@
-"""Keras activations and the neuron types that compute them."""
+"""Neuron types that compute activations, and what is swapped for what."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import keras
 import nengo
 import numpy as np
 from nengo.exceptions import ValidationError
 from nengo.neurons import NeuronType
 
+from nengo_dl.converter.spellings import KINDS, LEAKY_SLOPE, LINEAR, Activation, identify
 from nengo_dl.neurons import ClippedReLU, LeakyReLU
 
-#: slope of ``keras.activations.leaky_relu`` where none is given
-KERAS_LEAKY_SLOPE = 0.2
-
-#: function -> what makes the neuron type; with a refractory period of 1 s the rates are those of
-#: the plain function
-_NEURONS: dict[Callable, Callable[[], NeuronType]] = {
-    keras.activations.relu: nengo.RectifiedLinear,
-    keras.activations.relu6: lambda: ClippedReLU(max_value=6.0),
-    keras.activations.leaky_relu: lambda: LeakyReLU(negative_slope=KERAS_LEAKY_SLOPE),
-    keras.activations.sigmoid: lambda: nengo.Sigmoid(tau_ref=1),
-    keras.activations.tanh: lambda: nengo.Tanh(tau_ref=1),
+#: name of an activation -> what makes a neuron type of its parameters; with a refractory period of
+#: 1 s the rates are those of the plain function
+_NEURONS: dict[str, Callable[..., NeuronType]] = {
+    "relu": lambda **bounds: (
+        ClippedReLU(**{"max_value": np.inf, **bounds}) if bounds else nengo.RectifiedLinear()
+    ),
+    "relu6": lambda: ClippedReLU(max_value=6.0),
+    "leaky_relu": lambda negative_slope=LEAKY_SLOPE: LeakyReLU(negative_slope),
+    "sigmoid": lambda: nengo.Sigmoid(tau_ref=1),
+    "tanh": lambda: nengo.Tanh(tau_ref=1),
 }
 
 
 def is_linear(activation: Any) -> bool:
     """Whether an activation changes nothing."""
-    if isinstance(activation, keras.layers.Activation):
-        activation = activation.activation
-    return activation is None or activation is keras.activations.linear
+    return identify(activation) == LINEAR
 
 
 def neuron_type(activation: Any) -> NeuronType | None:
@@ -40,52 +37,22 @@ def neuron_type(activation: Any) -> NeuronType | None:
     Parameters
     ----------
     activation
-        A function of ``keras.activations``, a layer (ReLU, LeakyReLU, Activation) or a neuron type.
+        An activation in any spelling (see `spellings.identify`), or a neuron type.
     """
+    activation = identify(activation)
     if isinstance(activation, NeuronType):
         return activation
-    if isinstance(activation, keras.layers.Activation):
-        return neuron_type(activation.activation)
-    if isinstance(activation, keras.layers.ReLU):
-        return _relu(activation)
-    if isinstance(activation, keras.layers.LeakyReLU):
-        return LeakyReLU(negative_slope=float(activation.negative_slope))
-    try:
-        make = _NEURONS.get(activation)
-    except TypeError:  # not hashable
+    if not isinstance(activation, Activation) or activation.name not in _NEURONS:
         return None
-    return None if make is None else make()
-
-
-def _relu(layer: keras.layers.ReLU) -> NeuronType:
-    slope, threshold = float(layer.negative_slope), float(layer.threshold)
-    if layer.max_value is None and threshold == 0:
-        return LeakyReLU(negative_slope=slope) if slope else nengo.RectifiedLinear()
-    return ClippedReLU(
-        max_value=np.inf if layer.max_value is None else float(layer.max_value),
-        negative_slope=slope,
-        threshold=threshold,
-    )
-
-
-def function_of(activation: Any) -> Any:
-    """The function of ``keras.activations`` that a layer stands for, where there is one."""
-    if isinstance(activation, keras.layers.Activation):
-        return activation.activation
-    if isinstance(activation, keras.layers.ReLU):
-        plain = not activation.negative_slope and not activation.threshold
-        if plain and activation.max_value is None:
-            return keras.activations.relu
-        if plain and activation.max_value == 6:
-            return keras.activations.relu6
-    if isinstance(activation, keras.layers.LeakyReLU):
-        if activation.negative_slope == KERAS_LEAKY_SLOPE:
-            return keras.activations.leaky_relu
-    return activation
+    try:
+        return _NEURONS[activation.name](**dict(activation.parameters))
+    except ValidationError:  # such as a negative slope, with which no neurons can be made
+        return None
 
 
 def describe(activation: Any) -> str:
     """An activation as a user would name it."""
+    activation = identify(activation)
     return getattr(activation, "__name__", None) or str(activation)
 
 
@@ -95,8 +62,7 @@ class Swaps:
     Parameters
     ----------
     swaps
-        Functions of ``keras.activations`` (or their names), neuron types or their classes -> neuron
-        types or functions.
+        Activations in any spelling, neuron types or their classes -> the same.
 
     Raises
     ------
@@ -110,22 +76,60 @@ class Swaps:
                 f"expected a dict of activation -> neuron type, got {swaps!r}",
                 attr="swap_activations",
             )
-        self.swaps = {_key(key): _value(value) for key, value in (swaps or {}).items()}
-        self.unused = dict.fromkeys(self.swaps)
-        self.seen: dict[str, None] = {}
+        self._swaps: dict[Any, Any] = {}
+        #: as the user gave it
+        self._unused: dict[Any, Any] = {}
+        for key, value in (swaps or {}).items():
+            same, new = _key(key), _value(value)
+            if self._swaps.get(same, new) != new:
+                raise ValidationError(
+                    f"{describe(key)} has two replacements, {self._swaps[same]} and {new}, under "
+                    "different names",
+                    attr="swap_activations",
+                )
+            self._swaps[same], self._unused[same] = new, key
+        self._seen: dict[str, None] = {}
 
     def __call__(self, activation: Any) -> Any:
         """What takes the place of an activation: itself, another function, or a neuron type."""
-        if is_linear(activation) and keras.activations.linear not in self.swaps:
+        key = _same(activation)
+        if activation is None or (key == LINEAR and LINEAR not in self._swaps):
             return activation
-        self.seen[describe(function_of(activation))] = None
-        function = keras.activations.linear if is_linear(activation) else function_of(activation)
-        neurons = neuron_type(activation)
-        for key in (function, activation, neurons, type(neurons)):
-            if _hashable(key) and key in self.swaps:
-                self.unused.pop(key, None)
-                return self.swaps[key]
+        self._seen[describe(activation)] = None
+        for candidate in (key, type(key)):
+            if _hashable(candidate) and candidate in self._swaps:
+                self._unused.pop(candidate, None)
+                return self._swaps[candidate]
         return activation
+
+    def check_used(self, kept: Mapping[str, str]) -> None:
+        """Every replacement has to have taken place.
+
+        Parameters
+        ----------
+        kept
+            The layers that are TensorNodes and so keep their activations.
+
+        Raises
+        ------
+        nengo.exceptions.ValidationError
+            If the model does not have the activation of a key.
+        """
+        if not self._unused:
+            return
+        unused = ", ".join(describe(key) for key in self._unused.values())
+        hint = f"; these layers are TensorNodes, which keep theirs: {', '.join(kept)}" if kept else ""
+        raise ValidationError(
+            f"no layer has the activation {unused}; the model's are "
+            f"{', '.join(self._seen) or 'none'}{hint}",
+            attr="swap_activations",
+        )
+
+
+def _same(activation: Any) -> Any:
+    """What all spellings of an activation have in common: its neuron type, where it has one."""
+    neurons = neuron_type(activation)
+    return identify(activation) if neurons is None else neurons
 
 
 def _hashable(key: Any) -> bool:
@@ -136,31 +140,35 @@ def _hashable(key: Any) -> bool:
     return True
 
 
+def _is_class(value: Any, *bases: type) -> bool:
+    return isinstance(value, type) and issubclass(value, bases)
+
+
 def _key(key: Any) -> Any:
-    if isinstance(key, str):
-        try:
-            return keras.activations.get(key)
-        except ValueError:
-            key_is_known = False
-    else:
-        key_is_known = callable(key) or isinstance(key, NeuronType)
-    if not key_is_known:
+    if _is_class(key, NeuronType):
+        return key  # all that are of this type
+    try:
+        same = _same(key() if _is_class(key, *KINDS) else key)
+    except ValueError:
+        same = None
+    if not isinstance(same, (Activation, NeuronType)) and not callable(same):
         raise ValidationError(
-            f"the key {key!r} is no activation; expected a function of keras.activations, its "
-            "name, or a neuron type",
+            f"the key {key!r} is no activation; expected a function such as "
+            "keras.activations.relu, its name, a layer such as keras.layers.ReLU(), or a neuron "
+            "type",
             attr="swap_activations",
         )
-    return key
+    return same
 
 
 def _value(value: Any) -> Any:
-    if isinstance(value, type) and issubclass(value, NeuronType):
-        return value()
-    if isinstance(value, str):
-        return keras.activations.get(value)
-    if not isinstance(value, NeuronType) and not callable(value):
+    try:
+        new = identify(value() if _is_class(value, NeuronType, *KINDS) else value)
+    except ValueError:
+        new = None
+    if not isinstance(new, (Activation, NeuronType)) and not callable(new):
         raise ValidationError(
             f"the value {value!r} is neither a neuron type, such as nengo.LIF(), nor an activation",
             attr="swap_activations",
         )
-    return value
+    return new

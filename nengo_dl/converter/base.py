@@ -13,6 +13,7 @@ from nengo.neurons import NeuronType
 from nengo_dl.converter import activations
 from nengo_dl.converter.linear import part
 from nengo_dl.converter.scaling import scaled
+from nengo_dl.converter.spellings import identify
 from nengo_dl.tensor_node import TensorNode
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ class LayerConverter:
         biases
             Added to the input, one for each element; trained with the layer.
         activation
-            A function of ``keras.activations``, a layer that is one, or a neuron type. What has no
+            A function, its name in ``keras.activations``, a layer, or a neuron type. What has no
             neuron type becomes a TensorNode, where that is allowed.
         """
         shape, name = self.output_shape(node_id), self.name(node_id)
@@ -332,6 +333,7 @@ def _equal(value: Any, allowed: Any) -> bool:
 
 def _on_items(activation: Any) -> Any:
     """An activation as something that a TensorNode takes."""
+    activation = identify(activation)
     if isinstance(activation, keras.layers.Layer):
         return activation
 
@@ -342,12 +344,16 @@ def _on_items(activation: Any) -> Any:
     return function
 
 
-def activation_problem(layer: Any, converter: Converter) -> str:
-    """Why the activation of a layer needs a TensorNode; empty where it needs none."""
-    activation = getattr(layer, "activation", None)
-    if activations.is_linear(activation):
-        return ""
+def activation_problem(activation: Any, converter: Converter) -> str:
+    """Why an activation needs a TensorNode; empty where it needs none."""
     swapped = converter.swaps(activation)
     if activations.is_linear(swapped) or activations.neuron_type(swapped) is not None:
         return ""
     return f"its activation {activations.describe(swapped)!r} has no neuron type in Nengo"
+
+
+def no_equivalent(layer: Any) -> str:
+    """Why a layer of a type without a converter is a TensorNode."""
+    if isinstance(layer, keras.layers.Activation):
+        return f"its activation {activations.describe(layer)!r} has no neuron type in Nengo"
+    return f"there is no equivalent of {type(layer).__name__} in Nengo"

@@ -15,6 +15,7 @@ from nengo.utils.numpy import is_number
 
 from nengo_dl.config import configure_settings
 from nengo_dl.converter import base, lookup, rates, verification
+from nengo_dl.converter.activation import ConvertActivation
 from nengo_dl.converter.activations import Swaps
 from nengo_dl.converter.fallback import Fallback
 from nengo_dl.converter.graph import Call, Value, trace, trace_layer
@@ -41,8 +42,9 @@ class Converter:
         Whether a layer that is called several times becomes several connections with weights of
         their own, which training changes independently of each other.
     swap_activations : dict, optional
-        Neuron types (or activations) to use in place of activations: functions of
-        ``keras.activations``, their names or neuron types -> neuron types or functions.
+        Neuron types (or activations) to use in place of activations. Both may be functions of
+        ``keras.activations``, ``keras.ops``, ``tf.nn`` or ``jax.nn``, their names, layers such as
+        ReLU, or neuron types. The model has to have each key.
     scale_firing_rates : float, dict or "auto", optional
         Factor on the firing rates of all layers, or by layer, or one that gives each layer the
         ``target_rate`` on ``sample_inputs``. The output of neurons is scaled down by as much, so it
@@ -119,6 +121,7 @@ class Converter:
         with nengo.Network(label=model.name) as self.net:
             configure_settings(trainable=None, regularizer=None, persistent=True, keep_history=True)
             self._convert()
+        self.swaps.check_used(self.fallbacks)
         self._warn()
         self.firing_rates = self._scales.report()
 
@@ -171,7 +174,7 @@ class Converter:
         layer = call.layer
         cls = base.converter_of(layer)
         if cls is None:
-            return None, f"there is no equivalent of {_type_name(layer)} in Nengo"
+            return None, base.no_equivalent(layer)
         if cls.moves_through_time and any(value.temporal for value in call.inputs):
             return None, "it works across time steps, which a network has one after the other"
         possible, reason = cls.convertible(layer, self)
@@ -184,7 +187,9 @@ class Converter:
                 f"{shared} calls share its weights, which has no equivalent in Nengo, unless "
                 "split_shared_weights=True or inference_only=True"
             )
-        return cls, base.activation_problem(layer, self)
+        is_one = issubclass(cls, ConvertActivation)
+        activation = layer if is_one else getattr(layer, "activation", None)
+        return cls, base.activation_problem(activation, self)
 
     def _note_fallback(self, call: Call, reason: str, impossible: bool) -> None:
         if impossible or not self.allow_fallback:
@@ -223,14 +228,6 @@ class Converter:
             warnings.warn(
                 f"{len(self.fallbacks)} layers are TensorNodes, or have one, which only "
                 f"nengo_dl.Simulator can run: {listed}",
-                stacklevel=3,
-            )
-        if self.swaps.unused:
-            unused = ", ".join(repr(getattr(k, "__name__", k)) for k in self.swaps.unused)
-            seen = ", ".join(self.swaps.seen) or "none"
-            warnings.warn(
-                f"swap_activations has keys that no layer of the model has: {unused}; "
-                f"its activations are {seen}",
                 stacklevel=3,
             )
 
@@ -317,7 +314,7 @@ def _synapse(value: Any) -> nengo.synapses.Synapse | None:
     """As connections take it: a number is the time constant of a Lowpass, in seconds."""
     if value is None or isinstance(value, nengo.synapses.Synapse):
         return value
-    if not is_number(value):
+    if not is_number(value) or not 0 <= value < np.inf:
         raise ValidationError(
             f"expected a time constant in seconds, a nengo synapse or None; got {value!r}",
             attr="synapse",

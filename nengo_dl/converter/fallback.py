@@ -9,6 +9,7 @@ import numpy as np
 
 from nengo_dl.converter.base import LayerConverter, NotConvertible
 from nengo_dl.converter.graph import Call, Value
+from nengo_dl.converter.spellings import OPERATIONS
 from nengo_dl.tensor_node import TensorNode
 
 #: layers that work on the last axis or on each element, so on each time step for itself
@@ -28,6 +29,7 @@ STEPWISE = (
     keras.layers.ReLU,
     keras.layers.Softmax,
     keras.layers.UnitNormalization,
+    *OPERATIONS,
 )
 
 
@@ -158,10 +160,14 @@ class Fallback(LayerConverter):
 
 
 def _copied(layer: keras.layers.Layer, call: Call) -> keras.layers.Layer:
+    functions = _functions(layer)
+    _set(layer, dict.fromkeys(functions, keras.activations.linear))
     try:
         copy = type(layer).from_config(layer.get_config())
     except (NotImplementedError, TypeError, ValueError):
         return layer  # a class that cannot be made again
+    finally:
+        _set(layer, functions)
 
     def symbolic(x):
         return keras.KerasTensor(x.tensor.shape, x.tensor.dtype) if isinstance(x, Value) else x
@@ -170,6 +176,28 @@ def _copied(layer: keras.layers.Layer, call: Call) -> keras.layers.Layer:
         *keras.tree.map_structure(symbolic, call.arguments),
         **keras.tree.map_structure(symbolic, call.keywords),
     )
+    _set(copy, functions)
     for variable, original in zip(copy.variables, layer.variables, strict=True):
         variable.assign(original)
     return copy
+
+
+def _functions(layer: keras.layers.Layer) -> dict[tuple[int, str], Any]:
+    """Activations that a configuration does not hold: it has no more than the name of a function,
+    which that of another library, or one of the user's, may share with one of Keras's.
+    """
+    return {
+        (i, name): value
+        for i, part in enumerate(layer._flatten_layers())
+        for name, value in vars(part).items()
+        if name.endswith("activation")
+        and callable(value)
+        and not isinstance(value, keras.layers.Layer)
+        and value is not vars(keras.activations).get(getattr(value, "__name__", ""))
+    }
+
+
+def _set(layer: keras.layers.Layer, functions: dict[tuple[int, str], Any]) -> None:
+    parts = list(layer._flatten_layers())
+    for (i, name), value in functions.items():
+        setattr(parts[i], name, value)

@@ -36,7 +36,8 @@ def _layers(graph: Graph) -> list[Any]:
 class Objects(Mapping):
     """Nengo objects by Keras tensor, layer or name of a layer.
 
-    Iterating gives the Keras tensors.
+    A list of these, such as ``model.inputs``, stands for the list of their objects, or where it has
+    one element for its object; a dict for a dict. Iterating gives the Keras tensors.
     """
 
     def __init__(self, graph: Graph, objects: Mapping[Value, Any], kind: str):
@@ -44,6 +45,11 @@ class Objects(Mapping):
         self._objects = objects
 
     def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, Mapping):
+            return {name: self[inner] for name, inner in key.items()}
+        if isinstance(key, (list, tuple)):
+            found = [self[inner] for inner in key]
+            return found[0] if len(found) == 1 else found
         values = [v for v in values_of(self._graph, key) if v in self._objects]
         found = list({id(self._objects[v]): self._objects[v] for v in values}.values())
         label = getattr(key, "name", key)

@@ -216,7 +216,7 @@ def default_target(neurons: NeuronType) -> float:
 def _scale(value: Any) -> float:
     if value is None:
         return 1.0
-    if not is_number(value) or not value > 0:
+    if not is_number(value) or not 0 < value < np.inf:
         raise ValidationError(
             f"expected a positive number, a dict of layer -> number, or 'auto'; got {value!r}",
             attr="scale_firing_rates",

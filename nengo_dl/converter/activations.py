@@ -92,15 +92,21 @@ class Swaps:
 
     def __call__(self, activation: Any) -> Any:
         """What takes the place of an activation: itself, another function, or a neuron type."""
+        key = self._key_of(activation)
+        return activation if key is None else self._swaps[key]
+
+    def apply(self, activation: Any) -> Any:
+        """The same for a part of the network, which is noted."""
+        if not is_linear(activation):
+            self._seen[describe(activation)] = None
+        self._unused.pop(self._key_of(activation), None)
+        return self(activation)
+
+    def _key_of(self, activation: Any) -> Any:
+        if activation is None:
+            return None
         key = _same(activation)
-        if activation is None or (key == LINEAR and LINEAR not in self._swaps):
-            return activation
-        self._seen[describe(activation)] = None
-        for candidate in (key, type(key)):
-            if _hashable(candidate) and candidate in self._swaps:
-                self._unused.pop(candidate, None)
-                return self._swaps[candidate]
-        return activation
+        return next((k for k in (key, type(key)) if _hashable(k) and k in self._swaps), None)
 
     def check_used(self, kept: Mapping[str, str]) -> None:
         """Every replacement has to have taken place.
@@ -118,7 +124,9 @@ class Swaps:
         if not self._unused:
             return
         unused = ", ".join(describe(key) for key in self._unused.values())
-        hint = f"; these layers are TensorNodes, which keep theirs: {', '.join(kept)}" if kept else ""
+        hint = (
+            f"; these layers are TensorNodes, which keep theirs: {', '.join(kept)}" if kept else ""
+        )
         raise ValidationError(
             f"no layer has the activation {unused}; the model's are "
             f"{', '.join(self._seen) or 'none'}{hint}",

@@ -174,7 +174,7 @@ class LayerConverter:
             neuron type becomes a TensorNode, where that is allowed.
         """
         shape, name = self.output_shape(node_id), self.name(node_id)
-        activation = self.converter.swaps(activation)
+        activation = self.converter.swaps.apply(activation)
         neurons = activations.neuron_type(activation)
         if activations.is_linear(activation):
             obj = self.add_node(int(np.prod(shape)), name)

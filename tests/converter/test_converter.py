@@ -43,6 +43,22 @@ def test_objects_by_tensor_layer_and_name():
         converter.outputs["nothing"]
 
 
+def test_lists_of_keys():
+    x, y = keras.Input((3,), name="x"), keras.Input((3,), name="y")
+    a = L.Dense(2, name="a")(x)
+    b = L.Dense(2, name="b")(L.Add()([x, y]))
+    converter = Converter(keras.Model({"x": x, "y": y}, [a, b]))
+    model = converter.model
+    both = [converter.inputs["x"], converter.inputs["y"]]
+    assert converter.inputs[model.inputs] == both
+    assert converter.inputs[model.input] == dict(zip("xy", both, strict=True))
+    assert converter.outputs[tuple(model.outputs)] == [converter.outputs[k] for k in "ab"]
+    assert converter.layers[[a]] is converter.layers["a"]
+    assert [x] in converter.inputs and [a] not in converter.inputs
+    with pytest.raises(KeyError, match="'a' is no input"):
+        converter.inputs[[x, "a"]]
+
+
 def test_layers_that_are_called_twice_are_found_by_tensor():
     x = keras.Input((4,))
     layer = L.Dense(4, name="twice")
@@ -98,6 +114,57 @@ def test_a_part_of_a_larger_network(simulator):
         with nengo_dl.Simulator(network, progress_bar=False) as sim:
             with pytest.raises(ValidationError, match="takes its input from connections"):
                 sim.run_steps(1, data={converter.inputs["image"]: np.ones((1, 1, 4))})
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("simulator", [nengo.Simulator, nengo_dl.Simulator])
+def test_inputs_take_an_output(simulator):
+    model = small_model()
+    converter = Converter(model)
+    node, probe = converter.inputs[model.inputs], converter.outputs[model.outputs]
+    with converter.net:
+        nengo_dl.configure_settings(jit_compile=False)  # for a few steps
+    x = np.array([[0.3, -0.7, 0.2, 0.9], [1, 2, -3, 0.5]])
+    outputs = [
+        (x[1], x[[1, 1, 1, 1]]),
+        (lambda t: x[int(t > 0.0025)], x[[0, 0, 1, 1]]),
+        (nengo.processes.PresentInput(x.reshape(2, 2, 2), 0.002), x[[0, 0, 1, 1]]),
+        (None, np.zeros((4, 4))),
+    ]
+    for output, given in outputs:
+        node.output = output
+        assert (node.size_in, node.size_out) == (4 if output is None else 0, 4)
+        with simulator(converter.net, progress_bar=False) as sim:
+            sim.run_steps(4)
+            expected = keras.ops.convert_to_numpy(model(given))
+            np.testing.assert_allclose(sim.data[probe], expected, atol=1e-5)
+    if simulator is nengo_dl.Simulator:
+        node.output = x[0]
+        with nengo_dl.Simulator(converter.net, progress_bar=False) as sim:
+            sim.run_steps(1, data={node: x[1][None, None]})
+            expected = keras.ops.convert_to_numpy(model(x[1:]))
+            np.testing.assert_allclose(sim.data[probe], expected, atol=1e-5)
+        assert converter.verify()
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (np.ones(3), "3 values; expected 4"),
+        (lambda t: [1, 2], "2 values; expected 4"),
+        (lambda t: None, "0 values; expected 4"),
+        (lambda t, x: x, "exactly 1 argument"),
+        (nengo.processes.PresentInput(np.ones((2, 7)), 0.1), "7 values; expected 4"),
+        ("text", "Invalid node output type"),
+    ],
+)
+def test_outputs_that_do_not_fit_an_input(output, message):
+    node = nengo_dl.InputNode(4, add_to_container=False)
+    with pytest.raises(ValidationError, match=message):
+        node.output = output
+    assert node.output is None and (node.size_in, node.size_out) == (4, 4)
+    node.output = nengo.processes.WhiteSignal(1, 10)
+    assert (node.size_in, node.size_out) == (0, 4)
 
 
 def test_one_array_of_data_is_for_the_input():

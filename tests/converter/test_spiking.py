@@ -183,22 +183,15 @@ def test_synapses_by_layer(model):
         ({"scale_firing_rates": {"third": 2}}, "'third' is no layer.*'first', 'second'"),
         ({"scale_firing_rates": "auto"}, "sample_inputs"),
         ({"scale_firing_rates": "auto", "sample_inputs": np.ones((3, 7))}, r"shape \(3, 7\)"),
+        ({"scale_firing_rates": np.inf}, "positive number"),
         ({"synapse": "slow"}, "time constant"),
+        ({"synapse": np.nan}, "time constant"),
         ({"swap_activations": {"rely": nengo.LIF()}}, "'rely' is no activation"),
         ({"swap_activations": {"relu": 3}}, "neither a neuron type"),
+        ({"swap_activations": {"relu": "lif"}}, "'lif' is neither a neuron type"),
+        ({"swap_activations": ["relu"]}, "expected a dict"),
     ],
 )
 def test_wrong_choices(model, kwargs, message):
     with pytest.raises(ValidationError, match=message):
         Converter(model, **kwargs)
-
-
-def test_a_key_that_no_layer_has_is_a_warning(model):
-    with pytest.warns(UserWarning, match="'tanh'; its activations are relu"):
-        Converter(model, swap_activations={keras.activations.tanh: nengo.LIF()})
-
-
-def test_swaps_by_neuron_type_and_name(model):
-    for key in ("relu", nengo.RectifiedLinear(), nengo.RectifiedLinear):
-        converter = Converter(model, swap_activations={key: nengo.LIF})
-        assert isinstance(converter.layers["first"].ensemble.neuron_type, nengo.LIF)

@@ -1,7 +1,9 @@
 """``nengo-dl convert``."""
 
+import ast
 import importlib
 import runpy
+import shutil
 
 import keras
 import nengo
@@ -67,6 +69,42 @@ def test_the_script_makes_the_network(saved, tmp_path, capsys):
     np.testing.assert_allclose(mean, model.predict(x, verbose=0), atol=0.01)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        'x"""+str(open("ran", "w"))+"""y',
+        "back\\slash\\N",
+        "quote's",
+        "two\nlines\nimport os",
+        "{braces}",
+        "\x1b[31mred",
+        "caf\xe9 \udcff",
+    ],
+)
+def test_names_of_files_are_data(name, saved, tmp_path):
+    path, script = tmp_path / f"{name}.keras", tmp_path / f"{name}.py"
+    shutil.copy(saved[1], path)
+    result = run(path, "--swap", "relu=lif", "-o", script)
+    assert result.exit_code == 0, result.output
+    text = result.output.replace("\n", "")
+    assert text.isprintable() and "3 of 3 layers are Nengo objects" in text
+    tree = ast.parse(script.read_bytes())
+    found = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    assert str(path.resolve()) in found
+    plain = tmp_path / "plain.py"
+    run(saved[1], "--swap", "relu=lif", "-o", plain)
+    expected = ast.dump(ast.parse(plain.read_bytes()))
+    assert ast.dump(tree) == expected.replace(repr(str(saved[1].resolve())), repr(str(path)))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_names_of_layers_do_not_control_the_terminal(tmp_path):
+    path = tmp_path / "model.keras"
+    keras.Sequential([keras.Input((3,)), layers.Dense(2, name="a\x1b[2Jb\nc")]).save(path)
+    result = run(path)
+    assert result.exit_code == 0 and "a\\x1b[2Jb\\nc  Dense" in result.output
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_layers_that_nengo_has_not(tmp_path):
     model = keras.Sequential(
@@ -109,7 +147,7 @@ def test_wrong_use_is_one_sentence(saved, tmp_path):
         ([path, "--swap", "relu"], "write ACTIVATION=NEURONS with one of relu, spiking_relu"),
         ([path, "--swap", "relu=fast"], "'relu=fast' names no neuron type"),
         ([path, "--swap", "tanh=lif"], "no layer has the activation tanh; the model's are relu"),
-        ([path, "--swap", "nothing=lif"], "nothing"),
+        ([path, "--swap", "nothing=lif"], "the key 'nothing' is no activation"),
         ([path, "-o", tmp_path / "a.txt"], "ends in '.txt'; expected .py, .npz, .nir"),
         ([path, "--synapse", "-1"], "--synapse"),
     ]

@@ -210,8 +210,7 @@ def _report(converter: Any) -> str:
                 if ensemble is None
                 else f"{ensemble.n_neurons:,} neurons, {ensemble.neuron_type}"
             )
-        row = (call.name, type(call.layer).__name__, shape, becomes)
-        rows.append(tuple(printable(cell) for cell in row))
+        rows.append((printable(call.name), type(call.layer).__name__, shape, printable(becomes)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(v.ljust(w) for v, w in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -1,7 +1,7 @@
 """Which activation it is, however a program spells it.
 
-Keras has each function in several places, TensorFlow and JAX have most of them too, and a model keeps
-the one that it was given.
+Keras has each function in several places, TensorFlow and JAX have most of them too, and a model
+keeps the one that it was given.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _NAMES = {
     for name, function in vars(keras.activations).items()
     if inspect.isfunction(function) and name not in _OTHERS
 }
-#: module that has the functions too -> those that it calls something else. The modules are looked at
-#: only where the program has imported them
+#: module that has the functions -> those that it calls something else; they are looked at only where
+#: the program has imported them
 _MODULES: dict[str, dict[str, str]] = {
     "keras.activations": {},
     "keras.ops": {"exp": "exponential"},
@@ -134,7 +134,7 @@ def _unwrapped(activation: Any) -> tuple[Any, dict[str, Any]]:
     return function, {**further, **keywords}
 
 
-def _is_a(layer: Any, cls: type) -> bool:
+def _is_a(layer: Any, cls: Any) -> bool:
     return isinstance(layer, cls) and getattr(type(layer), "call", None) is cls.call
 
 

@@ -46,7 +46,7 @@ def neurons(activation, **kwargs):
 def test_every_spelling_computes_what_it_is_taken_for(place):
     x = keras.ops.convert_to_tensor(np.linspace(-9, 9, 24, dtype=np.float32).reshape(4, 6))
     found = dict(functions(place))
-    assert {"relu", "relu6", "leaky_relu", "sigmoid", "tanh"} <= set(found) or "." not in place
+    assert {"relu", "relu6", "leaky_relu", "sigmoid", "tanh"} <= set(found) or place in PLACES[3:]
     for name, function in found.items():
         activation = identify(function)
         assert isinstance(activation, Activation) and activation.name == name
@@ -60,7 +60,7 @@ def test_every_spelling_computes_what_it_is_taken_for(place):
 def test_layers_keys_and_values_in_every_spelling(name):
     right = neurons(name, allow_fallback=False)
     alike = [f for place in PLACES for own, f in functions(place) if identify(f) == identify(name)]
-    assert len(alike) > 2
+    assert len(alike) >= 2
     for function in alike:
         x = keras.Input((4,))
         y = L.Activation(name)(L.Activation(function)(L.Dense(3, activation=function)(x)))

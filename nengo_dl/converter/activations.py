@@ -114,7 +114,7 @@ class Swaps:
         Parameters
         ----------
         kept
-            The layers that are TensorNodes and so keep their activations.
+            The layers that are TensorNodes, or have one; activations inside of those stay.
 
         Raises
         ------
@@ -124,9 +124,7 @@ class Swaps:
         if not self._unused:
             return
         unused = ", ".join(describe(key) for key in self._unused.values())
-        hint = (
-            f"; these layers are TensorNodes, which keep theirs: {', '.join(kept)}" if kept else ""
-        )
+        hint = f"; activations inside TensorNodes stay ({', '.join(kept)})" if kept else ""
         raise ValidationError(
             f"no layer has the activation {unused}; the model's are "
             f"{', '.join(self._seen) or 'none'}{hint}",

@@ -25,8 +25,8 @@ _NAMES = {
     for name, function in vars(keras.activations).items()
     if inspect.isfunction(function) and name not in _OTHERS
 }
-#: module that has the functions -> those that it calls something else; they are looked at only where
-#: the program has imported them
+#: module that has the functions -> those that it calls something else; looked at only where the
+#: program has imported it
 _MODULES: dict[str, dict[str, str]] = {
     "keras.activations": {},
     "keras.ops": {"exp": "exponential"},

@@ -384,6 +384,28 @@ def test_a_converter_of_ones_own(registry):
     assert converter.verify(training=True)
 
 
+@pytest.mark.core
+def test_converters_name_activations_as_they_like(registry):
+    spellings = ["relu", keras.ops.relu, keras.activations.relu, L.ReLU(), L.Activation("relu")]
+
+    class Rectified(L.Layer):
+        def call(self, x):
+            return keras.ops.relu(x)
+
+    @Converter.register(Rectified)
+    class ConvertRectified(LayerConverter):
+        def convert(self, node_id):
+            output = self.add_nengo_obj(node_id, activation=spellings[node_id])
+            self.add_connection(node_id, output)
+            return output
+
+    layers = [Rectified() for _ in spellings]
+    model = keras.Sequential([keras.Input((3,)), *layers])
+    for swaps, neurons in ({}, nengo.RectifiedLinear()), ({"relu": nengo.LIF()}, nengo.LIF()):
+        converter = Converter(model, swap_activations=swaps)
+        assert [e.neuron_type for e in converter.net.ensembles] == [neurons] * len(layers)
+
+
 def test_a_subclass_that_computes_something_else_is_not_its_base():
     class Other(L.Dense):
         def call(self, x):

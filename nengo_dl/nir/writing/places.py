@@ -157,7 +157,7 @@ class Places:
             self.places["into", node] = into
 
     def _takes_data(self, node: Node) -> bool:
-        return isinstance(node, InputNode) and node.output is None and node not in self._targets
+        return isinstance(node, InputNode) and node not in self._targets
 
     @staticmethod
     def _is_constant(node: Node, inputs: Sequence[Node] | None) -> bool:

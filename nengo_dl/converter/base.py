@@ -13,7 +13,7 @@ from nengo.neurons import NeuronType
 from nengo_dl.converter import activations
 from nengo_dl.converter.linear import part
 from nengo_dl.converter.scaling import scaled
-from nengo_dl.converter.spellings import identify
+from nengo_dl.converter.spellings import as_function
 from nengo_dl.tensor_node import TensorNode
 
 if TYPE_CHECKING:
@@ -333,12 +333,12 @@ def _equal(value: Any, allowed: Any) -> bool:
 
 def _on_items(activation: Any) -> Any:
     """An activation as something that a TensorNode takes."""
-    activation = identify(activation)
-    if isinstance(activation, keras.layers.Layer):
-        return activation
+    compute = as_function(activation)
+    if isinstance(compute, keras.layers.Layer):
+        return compute
 
     def function(x):
-        return activation(x)
+        return compute(x)
 
     function.__name__ = activations.describe(activation)
     return function

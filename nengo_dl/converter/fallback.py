@@ -9,7 +9,7 @@ import numpy as np
 
 from nengo_dl.converter.base import LayerConverter, NotConvertible
 from nengo_dl.converter.graph import Call, Value
-from nengo_dl.converter.spellings import OPERATIONS
+from nengo_dl.converter.spellings import OPERATIONS, as_function
 from nengo_dl.tensor_node import TensorNode
 
 #: layers that work on the last axis or on each element, so on each time step for itself
@@ -176,7 +176,7 @@ def _copied(layer: keras.layers.Layer, call: Call) -> keras.layers.Layer:
         *keras.tree.map_structure(symbolic, call.arguments),
         **keras.tree.map_structure(symbolic, call.keywords),
     )
-    _set(copy, functions)
+    _set(copy, {place: as_function(function) for place, function in functions.items()})
     for variable, original in zip(copy.variables, layer.variables, strict=True):
         variable.assign(original)
     return copy

@@ -117,6 +117,13 @@ def identify(activation: Any) -> Any:
     return known or (activation if keywords else function)
 
 
+def as_function(activation: Any) -> Any:
+    """What computes an activation: where Keras has it Keras's function, for whichever backend."""
+    known = identify(activation)
+    plain = isinstance(known, Activation) and not known.parameters and not known.precision
+    return getattr(keras.activations, known.name) if plain else known
+
+
 def _unwrapped(activation: Any) -> tuple[Any, dict[str, Any]]:
     """What a layer or partial applies, and with which keywords."""
     if activation is None or isinstance(activation, str):

@@ -32,6 +32,7 @@ _PUBLIC = {
 _MODULES = (
     "benchmarks",
     "callbacks",
+    "constraints",
     "converter",
     "dists",
     "energy",

@@ -14,12 +14,13 @@ from nengo_dl import layers
 from nengo_dl.converter import activations
 from nengo_dl.converter.base import LayerConverter, NotConvertible, register
 from nengo_dl.converter.linear import array
+from nengo_dl.filter_from import FilterFrom
 
 
 class ConvertSequenceLayer(LayerConverter):
     """What holds for all of them."""
 
-    unsupported_args = ("go_backwards", "stateful", "return_state")
+    unsupported_args = ("go_backwards", "stateful", "return_state", "time_major")
 
     def source(self, node_id: int) -> Any:
         """The object that holds the input, which has to be a step of a sequence."""
@@ -87,19 +88,20 @@ class ConvertFilter(ConvertSequenceLayer):
 
     def convert(self, node_id):
         source, name, units = self.source(node_id), self.name(node_id), self.layer.cell.units
-        if np.any(self.layer.attribute("initial_level")):
-            raise NotConvertible("an initial level that is not 0 has no equivalent in Nengo")
-        synapse = nengo.Lowpass if isinstance(self.layer, layers.Lowpass) else nengo.Alpha
+        lowpass = isinstance(self.layer, layers.Lowpass)
+        synapse = nengo.Lowpass if lowpass else nengo.Alpha
         tau = np.broadcast_to(self.layer.attribute("tau"), (units,))
+        level = np.broadcast_to(self.layer.attribute("initial_level"), (units,))
         constants = np.unique(tau)
         obj = self.add_node(units, name)
         for k, constant in enumerate(constants):
             indices = np.flatnonzero(tau == constant)
             # the output of a Node, unlike a synapse of a connection, comes in the same step
             size = len(indices)
-            node = nengo.Node(
-                synapse(float(constant)), size_in=size, size_out=size, label=f"{name}.filter{k}"
-            )
+            process = synapse(float(constant))
+            if np.any(level[indices]):
+                process = FilterFrom(process, level[indices])
+            node = nengo.Node(process, size_in=size, size_out=size, label=f"{name}.filter{k}")
             self.connect(source, node, indices)
             self.connect(node, obj, to=indices)
         return obj

@@ -10,7 +10,8 @@ import keras
 import numpy as np
 
 from nengo_dl.energy.report import EnergyReport, Part
-from nengo_dl.layers.base import DEFAULT_DT, SequenceLayer
+from nengo_dl.energy.uses import Recording, Use, record
+from nengo_dl.layers.base import SequenceLayer, default
 from nengo_dl.layers.legendre import LegendreMemory
 from nengo_dl.layers.lmu import LMU
 from nengo_dl.layers.neurons import LIF, AdaptiveLIF
@@ -18,6 +19,8 @@ from nengo_dl.layers.spiking import SpikingActivation
 
 _SPIKING = (SpikingActivation, LIF, AdaptiveLIF)
 _ACTIVATIONS = (keras.layers.Activation, keras.layers.ReLU, keras.layers.LeakyReLU)
+#: layers with trained weights that a device multiplies into others, or adds
+_NO_PRODUCTS = (keras.layers.BatchNormalization, SequenceLayer)
 _connections: dict[type, Callable[[Any, tuple, tuple], float]] = {}
 
 
@@ -54,6 +57,18 @@ def _depthwise(layer, shape_in, shape_out):
     return math.prod(layer.kernel.shape[:-2]) * math.prod(shape_out)
 
 
+def _separable(layer, shape_in, shape_out):
+    kernels = math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape)
+    return kernels * math.prod(shape_out) / shape_out[_channel_axis(layer)]
+
+
+def _recurrent_convolution(layer, shape_in, shape_out):
+    # the image of a step, and the state, whose shape is that of an output
+    image = shape_out[1:] if layer.return_sequences else shape_out
+    kernels = math.prod(layer.cell.kernel.shape) + math.prod(layer.cell.recurrent_kernel.shape)
+    return shape_in[0] * kernels * math.prod(image) / image[_channel_axis(layer)]
+
+
 def _channel_axis(layer) -> int:
     return -1 if layer.data_format == "channels_last" else 0
 
@@ -63,6 +78,10 @@ for _name in ("Conv1D", "Conv2D", "Conv3D"):
     register_connections(getattr(keras.layers, _name + "Transpose"))(_transposed)
 for _name in ("DepthwiseConv1D", "DepthwiseConv2D"):
     register_connections(getattr(keras.layers, _name))(_depthwise)
+for _name in ("SeparableConv1D", "SeparableConv2D"):
+    register_connections(getattr(keras.layers, _name))(_separable)
+for _name in ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"):
+    register_connections(getattr(keras.layers, _name))(_recurrent_convolution)
 
 
 @register_connections(LegendreMemory)
@@ -73,9 +92,19 @@ def _memory(layer, shape_in, shape_out):
 
 @register_connections(LMU)
 def _lmu(layer, shape_in, shape_out):
-    weights = sum(math.prod(w.shape) for w in layer.cell.to_memory + layer.cell.to_hidden)
     memory, order = layer.cell.memory, layer.cell.memory.order
-    return shape_in[0] * (weights + memory.channels * order * (order + 1))
+    return _recurrent(layer, shape_in, shape_out) + shape_in[0] * memory.channels * order * (
+        order + 1
+    )
+
+
+@register_connections(keras.layers.RNN)
+def _recurrent(layer, shape_in, shape_out):
+    """Each matrix of a cell multiplies a vector once in a step."""
+    weights = layer.cell.weights
+    if any(len(w.shape) > 2 for w in weights):
+        raise _unknown(layer)
+    return shape_in[0] * sum(math.prod(w.shape) for w in weights if len(w.shape) == 2)
 
 
 def count_model(
@@ -91,10 +120,14 @@ def count_model(
     A synaptic operation is a multiply-accumulate of an input that is not zero, so what is counted
     depends on the examples: each spike costs as many as the unit has connections.
 
+    A layer counts as often as the model calls it: operations, neurons and their updates in each
+    place, also inside other models, wrappers and layers, and in each step of a
+    ``TimeDistributed``. Parameters that are shared are stored, and count, once.
+
     Parameters
     ----------
     model
-        A functional or sequential model.
+        A model that has been built. It is run on the examples without being compiled.
     x
         Examples, as for ``model.predict``; the counts are means over them.
     dt : float, optional
@@ -114,94 +147,133 @@ def count_model(
     Raises
     ------
     ValueError
-        For a layer with weights that it cannot count; `register_connections` says how.
+        For a model that is not built, and a layer with weights that it cannot count; `register_connections` says how.
     """
-    layers = [a for a in model.layers if not isinstance(a, keras.layers.InputLayer)]
-    values = _values(model, layers, x)
-    spiking = [layer for layer in layers if isinstance(layer, _SPIKING)]
-    if dt is None:
-        dt = spiking[0].dt if spiking else DEFAULT_DT
-    if n_steps is None:
-        n_steps = values[spiking[0].name][0].shape[1] if spiking else 1
-    repeats = n_steps if activations_are_rates else 1
+    if not model.built:
+        raise ValueError(f"{model.name} has not been built; call it with examples first")
     given = dict(rates or {})
+    layers = _inside(model)
     unknown = set(given) - {layer.name for layer in layers}
     if unknown:
         raise ValueError(f"rates were given for {sorted(unknown)}, which the model has not")
-    parts: list[Part] = []
-    events: dict[int, float] = {}
+    first = next((layer for layer in layers if isinstance(layer, _SPIKING)), None)
+    if dt is None:
+        dt = default.dt if first is None else first.dt
+    recording = record(model, x, _is_counted)
+    if n_steps is None:
+        steps = (use.shape_in[0] for use in recording.uses if isinstance(use.layer, _SPIKING))
+        n_steps = next(steps, 1)
+    _refuse_unknown(layers)
+    counts = _Counts(recording, n_steps, dt, given, activations_are_rates)
+    used = dict.fromkeys(use.layer for use in recording.uses)
+    return EnergyReport(tuple(counts.part(layer) for layer in used), n_steps, dt)
+
+
+def _connections_of(layer: Any) -> Callable | None:
+    """What counts the multiply-accumulates of a layer, if that is known."""
+    return next((_connections[cls] for cls in type(layer).__mro__ if cls in _connections), None)
+
+
+def _is_counted(layer: Any) -> bool:
+    """Whether a layer is counted as it is; else those inside it are."""
+    return _connections_of(layer) is not None or not _inside(layer)
+
+
+def _inside(layer: Any) -> list:
+    return list(layer._flatten_layers(include_self=False))
+
+
+def _refuse_unknown(layers: list) -> None:
+    """An error for weights of which nobody knows how often they multiply."""
+    known = {id(w) for a in layers if _connections_of(a) is not None for w in a.trainable_weights}
     for layer in layers:
-        before, after = values[layer.name]
-        source = id(before)
-        active = events.get(source)
-        if active is None:
-            active = float(np.mean(before != 0))
-        macs = repeats * _multiply_accumulates(layer, before.shape[1:], after.shape[1:])
-        neurons, updates, rate = _neurons(layer, after, n_steps, activations_are_rates)
-        rate = given.get(layer.name, rate)
-        if rate is not None and (layer.name in given or activations_are_rates):
-            events[id(after)] = min(1.0, rate * dt)
-        weights = [w for w in layer.weights if len(w.shape) > 0]
-        parts.append(
-            Part(
-                name=layer.name,
-                kind=type(layer).__name__,
-                neurons=neurons,
-                connections=macs / n_steps,
-                macs=macs,
-                synops=macs * active,
-                updates=updates,
-                rate=rate,
-                parameters=sum(math.prod(w.shape) for w in weights),
-                bytes=sum(math.prod(w.shape) * _size(w.dtype) for w in weights),
-            )
-        )
-    return EnergyReport(tuple(parts), n_steps, dt)
+        inner = {id(w) for a in _inside(layer) for w in a.trainable_weights}
+        own = [w for w in layer.trainable_weights if id(w) not in inner | known]
+        if own and not isinstance(layer, _NO_PRODUCTS):
+            raise _unknown(layer)
 
 
-def _values(model: keras.Model, layers: list, x: Any) -> dict[str, tuple]:
-    """Input and output of each layer as arrays."""
-    pairs = {}
-    for layer in layers:
-        before = layer.input[0] if isinstance(layer.input, (list, tuple)) else layer.input
-        after = layer.output[0] if isinstance(layer.output, (list, tuple)) else layer.output
-        pairs[layer.name] = before, after
-    tensors = {id(tensor): tensor for pair in pairs.values() for tensor in pair}
-    found = keras.Model(model.inputs, list(tensors.values())).predict(x, verbose=0)
-    found = found if isinstance(found, (list, tuple)) else [found]
-    arrays = dict(zip(tensors, found, strict=True))
-    return {name: (arrays[id(a)], arrays[id(b)]) for name, (a, b) in pairs.items()}
-
-
-def _multiply_accumulates(layer, shape_in: tuple, shape_out: tuple) -> float:
-    for cls in type(layer).__mro__:
-        if cls in _connections:
-            return _connections[cls](layer, shape_in, shape_out)
-    counted_elsewhere = isinstance(
-        layer, (SequenceLayer, keras.layers.BatchNormalization, keras.layers.Dropout)
+def _unknown(layer: Any) -> ValueError:
+    return ValueError(
+        f"the multiply-accumulates of {layer.name!r}, a {type(layer).__name__}, are not known; "
+        "give a function that counts them with nengo_dl.energy.register_connections"
     )
-    if layer.trainable_weights and not counted_elsewhere:
-        raise ValueError(
-            f"the multiply-accumulates of {layer.name!r}, a {type(layer).__name__}, are not known; "
-            "give a function that counts them with nengo_dl.energy.register_connections"
+
+
+class _Counts:
+    """Sums over the uses of layers, for one inference."""
+
+    def __init__(
+        self, recording: Recording, n_steps: int, dt: float, rates: dict, are_rates: bool
+    ):
+        self.recording, self.n_steps, self.dt = recording, n_steps, dt
+        self.rates, self.are_rates = rates, are_rates
+        self._seen: set[int] = set()
+
+    def part(self, layer: Any) -> Part:
+        """What all uses of a layer take together."""
+        uses = [use for use in self.recording.uses if use.layer is layer]
+        macs = [self._multiply_accumulates(use) for use in uses]
+        neurons, updates, rates = zip(*map(self._neurons, uses), strict=True)
+        weights = [w for w in layer.weights if len(w.shape) > 0 and id(w) not in self._seen]
+        self._seen.update(id(w) for w in weights)
+        return Part(
+            name=layer.name,
+            kind=type(layer).__name__,
+            neurons=sum(neurons),
+            connections=sum(macs) / self.n_steps,
+            macs=sum(macs),
+            synops=sum(n * self._share(use) for n, use in zip(macs, uses, strict=True)),
+            updates=sum(updates),
+            rate=None if None in rates else float(np.average(rates, weights=neurons)),
+            parameters=sum(math.prod(w.shape) for w in weights),
+            bytes=sum(math.prod(w.shape) * _size(w.dtype) for w in weights),
         )
-    return 0
+
+    def _times(self, use: Use) -> float:
+        """How often an inference makes this call."""
+        return use.items / self.recording.examples
+
+    def _multiply_accumulates(self, use: Use) -> float:
+        count = _connections_of(use.layer)
+        if count is None:
+            return 0
+        repeats = self.n_steps if self.are_rates else 1
+        return repeats * self._times(use) * count(use.layer, use.shape_in, use.shape_out)
+
+    def _share(self, use: Use) -> float:
+        """The mean share of a use's input that is not zero."""
+        if use.source is not None:
+            name = use.source.layer.name
+            rate = self._neurons(use.source)[2]
+            if rate is not None and (name in self.rates or self.are_rates):
+                return min(1.0, rate * self.dt)
+        return use.active / use.items
+
+    def _neurons(self, use: Use) -> tuple[int, float, float | None]:
+        """Number of neurons, of their updates in an inference, and their mean rate."""
+        layer, rate = use.layer, None
+        recurrent = isinstance(layer, keras.layers.RNN) and _is_nonlinear(layer)
+        if isinstance(layer, _SPIKING) or recurrent:
+            every = layer.return_sequences
+            units = math.prod(use.shape_out[1:] if every else use.shape_out)
+            updates = units * use.shape_in[0] * self._times(use)
+            if every and not recurrent:
+                rate = float(np.mean(use.magnitudes * _event_size(layer))) / use.items
+        elif _is_nonlinear(layer):
+            units = math.prod(use.shape_out)
+            updates = units * self._times(use) * (self.n_steps if self.are_rates else 1)
+            if self.are_rates:
+                rate = float(np.mean(use.positives)) / use.items
+        else:
+            return 0, 0, self.rates.get(layer.name)
+        return units, updates, self.rates.get(layer.name, rate)
 
 
-def _neurons(layer, after: np.ndarray, n_steps: int, are_rates: bool) -> tuple:
-    """Number of neurons, of their updates in an inference, and their mean rate."""
-    if isinstance(layer, _SPIKING):
-        every = layer.return_sequences
-        units = math.prod(after.shape[2:] if every else after.shape[1:])
-        events = np.mean(np.abs(after) * _event_size(layer)) if every else None
-        return units, units * n_steps, None if events is None else float(events)
+def _is_nonlinear(layer: Any) -> bool:
     activation = getattr(layer, "activation", None)
-    nonlinear = activation is not None and activation is not keras.activations.linear
-    if isinstance(layer, _ACTIVATIONS) or nonlinear:
-        units = math.prod(after.shape[1:])
-        rate = float(np.mean(np.maximum(after, 0))) if are_rates else None
-        return units, units * (n_steps if are_rates else 1), rate
-    return 0, 0, None
+    linear = activation is None or activation is keras.activations.linear
+    return isinstance(layer, _ACTIVATIONS) or not linear
 
 
 def _event_size(layer) -> Any:

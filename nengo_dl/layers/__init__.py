@@ -1,5 +1,7 @@
 """Spiking neurons, filters and memories as Keras layers, with every backend of Keras."""
 
+from nengo_dl.layers.attributes import UnitAttribute
+from nengo_dl.layers.base import Cell, SequenceLayer, default
 from nengo_dl.layers.filters import Alpha, AlphaCell, Lowpass, LowpassCell
 from nengo_dl.layers.legendre import LegendreMemory, LegendreMemoryCell
 from nengo_dl.layers.lmu import LMU, LMUCell
@@ -13,12 +15,16 @@ __all__ = [
     "AdaptiveLIFCell",
     "Alpha",
     "AlphaCell",
+    "Cell",
     "LIFCell",
     "LMUCell",
     "LegendreMemory",
     "LegendreMemoryCell",
     "Lowpass",
     "LowpassCell",
+    "SequenceLayer",
     "SpikingActivation",
     "SpikingActivationCell",
+    "UnitAttribute",
+    "default",
 ]

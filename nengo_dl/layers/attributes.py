@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
+
+#: what an initializer or a constraint may make of a positive attribute at least
+SMALLEST = 1e-9
 
 
 class UnitAttribute:
@@ -15,16 +19,21 @@ class UnitAttribute:
     A positive one is ``initial * exp(weight)``: it stays positive whatever training does, a step of
     the optimizer changes it by so many per cent whether it is milliseconds or seconds, and it is
     exactly its first value as long as the weight is 0. Any other is ``initial + weight``. One that
-    is not trained has no weight.
+    is not trained has no weight, unless an initializer draws its values.
 
     Parameters
     ----------
     name
         Name of the attribute.
-    value : float or (units,) array_like
-        Its first value, in the attribute's own unit.
+    value : float, (units,) array_like, or initializer
+        Its first value, in the attribute's own unit. With an initializer of Keras (or its name, or
+        its configuration) the initial weight has what it draws, and ``initial`` is neutral.
     positive : bool
         Whether it has to be positive.
+    may_be_infinite : bool
+        Whether it may be minus infinity, which training cannot change.
+    constraint : keras.constraints.Constraint, str or callable, optional
+        Is applied to the values, not to the weights, after each step of an optimizer.
 
     Raises
     ------
@@ -32,17 +41,32 @@ class UnitAttribute:
         If a value is not a number, not finite, or not positive where it has to be.
     """
 
-    def __init__(self, name: str, value: Any, positive: bool = True):
+    def __init__(
+        self,
+        name: str,
+        value: Any,
+        positive: bool = True,
+        may_be_infinite: bool = False,
+        constraint: Any = None,
+    ):
         self.name, self.positive = name, positive
+        self.constraint = keras.constraints.get(constraint)
+        self.weight = None
+        self.initializer = _initializer(value)
+        if self.initializer is not None:
+            self.initial: Any = 1.0 if positive else 0.0
+            return
         try:
             array = np.asarray(value, dtype=np.float64)
         except (TypeError, ValueError):
             array = np.array(np.nan)
-        if array.ndim > 1 or not np.all(np.isfinite(array)) or (positive and np.any(array <= 0)):
+        allowed = array < np.inf if may_be_infinite else np.isfinite(array)
+        if array.ndim > 1 or not np.all(allowed) or (positive and np.any(array <= 0)):
             kind = "a positive number" if positive else "a number"
-            raise ValueError(f"{name} was given {value!r}; expected {kind}, or one for each unit")
+            raise ValueError(
+                f"{name} was given {value!r}; expected {kind}, one for each unit, or an initializer"
+            )
         self.initial = array if array.ndim else float(array)
-        self.weight = None
 
     def build(self, cell: Any, units: int, trained: bool) -> None:
         """Make the weight, if there is to be one."""
@@ -51,10 +75,34 @@ class UnitAttribute:
                 f"{self.name} was given {np.size(self.initial)} values for {units} units; expected "
                 "one number, or one for each unit"
             )
-        if trained:
-            self.weight = cell.add_weight(
-                shape=(units,), initializer="zeros", name=f"trained_{self.name}"
+        if trained and np.any(np.isinf(self.initial)):
+            raise ValueError(
+                f"{self.name} was given {self.config()!r}, which training cannot change; give a "
+                f"finite value, or leave {self.name!r} out of trainable_attributes"
             )
+        if trained or self.initializer is not None:
+            self.weight = cell.add_weight(
+                shape=(units,),
+                initializer="zeros" if self.initializer is None else self._drawn,
+                trainable=trained,
+                constraint=None if self.constraint is None else self._constrained,
+                name=f"trained_{self.name}",
+            )
+
+    def _drawn(self, shape: Any, dtype: Any = None) -> Any:
+        return self._as_weight(self.initializer(shape, dtype=dtype))  # type: ignore[misc]
+
+    def _constrained(self, weight: Any) -> Any:
+        initial = ops.convert_to_tensor(self.initial, dtype=weight.dtype)
+        value = initial * ops.exp(weight) if self.positive else initial + weight
+        value = ops.broadcast_to(self.constraint(value), ops.shape(weight))  # type: ignore[misc]
+        return self._as_weight(value)
+
+    def _as_weight(self, value: Any) -> Any:
+        initial = ops.convert_to_tensor(self.initial, dtype=value.dtype)
+        if not self.positive:
+            return value - initial
+        return ops.log(ops.maximum(value, SMALLEST) / initial)
 
     def __call__(self, dtype: str) -> Any:
         """The present value: a number, or a tensor of shape (units,)."""
@@ -69,13 +117,27 @@ class UnitAttribute:
     def numpy(self) -> np.ndarray:
         """The present value of each unit, or one number."""
         if self.weight is None:
+            if self.initializer is not None:
+                raise ValueError(
+                    f"{self.name} has no values yet: its initializer draws them when the layer is "
+                    "built; call the layer first"
+                )
             return np.asarray(self.initial)
         weight = ops.convert_to_numpy(self.weight).astype(np.float64)
         return self.initial * np.exp(weight) if self.positive else self.initial + weight
 
     def config(self) -> Any:
         """The first value, for `get_config`."""
+        if self.initializer is not None:
+            return keras.initializers.serialize(self.initializer)
         return self.initial.tolist() if isinstance(self.initial, np.ndarray) else self.initial
+
+
+def _initializer(value: Any) -> Callable | None:
+    """The initializer that a value stands for; None for numbers."""
+    if isinstance(value, (str, dict)) or callable(value):
+        return keras.initializers.get(value)
+    return None
 
 
 def checked_names(given: Any, known: Sequence[str]) -> tuple[str, ...]:

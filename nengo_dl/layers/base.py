@@ -11,25 +11,67 @@ from keras import ops
 
 from nengo_dl.layers.attributes import UnitAttribute, checked_names
 
-#: time step in seconds where none is given, as in Nengo
-DEFAULT_DT = 0.001
+
+class Default:
+    """What layers take where nothing is given; there is one, ``nengo_dl.layers.default``."""
+
+    def __init__(self, dt: float):
+        self._dt = dt
+
+    @property
+    def dt(self) -> float:
+        """Time step in seconds of layers that are made from now on, at first 0.001 as in Nengo."""
+        return self._dt
+
+    @dt.setter
+    def dt(self, value: float) -> None:
+        self._dt = checked_dt(value)
+
+
+default = Default(dt=0.001)
 
 
 class Cell(keras.layers.Layer):
-    """One step of a layer, for ``keras.layers.RNN``.
+    """One step of a layer: the base class of the cells here, and of cells of your own.
 
-    A subclass gives ``state_names``, `step` and where it can `all_steps`.
+    A subclass gives ``state_names``, `step` and where it can `all_steps`. It runs in
+    ``keras.layers.RNN``, and in a `SequenceLayer`.
 
     Parameters
     ----------
     units : int, optional
         Number of units. By default that of the input, which has to be given where a
-        ``keras.layers.RNN`` with ``return_state=True`` holds the cell.
-    dt : float
-        Time step in seconds. It can be changed later, also while a model is trained:
-        ``cell.dt = 0.01``.
+        ``keras.layers.RNN`` with ``return_state=True`` holds the cell. ``size=`` is another name
+        for it, which takes a shape, too.
+    dt : float or variable, optional
+        Time step in seconds, by default ``nengo_dl.layers.default.dt``. It can be changed later,
+        also while a model is trained: ``cell.dt = 0.01``. A ``keras.Variable`` (or ``tf.Variable``
+        with TensorFlow) is read in each call, and several layers may have the same one; training
+        leaves it alone, and a copy of the layer has its present value.
+    attributes : sequence of UnitAttribute
+        Numbers of the units, for which `value` has the tensor and `attribute` the array.
     trainable_attributes : str or list of str
         Names of attributes that training changes, each unit's for itself.
+
+    Examples
+    --------
+    A sum that leaks, of which training finds the leak::
+
+        @keras.saving.register_keras_serializable()
+        class LeakyCell(nengo_dl.layers.Cell):
+            state_names = ("level",)
+
+            def __init__(self, leak=1.0, units=None, **kwargs):
+                attributes = (nengo_dl.layers.UnitAttribute("leak", leak),)
+                kwargs = {"trainable_attributes": "leak", **kwargs}
+                super().__init__(units, attributes=attributes, **kwargs)
+
+            def step(self, inputs, states, training):
+                change = inputs - self.value("leak") * states[0]
+                level = states[0] + self.dt_tensor() * change
+                return level, [level]
+
+        layer = nengo_dl.layers.SequenceLayer(LeakyCell(2.0, dt=0.01))
     """
 
     #: what is carried from step to step, each of shape (batch, units)
@@ -38,17 +80,26 @@ class Cell(keras.layers.Layer):
     def __init__(
         self,
         units: int | None = None,
-        dt: float = DEFAULT_DT,
+        dt: Any = None,
         attributes: tuple[UnitAttribute, ...] = (),
         trainable_attributes: Any = (),
         **kwargs: Any,
     ):
+        size = kwargs.pop("size", None)
         super().__init__(**kwargs)
-        self.units = units
+        if size is not None:
+            units = math.prod(size) if isinstance(size, (tuple, list)) else size
+        if units is not None and (not isinstance(units, (int, np.integer)) or units < 1):
+            raise ValueError(f"units was given {units!r}; expected a positive integer")
+        self.units = None if units is None else int(units)
         self.attributes = {attribute.name: attribute for attribute in attributes}
         self.trainable_attributes = checked_names(trainable_attributes, tuple(self.attributes))
         self._given_dt = checked_dt(dt)
         self._dt: Any = None
+        if _is_variable(dt):
+            if isinstance(dt, keras.Variable):
+                dt.trainable = False  # else an optimizer would change it
+            self._dt = dt
 
     # -- what Keras's RNN asks for -----------------------------------------------------------------
 
@@ -67,12 +118,10 @@ class Cell(keras.layers.Layer):
         if self.units is None:
             self.units = int(input_shape[-1])
         self._check_size(int(input_shape[-1]))
-        self._dt = self.add_weight(
-            shape=(),
-            initializer=self._initial_dt,
-            trainable=False,
-            name="dt",
-        )
+        if self._dt is None:
+            self._dt = self.add_weight(
+                shape=(), initializer=self._initial_dt, trainable=False, name="dt"
+            )
         for name, attribute in self.attributes.items():
             attribute.build(self, self.units, name in self.trainable_attributes)
         self.built = True
@@ -122,7 +171,7 @@ class Cell(keras.layers.Layer):
     @dt.setter
     def dt(self, value: float) -> None:
         value = checked_dt(value)
-        if self.built:
+        if self.built or self._dt is not None:
             self.update_dt(value)
         self._given_dt = value
 
@@ -152,12 +201,19 @@ class Cell(keras.layers.Layer):
             **({"trainable_attributes": self.trainable_attributes} if self.attributes else {}),
         }
 
+    @classmethod
+    def from_config(cls, config):
+        """The cell of a `get_config`."""
+        return cls(**config)
 
+
+@keras.saving.register_keras_serializable(package="nengo_dl")
 class SequenceLayer(keras.layers.RNN):
     """A layer that steps one of our cells through sequences, or computes all steps at once.
 
     Takes inputs of shape (batch, steps, ...); units are all axes after the second. The state is
-    kept in the precision of the variables, also with mixed precision.
+    kept in the precision of the variables, also with mixed precision. It is the base class of the
+    layers here, and holds cells of your own; see `Cell`.
 
     Parameters
     ----------
@@ -168,11 +224,24 @@ class SequenceLayer(keras.layers.RNN):
     parallel : bool
         Whether to compute all steps at once where that is possible: it is not where there is a
         mask, and where the number of steps is not known.
+    time_major : bool
+        Whether inputs, masks and outputs are (steps, batch, ...) instead of (batch, steps, ...).
+    **kwargs
+        ``return_state``, ``go_backwards``, ``stateful``, ``unroll``, ``zero_output_for_mask`` and
+        the arguments of every Keras layer.
     """
 
-    def __init__(self, cell: Cell, return_sequences: bool = True, parallel: bool = True, **kwargs):
+    def __init__(
+        self,
+        cell: Cell,
+        return_sequences: bool = True,
+        parallel: bool = True,
+        time_major: bool = False,
+        **kwargs,
+    ):
+        refuse_units(type(self).__name__, kwargs.pop("units", None))
         super().__init__(cell, return_sequences=return_sequences, **kwargs)
-        self.parallel = parallel
+        self.parallel, self.time_major = parallel, bool(time_major)
 
     @property
     def dt(self) -> float:
@@ -192,18 +261,24 @@ class SequenceLayer(keras.layers.RNN):
 
     def build(self, sequences_shape, initial_state_shape=None):
         """Make the cell for sequences of this shape."""
-        super().build(_flat_shape(sequences_shape))
+        super().build(_flat_shape(self.batch_major(sequences_shape)))
         self.state_size = list(self.cell.state_size)
 
     def compute_output_shape(self, sequences_shape, initial_state_shape=None):
         """Shape of the output, followed by those of the state with ``return_state``."""
-        batch, length = sequences_shape[:2]
+        batch, length = self.batch_major(sequences_shape)[:2]
         units = self._output_units(tuple(sequences_shape[2:]))
-        shape = (batch, length, *units) if self.return_sequences else (batch, *units)
+        shape = (batch, *units)
+        if self.return_sequences:
+            shape = self.batch_major((batch, length, *units))
         if not self.return_state:
             return shape
         sizes = self.cell.state_size if self.cell.built else self.state_size
         return shape, *((batch, size) for size in sizes)
+
+    def batch_major(self, shape: Any) -> tuple:
+        """The shape of sequences with the batch first, of that of an input; and the other way."""
+        return (shape[1], shape[0], *shape[2:]) if self.time_major else tuple(shape)
 
     def _output_units(self, units: tuple[int, ...]) -> tuple[int, ...]:
         return units
@@ -215,8 +290,49 @@ class SequenceLayer(keras.layers.RNN):
             for variable, value in zip(self.states, first, strict=True):
                 variable.assign(value)
 
+    def reset_states(self, states=None):
+        """Go back to the initial state, or to a given one, where ``stateful``.
+
+        Parameters
+        ----------
+        states : array_like or list of array_like, optional
+            One for each part of the state, (batch, ...) or what broadcasts to it; by default the
+            initial state.
+
+        Raises
+        ------
+        ValueError
+            If there are more, or fewer, or of another size, or the layer keeps no state.
+        """
+        if states is None:
+            self.reset_state()
+            return
+        if self.states is None:
+            raise ValueError(
+                f"{self.name} has no state to set: make it with stateful=True and call it, or pass "
+                "initial_state in the call"
+            )
+        given = list(states) if isinstance(states, (list, tuple)) else [states]
+        if len(given) != len(self.states):
+            raise ValueError(
+                f"{self.name} was given {len(given)} states; expected {len(self.states)}"
+            )
+        for variable, value in zip(self.states, given, strict=True):
+            array, shape = np.asarray(ops.convert_to_numpy(value)), tuple(variable.shape)
+            if array.size == math.prod(shape):
+                array = array.reshape(shape)
+            try:
+                variable.assign(np.broadcast_to(array, shape))
+            except ValueError as error:
+                raise ValueError(
+                    f"{self.name} was given a state of shape {array.shape}; expected {shape}"
+                ) from error
+
     def call(self, sequences, initial_state=None, mask=None, training=False):
         """Run through sequences of shape (batch, steps, ...)."""
+        if self.time_major:
+            sequences = ops.swapaxes(sequences, 0, 1)
+            mask = None if mask is None else ops.swapaxes(mask, 0, 1)
         units = tuple(sequences.shape[2:])
         batch, length = ops.shape(sequences)[0], sequences.shape[1]
         if self.unroll and length is None:
@@ -245,26 +361,55 @@ class SequenceLayer(keras.layers.RNN):
         before = (batch, ops.shape(sequences)[1]) if self.return_sequences else (batch,)
         output = ops.reshape(output, (*before, *self._output_units(units)))
         output = ops.cast(output, self.compute_dtype)
+        if self.time_major and self.return_sequences:
+            output = ops.swapaxes(output, 0, 1)
         return (output, *states) if self.return_state else output
 
     def get_config(self) -> dict[str, Any]:
         """What makes an equal layer."""
         inner = self.cell.get_config()
-        config = super().get_config()
+        config = {
+            **super().get_config(),
+            "parallel": self.parallel,
+            "time_major": self.time_major,
+        }
+        if type(self) is SequenceLayer:
+            return config
         for name in ("name", "trainable", "dtype", "units", "channels"):
             inner.pop(name, None)
         config.pop("cell")
-        return {**config, **inner, "parallel": self.parallel}
+        return {**config, **inner}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         """The layer of a `get_config`."""
+        if cls is SequenceLayer:
+            return super().from_config(config, custom_objects=custom_objects)
         return cls(**config)
 
 
+def refuse_units(layer: str, *units: Any) -> None:
+    """An error for a layer that is given a number of units, as other layers of Keras are."""
+    given = [value for value in units if value is not None]
+    if given:
+        raise TypeError(
+            f"{layer} has no units to choose, but was given {given[0]!r}: it has as many as its "
+            f"input, which e.g. keras.layers.Dense({given[0]!r}) in front of it gives. A time step "
+            "in seconds is given as dt=..."
+        )
+
+
+def _is_variable(value: Any) -> bool:
+    return hasattr(value, "assign") and hasattr(value, "shape")
+
+
 def checked_dt(dt: Any) -> float:
-    """A time step as a float; a ValueError for what is none."""
-    if not isinstance(dt, (int, float, np.number)) or not 0 < dt < np.inf:
+    """A time step, or the value of a variable, as a float; a ValueError for what is none."""
+    if dt is None:
+        return default.dt
+    if getattr(dt, "shape", None) == ():  # a variable, a tensor or an array
+        dt = float(ops.convert_to_numpy(dt))
+    if isinstance(dt, (bool, np.bool_)) or not isinstance(dt, (int, float, np.number)) or not 0 < dt < np.inf:
         raise ValueError(f"dt was given {dt!r}; expected a positive number of seconds")
     return float(dt)
 

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from nengo_dl.layers.attributes import UnitAttribute
-from nengo_dl.layers.base import DEFAULT_DT, Cell, SequenceLayer, cell_dtype
+from nengo_dl.layers.base import Cell, SequenceLayer, cell_dtype
 from nengo_dl.layers.convolution import filtered, last_filtered
 from nengo_dl.lowering.filters import alpha_coefficients, alpha_step, lowpass_decay
 
@@ -19,17 +19,25 @@ class FilterCell(Cell):
 
     def __init__(
         self,
-        tau: Any,
+        tau: Any = 0.005,
         units: int | None = None,
-        dt: float = DEFAULT_DT,
+        dt: Any = None,
         initial_level: Any = 0.0,
         apply_during_training: bool = True,
         trainable_attributes: Any = ("tau", "initial_level"),
+        tau_initializer: Any = None,
+        level_initializer: Any = None,
+        tau_constraint: Any = None,
+        initial_level_constraint: Any = None,
         **kwargs: Any,
     ):
+        tau = tau if tau_initializer is None else tau_initializer
+        level = initial_level if level_initializer is None else level_initializer
         attributes = (
-            UnitAttribute("tau", tau),
-            UnitAttribute("initial_level", initial_level, positive=False),
+            UnitAttribute("tau", tau, constraint=tau_constraint),
+            UnitAttribute(
+                "initial_level", level, positive=False, constraint=initial_level_constraint
+            ),
         )
         super().__init__(units, dt, attributes, trainable_attributes, **kwargs)
         self.apply_during_training = bool(apply_during_training)
@@ -64,7 +72,16 @@ class FilterCell(Cell):
         raise NotImplementedError
 
     def get_config(self):
-        return {**super().get_config(), "apply_during_training": self.apply_during_training}
+        constraints = {
+            f"{name}_constraint": keras.constraints.serialize(attribute.constraint)
+            for name, attribute in self.attributes.items()
+            if attribute.constraint is not None
+        }
+        return {
+            **super().get_config(),
+            "apply_during_training": self.apply_during_training,
+            **constraints,
+        }
 
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
@@ -144,29 +161,27 @@ def _numbers(inputs: Any, like: Any) -> Any:
     return ops.convert_to_tensor(steps, dtype=like.dtype)[:, None]
 
 
+#: arguments that are the cell's
+_CELL_ARGUMENTS = (
+    "initial_level",
+    "apply_during_training",
+    "trainable_attributes",
+    "tau_initializer",
+    "level_initializer",
+    "tau_constraint",
+    "initial_level_constraint",
+)
+
+
 class _Filter(SequenceLayer):
     """A layer that filters its input."""
 
     cell_class: type[FilterCell]
 
-    def __init__(
-        self,
-        tau: Any = 0.005,
-        dt: float = DEFAULT_DT,
-        initial_level: Any = 0.0,
-        apply_during_training: bool = True,
-        trainable_attributes: Any = ("tau", "initial_level"),
-        **kwargs: Any,
-    ):
-        cell = self.cell_class(
-            tau,
-            dt=dt,
-            initial_level=initial_level,
-            apply_during_training=apply_during_training,
-            trainable_attributes=trainable_attributes,
-            dtype=cell_dtype(kwargs),
-        )
-        super().__init__(cell, **kwargs)
+    def __init__(self, tau: Any = 0.005, dt: Any = None, initial_level: Any = 0.0, **kwargs: Any):
+        own = {name: kwargs.pop(name) for name in _CELL_ARGUMENTS if name in kwargs}
+        own["initial_level"] = initial_level
+        super().__init__(self.cell_class(tau, dt=dt, **own, dtype=cell_dtype(kwargs)), **kwargs)
 
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
@@ -175,16 +190,20 @@ class Lowpass(_Filter):
 
     Parameters
     ----------
-    tau : float or (units,) array_like
-        Time constant in seconds.
-    dt : float
-        Time step in seconds.
-    initial_level : float or (units,) array_like
-        Output before the first step.
+    tau : float, (units,) array_like or initializer
+        Time constant in seconds. An initializer of Keras draws one for each unit (what is not
+        positive becomes 1e-9). ``tau_initializer=`` is another name for it.
+    dt : float or variable, optional
+        Time step in seconds, by default ``nengo_dl.layers.default.dt``; see `Cell`.
+    initial_level : float, (units,) array_like or initializer
+        Output before the first step. ``level_initializer=`` is another name for it.
     apply_during_training : bool
         False: in training the layer passes its input on.
     trainable_attributes : str or list of str
         What training changes, of ``"tau"`` and ``"initial_level"``; by default both.
+    tau_constraint, initial_level_constraint : keras.constraints.Constraint or str, optional
+        What is applied to their values, (units,), after each step of an optimizer, e.g.
+        `nengo_dl.constraints.Mean` for values that all units share.
     parallel : bool
         Whether to compute all steps at once, by FFT.
     **kwargs

@@ -16,7 +16,7 @@ import numpy as np
 from keras import ops
 
 from nengo_dl.layers.attributes import UnitAttribute
-from nengo_dl.layers.base import DEFAULT_DT, Cell, SequenceLayer, cell_dtype
+from nengo_dl.layers.base import Cell, SequenceLayer, cell_dtype
 from nengo_dl.layers.convolution import causal_convolution
 
 #: how many times shorter than at first a trained window may become without loss of precision
@@ -115,7 +115,7 @@ class LegendreMemoryCell(Cell):
         self,
         order: int,
         theta: float,
-        dt: float = DEFAULT_DT,
+        dt: Any = None,
         channels: int | None = None,
         trainable_attributes: Any = (),
         **kwargs: Any,
@@ -308,7 +308,7 @@ class LegendreMemory(SequenceLayer):
         self,
         order: int,
         theta: float,
-        dt: float = DEFAULT_DT,
+        dt: Any = None,
         trainable_attributes: Any = (),
         return_sequences: bool = False,
         **kwargs: Any,

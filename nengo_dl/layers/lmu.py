@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from nengo_dl.layers.base import DEFAULT_DT, SequenceLayer, cell_dtype
+from nengo_dl.layers.base import SequenceLayer, cell_dtype
 from nengo_dl.layers.legendre import LegendreMemoryCell
 
 
@@ -23,7 +23,7 @@ class LMUCell(keras.layers.Layer):
         units: int,
         order: int,
         theta: float,
-        dt: float = DEFAULT_DT,
+        dt: Any = None,
         memory_channels: int = 1,
         activation: Any = "tanh",
         trainable_attributes: Any = (),
@@ -151,7 +151,7 @@ class LMU(SequenceLayer):
         units: int,
         order: int,
         theta: float,
-        dt: float = DEFAULT_DT,
+        dt: Any = None,
         memory_channels: int = 1,
         activation: Any = "tanh",
         trainable_attributes: Any = (),

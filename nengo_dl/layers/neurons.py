@@ -10,7 +10,7 @@ from keras import ops
 
 from nengo_dl import surrogates
 from nengo_dl.layers.attributes import UnitAttribute
-from nengo_dl.layers.base import DEFAULT_DT, Cell, SequenceLayer, cell_dtype
+from nengo_dl.layers.base import Cell, SequenceLayer, cell_dtype, refuse_units
 from nengo_dl.layers.context import step_context
 from nengo_dl.lowering.neurons import NeuronKernel, lowering_of
 
@@ -42,7 +42,15 @@ class NeuronCell(Cell):
         **kwargs: Any,
     ):
         values = {"threshold": threshold, **parameters}
-        attributes = [UnitAttribute(k, v, k not in self.not_positive) for k, v in values.items()]
+        attributes = [
+            UnitAttribute(
+                name,
+                value,
+                positive=name not in self.not_positive,
+                may_be_infinite=name == "min_voltage",
+            )
+            for name, value in values.items()
+        ]
         super().__init__(attributes=tuple(attributes), **kwargs)
         if isinstance(surrogate, dict):
             surrogate = keras.saving.deserialize_keras_object(surrogate)
@@ -81,7 +89,7 @@ class LIFCell(NeuronCell):
     def __init__(
         self,
         units: int | None = None,
-        dt: float = DEFAULT_DT,
+        dt: Any = None,
         tau_rc: Any = 0.02,
         tau_ref: Any = 0.002,
         min_voltage: Any = 0.0,
@@ -108,7 +116,7 @@ class AdaptiveLIFCell(NeuronCell):
     def __init__(
         self,
         units: int | None = None,
-        dt: float = DEFAULT_DT,
+        dt: Any = None,
         tau_n: Any = 1.0,
         inc_n: Any = 0.01,
         tau_rc: Any = 0.02,
@@ -147,17 +155,18 @@ class LIF(SequenceLayer):
     """Leaky integrate-and-fire neurons, those of `nengo.LIF`.
 
     The input is the current, of shape (batch, steps, ...); it comes e.g. from a Dense layer in
-    front. The output are spikes of height ``amplitude / dt``. They are those of a Nengo ensemble's
+    front, which has as many units as there are neurons: the layer itself has none to choose. All
+    arguments are given by name. The output are spikes of height ``amplitude / dt``. They are those of a Nengo ensemble's
     neurons with gain 1 and bias 0.
 
     Parameters
     ----------
-    dt : float
-        Time step in seconds.
+    dt : float or variable, optional
+        Time step in seconds, by default ``nengo_dl.layers.default.dt``; see `Cell`.
     tau_rc, tau_ref : float or array_like
         Time constant of the membrane and refractory period in seconds, for all or for each unit.
     min_voltage, amplitude : float or array_like
-        Lowest voltage, and factor on the output.
+        Lowest voltage (``-np.inf`` for none), and factor on the output.
     threshold : float or array_like
         Current at which neurons start to fire.
     surrogate : str or callable or None
@@ -178,13 +187,15 @@ class LIF(SequenceLayer):
 
     def __init__(
         self,
-        dt: float = DEFAULT_DT,
+        *given: Any,
+        dt: Any = None,
         tau_rc: Any = 0.02,
         tau_ref: Any = 0.002,
         min_voltage: Any = 0.0,
         amplitude: Any = 1.0,
         **kwargs: Any,
     ):
+        refuse_units(type(self).__name__, *given)
         arguments = {
             "dt": dt,
             "tau_rc": tau_rc,
@@ -201,8 +212,8 @@ class AdaptiveLIF(SequenceLayer):
 
     Parameters
     ----------
-    dt : float
-        Time step in seconds.
+    dt : float or variable, optional
+        Time step in seconds, by default ``nengo_dl.layers.default.dt``; see `Cell`.
     tau_n : float or array_like
         Time constant of the adaptation in seconds.
     inc_n : float or array_like
@@ -213,7 +224,8 @@ class AdaptiveLIF(SequenceLayer):
 
     def __init__(
         self,
-        dt: float = DEFAULT_DT,
+        *given: Any,
+        dt: Any = None,
         tau_n: Any = 1.0,
         inc_n: Any = 0.01,
         tau_rc: Any = 0.02,
@@ -222,6 +234,7 @@ class AdaptiveLIF(SequenceLayer):
         amplitude: Any = 1.0,
         **kwargs: Any,
     ):
+        refuse_units(type(self).__name__, *given)
         arguments = {
             "dt": dt,
             "tau_n": tau_n,

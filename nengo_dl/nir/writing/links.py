@@ -10,6 +10,7 @@ from nengo.ensemble import Neurons
 from nengo.synapses import Alpha, Lowpass
 from nengo.transforms import Convolution, Dense, NoTransform, Sparse
 
+from nengo_dl.filter_from import FilterFrom
 from nengo_dl.nir.findings import Findings
 from nengo_dl.nir.writing.built import Built, is_direct
 from nengo_dl.nir.writing.operations import (
@@ -116,7 +117,18 @@ class ConnectionReader:
 
     def synapse(self, owner: Connection | Probe) -> list:
         """The filters of a connection or probe."""
-        synapse = self.built.synapse(owner)
+        return self.filters(owner, self.built.synapse(owner))
+
+    def filters(self, owner: Any, synapse: Any) -> list:
+        """The operations of a synapse, which ``owner`` has."""
+        if isinstance(synapse, FilterFrom) and np.any(synapse.initial_level):
+            self.findings.approximate(
+                owner,
+                "its filter begins at a level that is not 0, and NIR's begin at 0",
+                "Train layers that filter with trainable_attributes='tau', so that their levels "
+                "stay 0",
+                "a filter that begins at 0",
+            )
         if synapse is None:
             return []
         if isinstance(synapse, Alpha):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from nengo import Ensemble, Node, Probe
+from nengo import Ensemble, LinearFilter, Node, Probe
 from nengo.ensemble import Neurons
 
 from nengo_dl.input_node import ConstantNode, InputNode
@@ -143,6 +143,12 @@ class Places:
             self.places[node] = Place("input", node, name, node.size_out)
         elif node.output is None:
             self.places[node] = Place("passthrough", node, name, node.size_out)
+        elif isinstance(node.output, LinearFilter):
+            into = Place("passthrough", ("into", node), f"into {name}", node.size_in)
+            self.places["into", node] = into
+            self.places[node] = Place("passthrough", node, name, node.size_out)
+            filters = simplify(self.reader.filters(node, node.output))
+            self.links.append(Link(into, self.places[node], filters, name))
         else:
             kind = "TensorNode" if hasattr(node.output, "layer") else "Node"
             self.findings.approximate(

@@ -1,0 +1,35 @@
+"""Constraints on what training changes, for layers of Keras and of `nengo_dl.layers`."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="nengo_dl")
+class Mean(keras.constraints.Constraint):
+    """Gives all values along an axis their mean, so that they stay one number.
+
+    Parameters
+    ----------
+    axis : int
+        The axis over which the mean is taken; by default the last one.
+
+    Examples
+    --------
+    One time constant that is trained, for all units::
+
+        nengo_dl.layers.Lowpass(0.01, tau_constraint=nengo_dl.constraints.Mean())
+    """
+
+    def __init__(self, axis: int = -1):
+        self.axis = axis
+
+    def __call__(self, w):
+        """The values, of the shape that they had."""
+        w = ops.convert_to_tensor(w)
+        return ops.broadcast_to(ops.mean(w, axis=self.axis, keepdims=True), ops.shape(w))
+
+    def get_config(self):
+        """What makes an equal constraint."""
+        return {"axis": self.axis}

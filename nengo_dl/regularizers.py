@@ -2,7 +2,8 @@
 
 A layer takes one as its ``activity_regularizer``; for a probe `nengo_dl.losses.FiringRates` makes
 a loss of one. Rates are means over time, in the unit of the activity: hertz for neurons of Nengo
-and of `nengo_dl.layers`.
+and of `nengo_dl.layers`. `RangedRegularizer` is the one that looks at every step by itself, and
+sums as the regularizers of Keras do.
 """
 
 from __future__ import annotations
@@ -44,9 +45,7 @@ class RateRegularizer(keras.regularizers.Regularizer):
                 "Firing rates are means over time: the layer needs return_sequences=True"
             )
         rates = self.statistic(ops.mean(activity, axis=1))
-        low, high = self.target if isinstance(self.target, tuple) else (self.target, self.target)
-        low, high = (ops.cast(bound, rates.dtype) for bound in (low, high))
-        distance = ops.relu(rates - high) + ops.relu(low - rates)
+        distance = _distance(rates, self.target)
         return self.l1 * ops.mean(distance) + self.l2 * ops.mean(ops.square(distance))
 
     def statistic(self, rates: Any) -> Any:
@@ -68,6 +67,19 @@ def _target(target: Any) -> Any:
     raise ValueError(
         f"target was given {target!r}; expected a rate, or a pair of a lowest and a highest rate"
     )
+
+
+def _distance(values: Any, target: Any) -> Any:
+    """How far values are from a target, or outside a range."""
+    low, high = target if isinstance(target, tuple) else (target, target)
+    low, high = (ops.cast(bound, values.dtype) for bound in (low, high))
+    return ops.relu(values - high) + ops.relu(low - values)
+
+
+def _percentile(value: Any) -> float:
+    if not is_number(value) or not 0 <= value <= 100:
+        raise ValueError(f"percentile was given {value!r}; expected a number from 0 to 100")
+    return float(value)
 
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
@@ -130,14 +142,57 @@ class Percentile(RateRegularizer):
         self, percentile: float = 99.0, l1: float = 0.0, l2: float = 0.0, target: Any = 0.0
     ):
         super().__init__(l1, l2, target)
-        if not is_number(percentile) or not 0 <= percentile <= 100:
-            raise ValueError(
-                f"percentile was given {percentile!r}; expected a number from 0 to 100"
-            )
-        self.percentile = float(percentile)
+        self.percentile = _percentile(percentile)
 
     def statistic(self, rates):
         return ops.quantile(rates, np.float32(self.percentile / 100), axis=0)
 
     def get_config(self):
         return {"percentile": self.percentile, **super().get_config()}
+
+
+@keras.saving.register_keras_serializable(package="nengo_dl")
+class RangedRegularizer(keras.regularizers.Regularizer):
+    """A regularizer of Keras, of the distance of each value from a target or a range.
+
+    Unlike `L1L2` it takes neither means over time nor over units: with ``keras.regularizers.L2`` it
+    is the sum over all elements, which Keras divides by the size of the batch. For an activity
+    (batch, steps, units) that is constant over time it is ``steps * units`` times as large.
+
+    Parameters
+    ----------
+    target : float or tuple
+        Value at which there is no penalty, or the lowest and the highest one.
+    regularizer : keras.regularizers.Regularizer, str or callable
+        What is computed of the distances.
+    percentile : float, optional
+        Take the distances of this percentile, from 0 to 100, of the values along ``axis``.
+    axis : int or tuple of int
+        For ``percentile``: 0 is the batch.
+    """
+
+    def __init__(
+        self,
+        target: Any = 0.0,
+        regularizer: Any = "l2",
+        percentile: float | None = None,
+        axis: Any = 0,
+    ):
+        self.target, self.regularizer = _target(target), keras.regularizers.get(regularizer)
+        self.percentile = None if percentile is None else _percentile(percentile)
+        self.axis = tuple(axis) if isinstance(axis, (tuple, list)) else axis
+
+    def __call__(self, x: Any) -> Any:
+        """The penalty for values of any shape."""
+        if self.percentile is not None:
+            x = ops.quantile(x, np.float32(self.percentile / 100), axis=self.axis)
+        return self.regularizer(_distance(x, self.target))
+
+    def get_config(self) -> dict[str, Any]:
+        """What makes an equal regularizer."""
+        return {
+            "target": self.target,
+            "regularizer": keras.regularizers.serialize(self.regularizer),
+            "percentile": self.percentile,
+            "axis": self.axis,
+        }

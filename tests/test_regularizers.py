@@ -44,6 +44,32 @@ def test_penalties(regularizer, distance, weights):
 
 
 @pytest.mark.core
+def test_sums_of_distances():
+    """As Keras's own regularizers sum: over steps and units, divided by the size of the batch."""
+    distance = np.maximum(0, ACTIVITY - 52) + np.maximum(0, 48 - ACTIVITY)
+    ranged = regularizers.RangedRegularizer((48, 52), keras.regularizers.L2(0.2))
+    highest = np.abs(np.percentile(ACTIVITY, 90, axis=(0, 1)) - 30)
+    percentile = regularizers.RangedRegularizer(
+        30, keras.regularizers.L1(0.5), percentile=90, axis=(0, 1)
+    )
+    for regularizer, expected in [
+        (ranged, 0.2 * np.sum(distance**2)),
+        (percentile, 0.5 * np.sum(highest)),
+    ]:
+        assert float(regularizer(keras.ops.convert_to_tensor(ACTIVITY))) == pytest.approx(
+            expected, rel=1e-5
+        )
+        layer = keras.layers.Activation("linear", activity_regularizer=regularizer)
+        layer(ACTIVITY)
+        divisor = len(ACTIVITY) if regularizers.KERAS_DIVIDES else 1
+        assert float(layer.losses[0]) == pytest.approx(expected / divisor, rel=1e-5)
+        copy = keras.saving.deserialize_keras_object(
+            keras.saving.serialize_keras_object(regularizer)
+        )
+        assert copy.get_config() == regularizer.get_config()
+
+
+@pytest.mark.core
 def test_rates_of_layers_reach_their_range():
     """Each unit's highest rates, over the batch, come into the range."""
     x = np.random.RandomState(0).uniform(0, 1, (64, 1, 5)).repeat(20, axis=1).astype("float32")

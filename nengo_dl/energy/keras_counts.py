@@ -11,7 +11,8 @@ import numpy as np
 
 from nengo_dl.energy.report import EnergyReport, Part
 from nengo_dl.energy.uses import Recording, Use, record
-from nengo_dl.layers.base import SequenceLayer, default
+from nengo_dl.layers.arguments import default
+from nengo_dl.layers.base import SequenceLayer
 from nengo_dl.layers.legendre import LegendreMemory
 from nengo_dl.layers.lmu import LMU
 from nengo_dl.layers.neurons import LIF, AdaptiveLIF
@@ -147,7 +148,8 @@ def count_model(
     Raises
     ------
     ValueError
-        For a model that is not built, and a layer with weights that it cannot count; `register_connections` says how.
+        For a model that is not built, and a layer with weights that it cannot count;
+        `register_connections` says how.
     """
     if not model.built:
         raise ValueError(f"{model.name} has not been built; call it with examples first")
@@ -203,9 +205,7 @@ def _unknown(layer: Any) -> ValueError:
 class _Counts:
     """Sums over the uses of layers, for one inference."""
 
-    def __init__(
-        self, recording: Recording, n_steps: int, dt: float, rates: dict, are_rates: bool
-    ):
+    def __init__(self, recording: Recording, n_steps: int, dt: float, rates: dict, are_rates: bool):
         self.recording, self.n_steps, self.dt = recording, n_steps, dt
         self.rates, self.are_rates = rates, are_rates
         self._seen: set[int] = set()

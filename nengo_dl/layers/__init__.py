@@ -1,10 +1,12 @@
 """Spiking neurons, filters and memories as Keras layers, with every backend of Keras."""
 
+from nengo_dl.layers.arguments import default
 from nengo_dl.layers.attributes import UnitAttribute
-from nengo_dl.layers.base import Cell, SequenceLayer, default
+from nengo_dl.layers.base import Cell, SequenceLayer
 from nengo_dl.layers.filters import Alpha, AlphaCell, Lowpass, LowpassCell
 from nengo_dl.layers.legendre import LegendreMemory, LegendreMemoryCell
-from nengo_dl.layers.lmu import LMU, LMUCell
+from nengo_dl.layers.lmu import LMU, LMUFeedforward
+from nengo_dl.layers.lmu_cell import LMUCell
 from nengo_dl.layers.neurons import LIF, AdaptiveLIF, AdaptiveLIFCell, LIFCell
 from nengo_dl.layers.spiking import SpikingActivation, SpikingActivationCell
 
@@ -18,6 +20,7 @@ __all__ = [
     "Cell",
     "LIFCell",
     "LMUCell",
+    "LMUFeedforward",
     "LegendreMemory",
     "LegendreMemoryCell",
     "Lowpass",

@@ -9,26 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from nengo_dl.layers.arguments import checked_dt, is_variable, refuse_units
 from nengo_dl.layers.attributes import UnitAttribute, checked_names
-
-
-class Default:
-    """What layers take where nothing is given; there is one, ``nengo_dl.layers.default``."""
-
-    def __init__(self, dt: float):
-        self._dt = dt
-
-    @property
-    def dt(self) -> float:
-        """Time step in seconds of layers that are made from now on, at first 0.001 as in Nengo."""
-        return self._dt
-
-    @dt.setter
-    def dt(self, value: float) -> None:
-        self._dt = checked_dt(value)
-
-
-default = Default(dt=0.001)
 
 
 class Cell(keras.layers.Layer):
@@ -96,7 +78,7 @@ class Cell(keras.layers.Layer):
         self.trainable_attributes = checked_names(trainable_attributes, tuple(self.attributes))
         self._given_dt = checked_dt(dt)
         self._dt: Any = None
-        if _is_variable(dt):
+        if is_variable(dt):
             if isinstance(dt, keras.Variable):
                 dt.trainable = False  # else an optimizer would change it
             self._dt = dt
@@ -200,12 +182,6 @@ class Cell(keras.layers.Layer):
             **{name: attribute.config() for name, attribute in self.attributes.items()},
             **({"trainable_attributes": self.trainable_attributes} if self.attributes else {}),
         }
-
-    @classmethod
-    def from_config(cls, config):
-        """The cell of a `get_config`."""
-        return cls(**config)
-
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
 class SequenceLayer(keras.layers.RNN):
@@ -345,6 +321,8 @@ class SequenceLayer(keras.layers.RNN):
         if not isinstance(initial_state, (list, tuple)):
             initial_state = [initial_state]
         states = [ops.cast(state, self.cell.compute_dtype) for state in initial_state]
+        if training:
+            self._maybe_config_dropout_masks(self.cell, x[:, 0], states)
         found = None
         if self.parallel and mask is None and not self.unroll and length is not None:
             x_in_order = ops.flip(x, axis=1) if self.go_backwards else x
@@ -354,6 +332,7 @@ class SequenceLayer(keras.layers.RNN):
         if found is None:
             last, outputs, states = self.inner_loop(x, states, mask=mask, training=training)
             found = (outputs if self.return_sequences else last), states
+        self._maybe_reset_dropout_masks(self.cell)
         output, states = found
         if self.stateful:
             for variable, state in zip(self.states, states, strict=True):
@@ -386,39 +365,6 @@ class SequenceLayer(keras.layers.RNN):
         if cls is SequenceLayer:
             return super().from_config(config, custom_objects=custom_objects)
         return cls(**config)
-
-
-def refuse_units(layer: str, *units: Any) -> None:
-    """An error for a layer that is given a number of units, as other layers of Keras are."""
-    given = [value for value in units if value is not None]
-    if given:
-        raise TypeError(
-            f"{layer} has no units to choose, but was given {given[0]!r}: it has as many as its "
-            f"input, which e.g. keras.layers.Dense({given[0]!r}) in front of it gives. A time step "
-            "in seconds is given as dt=..."
-        )
-
-
-def _is_variable(value: Any) -> bool:
-    return hasattr(value, "assign") and hasattr(value, "shape")
-
-
-def checked_dt(dt: Any) -> float:
-    """A time step, or the value of a variable, as a float; a ValueError for what is none."""
-    if dt is None:
-        return default.dt
-    if getattr(dt, "shape", None) == ():  # a variable, a tensor or an array
-        dt = float(ops.convert_to_numpy(dt))
-    if isinstance(dt, (bool, np.bool_)) or not isinstance(dt, (int, float, np.number)) or not 0 < dt < np.inf:
-        raise ValueError(f"dt was given {dt!r}; expected a positive number of seconds")
-    return float(dt)
-
-
-def cell_dtype(kwargs: dict[str, Any]) -> str:
-    """Precision of a layer's cell: that of the variables, also with mixed precision."""
-    policy = kwargs.get("dtype")
-    policy = keras.config.dtype_policy() if policy is None else keras.dtype_policies.get(policy)
-    return policy.variable_dtype
 
 
 def _flat_shape(shape) -> tuple:

@@ -44,3 +44,26 @@ def filtered(x: Any, kernel: Any) -> Any:
 def last_filtered(x: Any, kernel: Any) -> Any:
     """The last step of `filtered`, (batch, units)."""
     return ops.sum(x * ops.flip(kernel, axis=0)[None], axis=1)
+
+
+def explicit_convolution(x: Any, response: Any) -> Any:
+    """Each signal of (batch, steps, signals) convolved with all responses, without a transform.
+
+    Parameters
+    ----------
+    x
+        (batch, steps, signals)
+    response
+        (order, length)
+
+    Returns
+    -------
+    (batch, steps, signals, order)
+    """
+    steps, signals = x.shape[1:]
+    order, length = response.shape
+    series = ops.reshape(ops.transpose(x, (0, 2, 1)), (-1, steps, 1))
+    series = ops.pad(series, ((0, 0), (length - 1, 0), (0, 0)))
+    kernel = ops.transpose(ops.flip(response, axis=1))[:, None]
+    found = ops.conv(series, kernel, padding="valid", data_format="channels_last")
+    return ops.transpose(ops.reshape(found, (-1, signals, steps, order)), (0, 2, 1, 3))

@@ -15,9 +15,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from nengo_dl.layers.arguments import cell_dtype
 from nengo_dl.layers.attributes import UnitAttribute
-from nengo_dl.layers.base import Cell, SequenceLayer, cell_dtype
-from nengo_dl.layers.convolution import causal_convolution
+from nengo_dl.layers.base import Cell, SequenceLayer
+from nengo_dl.layers.convolution import causal_convolution, explicit_convolution
 
 #: how many times shorter than at first a trained window may become without loss of precision
 SHORTEST = 8
@@ -58,7 +59,7 @@ def legendre_generator(order: int) -> np.ndarray:
 
 
 class Discretization:
-    """A Legendre memory in discrete time, for input that is constant over each step.
+    """A Legendre memory in discrete time.
 
     Parameters
     ----------
@@ -66,19 +67,35 @@ class Discretization:
         Number of polynomials.
     theta, dt
         Length of the window and of a step, in the same unit.
+    discretizer
+        "zoh" for input that is constant over each step, exactly; "euler" for ``1 + A dt / theta``
+        and ``B dt / theta``, the first terms of that.
     """
 
-    def __init__(self, order: int, theta: float, dt: float):
+    def __init__(self, order: int, theta: float, dt: float, discretizer: str = "zoh"):
         self.step = dt / theta
         scaled = legendre_generator(order) * self.step
         norm = np.abs(scaled).sum(axis=0).max()
         self.squarings = max(0, math.ceil(math.log2(norm)) + 1)
-        self.exponential = matrix_exponential(scaled, np.eye(order + 1), self.squarings)
+        if discretizer == "zoh":
+            self.exponential = matrix_exponential(scaled, np.eye(order + 1), self.squarings)
+        else:
+            self.exponential = np.eye(order + 1) + scaled
         self.a, self.b = self.exponential[:order, :order], self.exponential[:order, order]
 
     def impulse_response(self, n_steps: int) -> np.ndarray:
         """The memory 1, 2, ... steps after an input of 1, (order, n_steps)."""
         return powers(self.a, self.b[:, None], n_steps, np)[:, :, 0]
+
+
+def shortened(response: np.ndarray, share: float | None) -> np.ndarray:
+    """A response (order, n_steps) without its end, which has at most a share of each row's sum."""
+    if share is None:
+        return response
+    sizes = np.abs(response)
+    left_out = sizes.sum(axis=1, keepdims=True) - np.cumsum(sizes, axis=1)
+    enough = np.all(left_out <= share * sizes.sum(axis=1, keepdims=True), axis=0)
+    return response[:, : int(np.argmax(enough)) + 1]
 
 
 def powers(a: Any, columns: Any, n_steps: int, xp: Any) -> Any:
@@ -103,10 +120,12 @@ class LegendreMemoryCell(Cell):
 
     Parameters
     ----------
-    order, theta, dt, trainable_attributes
+    order, theta, dt, trainable_attributes, discretizer
         As in `LegendreMemory`.
     channels : int, optional
         Size of the input, by default what it is.
+    conv_mode, truncate_ir
+        As in `LMUFeedforward`.
     """
 
     state_names = ("memory",)
@@ -118,6 +137,9 @@ class LegendreMemoryCell(Cell):
         dt: Any = None,
         channels: int | None = None,
         trainable_attributes: Any = (),
+        discretizer: str = "zoh",
+        conv_mode: str = "fft",
+        truncate_ir: float | None = None,
         **kwargs: Any,
     ):
         if not isinstance(order, (int, np.integer)) or order < 1:
@@ -131,7 +153,20 @@ class LegendreMemoryCell(Cell):
             trainable_attributes,
             **kwargs,
         )
+        _check_choice("discretizer", discretizer, ("zoh", "euler"))
+        _check_choice("conv_mode", conv_mode, ("fft", "raw"))
+        if truncate_ir is not None and (conv_mode != "raw" or self.trainable_attributes):
+            raise ValueError(
+                f"truncate_ir was given {truncate_ir!r}; it needs conv_mode='raw' and a theta that "
+                "is not trained"
+            )
+        if self._dt is not None:
+            raise ValueError(
+                f"dt was given {dt!r}, but the matrices of a memory are computed when dt is set; "
+                "give a number, and set it with layer.dt = ..."
+            )
         self.order, self.channels = int(order), channels
+        self.discretizer, self.conv_mode, self.truncate_ir = discretizer, conv_mode, truncate_ir
         #: length of the sequences of which all steps are computed at once, where it is known
         self.n_steps: int | None = None
         self._derived: dict[str, keras.Variable] = {}
@@ -174,7 +209,8 @@ class LegendreMemoryCell(Cell):
             self._derived[name].assign(value)
 
     def _discretize(self, dt: float) -> Discretization:
-        return Discretization(self.order, float(self.attributes["theta"].initial), dt)
+        theta = float(self.attributes["theta"].initial)
+        return Discretization(self.order, theta, dt, self.discretizer)
 
     def _computed_ahead(self, discrete: Discretization) -> dict[str, Any]:
         """What the computation needs, in double precision; theta is the first one."""
@@ -182,7 +218,8 @@ class LegendreMemoryCell(Cell):
             return {"step": discrete.step, "exponential": discrete.exponential}
         values = {"a": discrete.a, "b": discrete.b}
         if self.n_steps is not None:
-            values["response"] = discrete.impulse_response(self.n_steps)
+            response = discrete.impulse_response(self.n_steps)
+            values["response"] = shortened(response, self.truncate_ir)
         return values
 
     @property
@@ -218,6 +255,10 @@ class LegendreMemoryCell(Cell):
             return self._value_of("a"), self._value_of("b")
         n, dtype = self.order, self.compute_dtype
         generator = ops.convert_to_tensor(legendre_generator(n), dtype=dtype)
+        if self.discretizer == "euler":
+            step = self._value_of("step") * ops.exp(-ops.cast(weight, dtype))
+            generator = generator * step
+            return ops.eye(n, dtype=dtype) + generator[:n, :n], generator[:n, n]
         # relative to the first theta, for which the exponential is precise
         change = generator * self._value_of("step") * ops.expm1(-ops.cast(weight, dtype))
         exponential = self._value_of("exponential") @ matrix_exponential(
@@ -236,10 +277,13 @@ class LegendreMemoryCell(Cell):
         n_steps = inputs.shape[1]
         response = self._impulse_response(n_steps)
         x = ops.transpose(inputs, (0, 2, 1))
-        if every:
+        if every and self.conv_mode == "raw":
+            memory = explicit_convolution(inputs, response)
+        elif every:
             memory = causal_convolution(x[:, :, None], response[None, None])
             memory = ops.transpose(memory, (0, 3, 1, 2))  # batch, steps, channels, order
         else:
+            x = x[:, :, n_steps - response.shape[1] :]
             memory = (x @ ops.transpose(ops.flip(response, axis=1)))[:, None]
         if not fresh:
             memory = memory + self._remembered(states[0], n_steps, every)
@@ -249,7 +293,8 @@ class LegendreMemoryCell(Cell):
 
     def _impulse_response(self, n_steps: int) -> Any:
         """(order, steps)"""
-        if "response" in self._derived and n_steps <= self._derived["response"].shape[1]:
+        known = self._derived.get("response")
+        if known is not None and n_steps <= (self.n_steps or 0):
             return self._value_of("response")[:, :n_steps]
         a, b = self.matrices()
         return powers(a, b[:, None], n_steps, ops)[:, :, 0]
@@ -264,9 +309,15 @@ class LegendreMemoryCell(Cell):
         return ops.transpose(left, (2, 1, 3, 0))
 
     def get_config(self):
-        config = {**super().get_config(), "order": self.order, "channels": self.channels}
+        names = ("order", "channels", "discretizer", "conv_mode", "truncate_ir")
+        config = {**super().get_config(), **{name: getattr(self, name) for name in names}}
         del config["units"]
         return config
+
+
+def _check_choice(name: str, given: Any, allowed: tuple[str, ...]) -> None:
+    if given not in allowed:
+        raise ValueError(f"{name} was given {given!r}; expected one of {', '.join(allowed)}")
 
 
 def _constant(value, shape, dtype=None):
@@ -294,9 +345,14 @@ class LegendreMemory(SequenceLayer):
     trainable_attributes : str or list of str
         ``"theta"`` for a window whose length is trained. Precise down to an eighth of its first
         length.
+    discretizer : {"zoh", "euler"}
+        How the memory's equation becomes one of steps: for input that is constant over each step,
+        exactly, or by Euler's method, which needs a theta of many steps, ``order**2`` and more.
     return_sequences : bool
         Whether the output has every step, or only the last one, (batch, channels * order), which
         is the default, as in ``keras.layers.LSTM``.
+    conv_mode, truncate_ir
+        As in `LMUFeedforward`.
     parallel : bool
         Whether to compute all steps at once, by FFT, or the last one as a matrix product.
     **kwargs
@@ -311,6 +367,9 @@ class LegendreMemory(SequenceLayer):
         dt: Any = None,
         trainable_attributes: Any = (),
         return_sequences: bool = False,
+        discretizer: str = "zoh",
+        conv_mode: str = "fft",
+        truncate_ir: float | None = None,
         **kwargs: Any,
     ):
         cell = LegendreMemoryCell(
@@ -318,6 +377,9 @@ class LegendreMemory(SequenceLayer):
             theta,
             dt=dt,
             trainable_attributes=trainable_attributes,
+            discretizer=discretizer,
+            conv_mode=conv_mode,
+            truncate_ir=truncate_ir,
             dtype=cell_dtype(kwargs),
         )
         super().__init__(cell, return_sequences=return_sequences, **kwargs)
@@ -325,7 +387,7 @@ class LegendreMemory(SequenceLayer):
     def build(self, sequences_shape, initial_state_shape=None):
         """Make the cell for sequences of this shape."""
         if self.parallel:
-            self.cell.n_steps = sequences_shape[1]
+            self.cell.n_steps = self.batch_major(sequences_shape)[1]
         super().build(sequences_shape, initial_state_shape)
 
     def _output_units(self, units):

@@ -1,178 +1,159 @@
-"""The Legendre memory unit: a Legendre memory and a hidden state that write to each other.
-
-Voelker, Kajic and Eliasmith, 2019, "Legendre Memory Units", NeurIPS 32, equations 5 to 7.
-"""
+"""Layers with a Legendre memory unit; see `nengo_dl.layers.lmu_cell`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import keras
-from keras import ops
 
-from nengo_dl.layers.base import SequenceLayer, cell_dtype
-from nengo_dl.layers.legendre import LegendreMemoryCell
+from nengo_dl.layers.arguments import cell_dtype
+from nengo_dl.layers.base import SequenceLayer
+from nengo_dl.layers.lmu_cell import PAPER, LMUCell
 
-
-@keras.saving.register_keras_serializable(package="nengo_dl")
-class LMUCell(keras.layers.Layer):
-    """One step of `LMU`, for ``keras.layers.RNN``; it has the same arguments."""
-
-    def __init__(
-        self,
-        units: int,
-        order: int,
-        theta: float,
-        dt: Any = None,
-        memory_channels: int = 1,
-        activation: Any = "tanh",
-        trainable_attributes: Any = (),
-        **kwargs: Any,
-    ):
-        super().__init__(**kwargs)
-        self.units, self.memory_channels = int(units), int(memory_channels)
-        self.activation = keras.activations.get(activation)
-        self.memory = LegendreMemoryCell(
-            order,
-            theta,
-            dt=dt,
-            channels=self.memory_channels,
-            trainable_attributes=trainable_attributes,
-            dtype=self.dtype_policy,
-            name="memory",
-        )
-
-    @property
-    def state_size(self) -> list:
-        """Sizes of the hidden state and of the memory."""
-        return [self.units, self.memory.units]
-
-    @property
-    def output_size(self) -> int:
-        """Size of the hidden state."""
-        return self.units
-
-    @property
-    def dt(self) -> float:
-        """Time step, in the unit of theta; it can be changed at any time."""
-        return self.memory.dt
-
-    @dt.setter
-    def dt(self, value: float) -> None:
-        self.memory.dt = value
-
-    def attribute(self, name: str) -> Any:
-        """The present value of theta."""
-        return self.memory.attribute(name)
-
-    def build(self, input_shape):
-        """Make the weights for inputs of shape (batch, size)."""
-        size, channels = int(input_shape[-1]), self.memory_channels
-        self.memory.build((input_shape[0], channels))
-
-        def weight(name, rows, columns, initializer):
-            return self.add_weight(shape=(rows, columns), initializer=initializer, name=name)
-
-        self.to_memory = [
-            weight("input_to_memory", size, channels, "lecun_uniform"),
-            weight("hidden_to_memory", self.units, channels, "lecun_uniform"),
-            weight("memory_to_memory", self.memory.units, channels, "zeros"),
-        ]
-        self.to_hidden = [
-            weight("input_to_hidden", size, self.units, "glorot_normal"),
-            weight("hidden_to_hidden", self.units, self.units, "glorot_normal"),
-            weight("memory_to_hidden", self.memory.units, self.units, "glorot_normal"),
-        ]
-        self.built = True
-
-    def call(self, inputs, states, training=False):
-        """One step: inputs of shape (batch, size) -> the hidden state, and the next state."""
-        hidden, memory = states
-        written = _sum_of_products((inputs, hidden, memory), self.to_memory)
-        memory, _ = self.memory.step(written, [memory], training)
-        hidden = self.activation(_sum_of_products((inputs, hidden, memory), self.to_hidden))
-        return hidden, [hidden, memory]
-
-    def all_steps(self, inputs, states, training, every, fresh):
-        """There is no form for all steps at once: the hidden state writes to the memory."""
-        return None
-
-    def get_initial_state(self, batch_size=None):
-        """The state before the first step: zeros."""
-        return [ops.zeros((batch_size, n), dtype=self.compute_dtype) for n in self.state_size]
-
-    def get_config(self):
-        """What makes an equal cell."""
-        memory = self.memory.get_config()
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "memory_channels": self.memory_channels,
-            "activation": keras.activations.serialize(self.activation),
-            **{name: memory[name] for name in ("order", "theta", "dt", "trainable_attributes")},
-        }
-
-
-def _sum_of_products(values, weights):
-    products = [value @ weight for value, weight in zip(values, weights, strict=True)]
-    return sum(products[1:], products[0])
+#: arguments of the layer that are its cell's
+_CELL_ARGUMENTS = (
+    *("memory_channels", "activation", "trainable_attributes", "memory_d", "hidden_cell"),
+    *("trainable_theta", "hidden_to_memory", "memory_to_memory", "input_to_hidden"),
+    *("discretizer", "kernel_initializer", "recurrent_initializer", "kernel_regularizer"),
+    *("recurrent_regularizer", "use_bias", "bias_initializer", "bias_regularizer", "dropout"),
+    *("recurrent_dropout", "conv_mode", "truncate_ir", "input_d", "seed"),
+)
 
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
 class LMU(SequenceLayer):
     """The recurrent layer with a Legendre memory of Voelker et al., 2019.
 
-    A linear combination of input, hidden state and memory is written to the memory; the hidden
-    state is a nonlinear function of the three, and the output, (batch, steps, units).
+    What is written to the memory is a linear combination of the input and, if so wanted, of the
+    output of the hidden component and of the memory; the hidden component gets the memory and, if
+    so wanted, the input, and gives the output. There are two ways to say what it is:
 
-    Where nothing but the input is written to the memory (Chilkuri and Eliasmith, 2021) all steps
-    can be computed at once: use a Dense layer, `LegendreMemory` and another Dense layer.
+    * ``LMU(units, order, theta)``: the unit of the paper, ``tanh`` of a linear combination of
+      input, hidden state and memory, all connections included. theta is in seconds, and steps
+      last ``dt`` seconds, by default ``nengo_dl.layers.default.dt``.
+    * ``LMU(memory_d, order, theta, hidden_cell)``, as in KerasLMU: a component of your own, and
+      only the connections that are asked for. theta is in steps: ``dt`` is 1 by default. With
+      ``dt=0.001`` it is in seconds.
+
+    Without ``hidden_to_memory`` and ``memory_to_memory`` all steps are computed at once.
 
     Parameters
     ----------
     units : int
-        Size of the hidden state.
-    order, theta, dt, trainable_attributes
-        As in `LegendreMemory`.
+        Size of the paper's hidden state; with ``hidden_cell`` the same as ``memory_d``.
+    order : int
+        Number of Legendre coefficients of each signal that is remembered.
+    theta : float
+        Length of the window that is remembered, in the unit of ``dt``.
+    dt : float, optional
+        Length of a step; see above.
     memory_channels : int
-        Number of signals that are remembered.
+        Number of signals that are remembered, for the unit of the paper.
     activation : str or callable
-        Nonlinearity of the hidden state.
+        Nonlinearity of the paper's hidden state.
+    trainable_attributes : str or list of str
+        ``"theta"`` for a window whose length is trained; ``trainable_theta=True`` is the same.
+    memory_d : int
+        Number of signals that are remembered.
+    hidden_cell : keras.layers.Layer or None
+        The cell of a recurrent layer, or a layer that is applied in each step. None: the output is
+        the memory, followed by the input with ``input_to_hidden``.
+    hidden_to_memory, memory_to_memory, input_to_hidden : bool
+        Which connections there are besides those from the input to the memory and from there to
+        the hidden component. By default none with ``hidden_cell``, all for the unit of the paper.
+    discretizer : {"zoh", "euler"}
+        How the memory's equation becomes one of steps: for input that is constant over each step,
+        exactly, or by Euler's method, which needs a theta of many steps, ``order**2`` and more.
+    kernel_initializer, recurrent_initializer : str or initializer
+        Of the weights from input (and hidden component) to the memory, "glorot_uniform" with
+        ``hidden_cell``, and of those from memory to memory, "orthogonal". None for the first: there
+        are no weights, and ``memory_d`` is the size of the input. Those of the paper are
+        "lecun_uniform", for each origin, and "zeros".
+    kernel_regularizer, recurrent_regularizer, bias_regularizer
+        Penalties of Keras on these weights.
+    use_bias, bias_initializer
+        Whether a bias is added to what is written to the memory, "zeros" at first.
+    dropout, recurrent_dropout : float
+        Share of what goes through the first weights, and of the memory's values that go back to the
+        memory, that is left out in training, the same in all steps of a sequence.
     return_sequences : bool
         Whether the output has every step, or only the last one (the default, as in
         ``keras.layers.LSTM``).
+    conv_mode, truncate_ir
+        As in `LMUFeedforward`.
     **kwargs
-        ``return_state``, ``go_backwards``, ``stateful``, ``unroll``, ``zero_output_for_mask`` and
-        the arguments of every Keras layer. The state is ``[hidden, memory]``.
+        ``return_state``, ``go_backwards``, ``stateful``, ``unroll``, ``zero_output_for_mask``,
+        ``parallel``, ``time_major`` and the arguments of every Keras layer. The state is
+        ``[memory, *hidden states]``.
+
+    Examples
+    --------
+    Classify sequences of 784 numbers::
+
+        lmu = nengo_dl.layers.LMU(
+            memory_d=1, order=256, theta=784, hidden_cell=keras.layers.SimpleRNNCell(212)
+        )
     """
 
     def __init__(
         self,
-        units: int,
-        order: int,
-        theta: float,
+        units: int | None = None,
+        order: int | None = None,
+        theta: float | None = None,
         dt: Any = None,
-        memory_channels: int = 1,
-        activation: Any = "tanh",
-        trainable_attributes: Any = (),
         return_sequences: bool = False,
         **kwargs: Any,
     ):
-        cell = LMUCell(
-            units,
-            order,
-            theta,
-            dt=dt,
-            memory_channels=memory_channels,
-            activation=activation,
-            trainable_attributes=trainable_attributes,
-            dtype=cell_dtype(kwargs),
-        )
+        own = {name: kwargs.pop(name) for name in _CELL_ARGUMENTS if name in kwargs}
+        cell = LMUCell(units, order, theta, dt, **own, dtype=cell_dtype(kwargs))
         super().__init__(cell, return_sequences=return_sequences, **kwargs)
 
+    def build(self, sequences_shape, initial_state_shape=None):
+        """Make the cell for sequences of this shape."""
+        if self.parallel:
+            self.cell.memory.n_steps = self.batch_major(sequences_shape)[1]
+        super().build(sequences_shape, initial_state_shape)
+
     def _output_units(self, units):
-        return (self.cell.units,)
+        return (self.cell.output_size,)
 
     def get_config(self):
         """What makes an equal layer."""
         return {**super().get_config(), "units": self.cell.units}
+
+
+@keras.saving.register_keras_serializable(package="nengo_dl")
+class LMUFeedforward(LMU):
+    """An `LMU` in which nothing is written back to the memory, so that all steps are one.
+
+    ``LMU`` without ``hidden_to_memory`` and ``memory_to_memory`` computes the same.
+
+    Parameters
+    ----------
+    memory_d, order, theta, hidden_cell, input_to_hidden, discretizer, kernel_initializer, \
+    kernel_regularizer, use_bias, bias_initializer, bias_regularizer, dropout, return_sequences
+        As in `LMU`; theta is in steps.
+    conv_mode : {"fft", "raw"}
+        How the convolution with the memory's response to an impulse is computed.
+    truncate_ir : float, optional
+        With ``conv_mode="raw"``, leaves out the end of the response: as many steps as together have
+        at most this share of the sum of its absolute values, in each coefficient. That bounds the
+        error relative to the largest value that the coefficient can have.
+    **kwargs
+        As in `LMU`.
+    """
+
+    def __init__(
+        self,
+        memory_d: int | None = None,
+        order: int | None = None,
+        theta: float | None = None,
+        hidden_cell: Any = PAPER,
+        **kwargs: Any,
+    ):
+        for name in ("hidden_to_memory", "memory_to_memory"):
+            if kwargs.pop(name, False):
+                raise ValueError(f"{name}=True is not feed-forward; use LMU")
+        kwargs.pop("units", None)
+        own = {"memory_d": memory_d, "hidden_cell": hidden_cell}
+        super().__init__(order=order, theta=theta, **own, **kwargs)

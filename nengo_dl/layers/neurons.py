@@ -9,8 +9,9 @@ import nengo
 from keras import ops
 
 from nengo_dl import surrogates
+from nengo_dl.layers.arguments import cell_dtype, refuse_units
 from nengo_dl.layers.attributes import UnitAttribute
-from nengo_dl.layers.base import Cell, SequenceLayer, cell_dtype, refuse_units
+from nengo_dl.layers.base import Cell, SequenceLayer
 from nengo_dl.layers.context import step_context
 from nengo_dl.lowering.neurons import NeuronKernel, lowering_of
 
@@ -156,8 +157,8 @@ class LIF(SequenceLayer):
 
     The input is the current, of shape (batch, steps, ...); it comes e.g. from a Dense layer in
     front, which has as many units as there are neurons: the layer itself has none to choose. All
-    arguments are given by name. The output are spikes of height ``amplitude / dt``. They are those of a Nengo ensemble's
-    neurons with gain 1 and bias 0.
+    arguments are given by name. The output are spikes of height ``amplitude / dt``. They are those
+    of a Nengo ensemble's neurons with gain 1 and bias 0.
 
     Parameters
     ----------

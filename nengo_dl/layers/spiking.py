@@ -8,7 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from nengo_dl.layers.base import Cell, SequenceLayer, cell_dtype, refuse_units
+from nengo_dl.layers.arguments import cell_dtype, refuse_units
+from nengo_dl.layers.base import Cell, SequenceLayer
 from nengo_dl.layers.context import step_context
 from nengo_dl.lowering.neuron_types import regular_spiking
 
@@ -40,8 +41,6 @@ class SpikingActivationCell(Cell):
     ):
         if isinstance(units, str) or callable(units):  # size first, as in KerasSpiking
             activation, units = units, activation  # type: ignore[assignment]
-        if activation is not None and not isinstance(activation, (str, dict)):
-            refuse_units(type(self).__name__, None if callable(activation) else activation)
         super().__init__(units, dt, **kwargs)
         self.activation = keras.activations.get(activation)
         self.spiking_aware_training = bool(spiking_aware_training)
@@ -115,8 +114,9 @@ class SpikingActivation(SequenceLayer):
     activation : str or callable
         Activation function, as in ``keras.layers.Activation``.
     dt : float or variable, optional
-        Time step in seconds, by default ``nengo_dl.layers.default.dt``; see `Cell`. The longer it is, the better spikes stand for the rate: at ``dt = 1``
-        a rate of 0.7 gives a spike of height 1 in seven of ten steps.
+        Time step in seconds, by default ``nengo_dl.layers.default.dt``; see `Cell`. The longer it
+        is, the better spikes stand for the rate: at ``dt = 1`` a rate of 0.7 gives a spike of
+        height 1 in seven of ten steps.
     spiking_aware_training : bool
         Whether spikes are passed on in training too, with the activation's derivative; else
         training uses the activation itself.
@@ -139,6 +139,8 @@ class SpikingActivation(SequenceLayer):
         seed: int | None = 0,
         **kwargs: Any,
     ):
+        if not (callable(activation) or isinstance(activation, (str, dict))):
+            refuse_units(type(self).__name__, activation)
         cell = SpikingActivationCell(
             activation,
             dt=dt,

@@ -42,6 +42,28 @@ def test_same_output(make):
     np.testing.assert_allclose(given, expected, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.core
+@pytest.mark.parametrize("make", [layers.Lowpass, layers.Alpha])
+def test_trained_filters(make):
+    """Time constants and levels that differ between units, also in nengo.Simulator."""
+    x = np.random.RandomState(0).uniform(-1, 1, (1, STEPS, UNITS)).astype("float32")
+    model = keras.Sequential([keras.Input((STEPS, UNITS)), make(0.02, initial_level=[0, 1, 0])])
+    model.compile(optimizer=keras.optimizers.SGD(3.0), loss="mse")
+    model.fit(x, x + 1, verbose=0)
+    expected = model.predict(x, verbose=0)
+    assert np.all(model.layers[0].attribute("initial_level"))
+    converter = Converter(model, temporal_model=True, allow_fallback=False)
+    (node,), (probe,) = converter.inputs.values(), converter.outputs.values()
+    with nengo_dl.Simulator(converter.net, minibatch_size=1, progress_bar=False) as sim:
+        np.testing.assert_allclose(sim.predict({node: x})[probe], expected, atol=1e-5)
+        sim.reset()
+        np.testing.assert_allclose(sim.predict({node: x})[probe], expected, atol=1e-5)
+    node.output = nengo.processes.PresentInput(x[0], 0.001)
+    with nengo.Simulator(converter.net, progress_bar=False) as sim:
+        sim.run_steps(STEPS)
+        np.testing.assert_allclose(sim.data[probe], expected[0], atol=1e-5)
+
+
 def test_objects_are_nengos():
     model = keras.Sequential([keras.Input((STEPS, UNITS)), layers.LIF(), layers.Alpha(0.01)])
     net = Converter(model, temporal_model=True, allow_fallback=False).net
@@ -52,7 +74,7 @@ def test_objects_are_nengos():
 
 def test_what_has_no_equivalent():
     for layer, reason in [
-        (layers.Lowpass(0.01, initial_level=1.0), "an initial level that is not 0"),
+        (layers.Lowpass(0.01, time_major=True), "time_major=True has no equivalent"),
         (layers.LIF(tau_rc=[0.01, 0.02, 0.03]), "its units differ in tau_rc"),
         (layers.SpikingActivation("softplus"), "'softplus' has no neuron type"),
     ]:

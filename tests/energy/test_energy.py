@@ -91,6 +91,99 @@ def test_convolutions():
         energy.count_model(embedding, np.ones((1, 3)))
 
 
+DENSE = keras.layers.Dense
+
+
+@pytest.mark.core
+def test_each_use_of_a_layer():
+    """Operations count in each place where a layer is called, its parameters once."""
+    x, a, b = np.ones((3, 10)), keras.Input((10,)), keras.Input((10,))
+    dense, relu, joined = DENSE(10), keras.layers.ReLU(), keras.layers.Concatenate()
+    inner = keras.Model(a, relu(dense(a)))
+    for inputs, output, macs, updates in [
+        (a, dense(relu(dense(relu(a)))), 200, 20),
+        ([a, b], joined([dense(a), dense(b)]), 200, 0),
+        (b, inner(inner(b)), 200, 20),
+        (b, dense(keras.Sequential([keras.Input((10,)), inner, inner])(b)), 300, 20),
+    ]:
+        model = keras.Model(inputs, output)
+        report = energy.count_model(model, [x, x] if len(model.inputs) == 2 else x)
+        assert (report.total("macs"), report.total("updates")) == (macs, updates)
+        assert (report.total("parameters"), report.total("neurons")) == (110, updates)
+
+
+class Twice(keras.Model):
+    """A model with a call, and a training step, of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = DENSE(10, "relu")
+
+    def call(self, x):
+        return self.inner(self.inner(x))
+
+    def train_step(self, *args):
+        raise NotImplementedError
+
+
+@pytest.mark.core
+def test_models_with_a_call_of_their_own():
+    model, x = Twice(), np.ones((3, 10))
+    with pytest.raises(ValueError, match="has not been built; call it with examples first"):
+        energy.count_model(model, x)
+    model(x)
+    report = energy.count_model(model, x)
+    assert (report.total("macs"), report.total("neurons")) == (200, 20)
+    assert report.total("parameters") == 110
+    assert "call" not in vars(model.inner)
+
+
+@pytest.mark.core
+def test_wrappers():
+    """Steps of a TimeDistributed layer, and both directions of a Bidirectional one."""
+    x, inputs = np.ones((2, 8, 6, 6, 3)), keras.Input((8, 6, 6, 3))
+    inside = keras.Sequential(
+        [keras.Input((6, 6, 3)), keras.layers.SeparableConv2D(4, 3), keras.layers.Flatten()]
+    )
+    each = keras.layers.TimeDistributed
+    both = keras.layers.Bidirectional(keras.layers.SimpleRNN(5, return_sequences=True))
+    output = each(keras.layers.ReLU())(both(each(inside)(inputs)))
+    report = energy.count_model(keras.Model(inputs, output), x)
+    parts = {part.kind: part for part in report.parts}
+    assert parts["SeparableConv2D"].macs == 8 * 16 * (9 * 3 + 3 * 4)
+    recurrent = [part for part in report.parts if part.kind == "SimpleRNN"]
+    assert [part.macs for part in recurrent] == [8 * (64 * 5 + 25)] * 2
+    assert [(part.neurons, part.updates) for part in recurrent] == [(5, 40)] * 2
+    assert (parts["ReLU"].neurons, parts["ReLU"].updates) == (10, 80)
+
+
+def test_recurrent_layers():
+    sequences, images = np.ones((2, 8, 3)), np.ones((2, 4, 5, 5, 2))
+    for layer, x, macs in [
+        (keras.layers.LSTM(5), sequences, 8 * 4 * (15 + 25)),
+        (keras.layers.GRU(5, return_sequences=True), sequences, 8 * 3 * (15 + 25)),
+        (keras.layers.ConvLSTM2D(3, 3, padding="same"), images, 4 * 25 * 4 * (9 * 6 + 9 * 9)),
+        (layers.LMU(5, 4, 0.01), sequences, 8 * (8 + 4 + 20 + 60)),
+        (layers.LMU(2, 4, 6, DENSE(5)), sequences, 8 * (6 + 40 + 40)),
+        (layers.LegendreMemory(4, 6), sequences, 8 * 3 * 20),
+    ]:
+        model = keras.Sequential([keras.Input(x.shape[1:]), layer])
+        assert energy.count_model(model, x).total("macs") == macs, layer
+
+
+def test_given_rates_pass_through_layers_that_move_values():
+    model = keras.Sequential(
+        [
+            keras.Input((STEPS, 4, 3)),
+            layers.SpikingActivation("relu", dt=0.01, name="spikes"),
+            keras.layers.TimeDistributed(keras.layers.Flatten()),
+            DENSE(2, name="last"),
+        ]
+    )
+    report = energy.count_model(model, np.ones((2, STEPS, 4, 3)), rates={"spikes": 20.0})
+    assert report.parts[-1].synops == pytest.approx(STEPS * 24 * 20 * 0.01)
+
+
 @pytest.mark.core
 @pytest.mark.parametrize("make", [nengo.Simulator, nengo_dl.Simulator])
 def test_networks(make):

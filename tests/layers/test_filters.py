@@ -5,6 +5,7 @@ import nengo
 import numpy as np
 import pytest
 
+import nengo_dl
 from layers.reference import values
 from nengo_dl import layers
 
@@ -68,3 +69,38 @@ def test_what_is_trained():
     layer = layers.Alpha(0.1, trainable_attributes=())
     layer.build((None, 5, 4))
     assert layer.trainable_weights == []
+
+
+@pytest.mark.core
+@every_filter
+def test_initializers_and_constraints(name, tmp_path):
+    """Drawn time constants and levels, which training keeps equal, in files too."""
+    x = np.random.RandomState(0).uniform(-1, 1, (4, 6, 3)).astype("float32")
+    layer = FILTERS[name][0](
+        tau_initializer=keras.initializers.RandomUniform(0.01, 0.1, seed=1),
+        level_initializer="ones",
+        tau_constraint=nengo_dl.constraints.Mean(),
+        initial_level_constraint="non_neg",
+    )
+    with pytest.raises(ValueError, match="its initializer draws them when the layer is built"):
+        layer.attribute("tau")
+    model = keras.Sequential([keras.Input((6, 3)), layer])
+    drawn = layer.attribute("tau")
+    assert np.all((drawn >= 0.01) & (drawn <= 0.1)) and np.ptp(drawn) > 0.001
+    np.testing.assert_array_equal(layer.attribute("initial_level"), 1)
+    model.compile(optimizer=keras.optimizers.SGD(5.0), loss="mse")
+    model.fit(x, x, verbose=0)
+    tau = layer.attribute("tau")
+    assert np.ptp(tau) < 1e-8 < abs(tau[0] - drawn.mean())
+    assert np.all(layer.attribute("initial_level") >= 0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict_on_batch(x), model.predict_on_batch(x))
+    assert isinstance(loaded.layers[0].cell.attributes["tau"].constraint, nengo_dl.constraints.Mean)
+
+
+def test_drawn_values_that_are_not_trained():
+    layer = layers.Lowpass(keras.initializers.Constant(0.03), trainable_attributes=())
+    output = values(layer(np.ones((1, 4, 2), dtype="float32")))
+    assert layer.trainable_weights == []
+    np.testing.assert_allclose(output, values(layers.Lowpass(0.03)(np.ones((1, 4, 2)))), rtol=1e-5)

@@ -234,3 +234,126 @@ def test_clear_errors():
         layers.LIF()(np.zeros((2, 3), dtype="float32"))
     with pytest.raises(ValueError, match="order was given 0"):
         layers.LegendreMemory(0, 1.0)
+
+
+def test_layers_have_no_units():
+    """The number of units is not taken for a time step."""
+    for make in (layers.LIF, layers.AdaptiveLIF, layers.SpikingActivation):
+        for given in (100, np.int64(64)):
+            with pytest.raises(TypeError, match=r"(Activation|LIF) has no units to choose, .*Dense\(\d+\) in front"):
+                make(given)
+    for make in (layers.LIF, layers.AdaptiveLIF, layers.Lowpass, layers.LegendreMemory):
+        arguments = (4, 1.0) if make is layers.LegendreMemory else ()
+        with pytest.raises(TypeError, match="has no units to choose, but was given 7"):
+            make(*arguments, units=7)
+        assert make(*arguments, dt=1).dt == 1.0
+
+
+def test_size_first():
+    assert layers.SpikingActivationCell(3, "relu").units == 3
+    assert layers.LowpassCell(size=(2, 3), tau_initializer=0.01).units == 6
+    with pytest.raises(ValueError, match="units was given 0.01; expected a positive integer"):
+        layers.LowpassCell(3, 0.01)
+
+
+def test_default_time_step(monkeypatch):
+    monkeypatch.setattr(layers.default, "dt", 0.02)
+    made = [
+        layers.Lowpass(0.1),
+        layers.LIF(),
+        layers.LMU(2, 3, 0.1),
+        layers.SpikingActivation(rate),
+    ]
+    assert [layer.dt for layer in made] == [0.02] * 4
+    assert layers.Lowpass(0.1, dt=0.001).dt == 0.001
+    with pytest.raises(ValueError, match="dt was given -1"):
+        layers.default.dt = -1
+
+
+@pytest.mark.core
+def test_time_step_in_a_variable(tmp_path):
+    """Several layers read it in each call, and training leaves it alone."""
+    x, dt = sequences(4), keras.Variable(0.001)
+    filters = [layers.Lowpass(0.05, dt=dt), layers.Alpha(0.05, dt=dt)]
+    model = keras.Sequential([keras.Input((STEPS, UNITS)), *filters])
+    model.compile(optimizer=keras.optimizers.SGD(0.0), loss="mse")
+    model.fit(x, x, verbose=0)
+    before = model.predict(x, verbose=0)
+    dt.assign(0.01)
+    after = model.predict(x, verbose=0)
+    assert [layer.dt for layer in filters] == [pytest.approx(0.01)] * 2
+    assert len(model.trainable_weights) == 4 and np.abs(after - before).max() > 0.1
+    assert_close(after, layers.Alpha(0.05, dt=0.01)(layers.Lowpass(0.05, dt=0.01)(x)))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), after)
+    filters[0].dt = 0.001
+    assert filters[1].dt == pytest.approx(0.001)
+
+
+@every_kind
+def test_time_major(make):
+    x = sequences()
+    wanted = make()
+    expected = values(wanted(x))
+    for sequence in (True, False):
+        layer = make(time_major=True, return_sequences=sequence)
+        inputs = keras.Input(batch_shape=(STEPS, 2, UNITS))
+        outputs = layer(inputs)
+        layer.set_weights(wanted.get_weights())
+        given = values(keras.Model(inputs, outputs)(x.swapaxes(0, 1)))
+        assert given.shape == outputs.shape
+        assert_close(given, expected.swapaxes(0, 1) if sequence else expected[:, -1])
+        assert type(layer).from_config(layer.get_config()).time_major
+
+
+def test_states_are_set():
+    x = sequences()
+    whole = layers.Alpha(0.05, return_state=True)
+    _, *state = whole(x[:, :5])
+    layer = layers.Alpha(0.05, stateful=True)
+    layer(x)
+    layer.reset_states([values(s) for s in state])
+    assert_close(layer(x[:, 5:]), values(whole(x)[0])[:, 5:])
+    layer.reset_states()
+    assert_close(layer(x), whole(x)[0])
+    with pytest.raises(ValueError, match="was given 1 states; expected 2"):
+        layer.reset_states(np.zeros(UNITS))
+    with pytest.raises(ValueError, match=r"a state of shape \(7,\); expected \(2, 3\)"):
+        layer.reset_states([np.zeros(7), np.zeros(UNITS)])
+    with pytest.raises(ValueError, match="make it with stateful=True and call it"):
+        layers.LIF().reset_states([np.zeros(3), np.zeros(3)])
+
+
+@keras.saving.register_keras_serializable(package="test")
+class LeakyCell(layers.Cell):
+    """As in the documentation of `Cell`."""
+
+    state_names = ("level",)
+
+    def __init__(self, leak=1.0, units=None, **kwargs):
+        attributes = (layers.UnitAttribute("leak", leak),)
+        kwargs = {"trainable_attributes": "leak", **kwargs}
+        super().__init__(units, attributes=attributes, **kwargs)
+
+    def step(self, inputs, states, training):
+        level = states[0] + self.dt_tensor() * (inputs - self.value("leak") * states[0])
+        return level, [level]
+
+
+@pytest.mark.core
+def test_cells_of_ones_own(tmp_path):
+    x = sequences(4)
+    layer = layers.SequenceLayer(LeakyCell(2.0, dt=0.1))
+    model = keras.Sequential([keras.Input((STEPS, UNITS)), layer])
+    level, expected = np.zeros((4, UNITS)), []
+    for row in x.swapaxes(0, 1):
+        level = level + 0.1 * (row - 2 * level)
+        expected.append(level)
+    assert_close(model(x), np.stack(expected, axis=1))
+    model.compile(optimizer=keras.optimizers.Adam(0.1), loss="mse")
+    model.fit(x, 0 * x, verbose=0)
+    assert np.all(layer.attribute("leak") > 2)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict_on_batch(x), model.predict_on_batch(x))

@@ -17,12 +17,12 @@ from nengo_dl.nir.writing.layouts import Layout
 def check_neurons(ens: Ensemble, built: Built, findings: Findings, keep_voltages: bool) -> None:
     """Find what NIR has no means for."""
     neurons = built.neuron_type(ens)
-    if type(neurons) is nengo.SpikingRectifiedLinear:
+    if _is_integrate_and_fire(neurons):
         findings.approximate(
             ens,
-            "its neurons, SpikingRectifiedLinear, subtract the threshold from the voltage when "
+            f"its neurons, {type(neurons).__name__}, subtract the threshold from the voltage when "
             "they spike and ignore negative currents; NIR's IF starts again at zero and does not",
-            "Use LIF(tau_ref=0, min_voltage=-np.inf)",
+            "Use LIF(tau_ref=0, min_voltage=-np.inf), in Keras that of nengo_dl.layers",
             "IF neurons",
         )
     elif type(neurons) is not nengo.LIF:
@@ -90,7 +90,7 @@ def neuron_node(
         start = layout.arrange(built.initial_state(ens, "voltage"))
     leak = (zero if bias is None else layout.arrange(bias)) - start
     levels = {"v_threshold": one - start, "v_reset": zero - start}
-    if isinstance(neurons, nengo.SpikingRectifiedLinear):
+    if _is_integrate_and_fire(neurons):
         assert bias is None and tau_syn is None
         return nir.IF(r=one / times.scale, **levels)
     if neurons.tau_rc >= NO_LEAK and bias is None and tau_syn is None:
@@ -110,6 +110,14 @@ def neuron_node(
         v_leak=leak,
         **levels,
     )
+
+
+def _is_integrate_and_fire(neurons: NeuronType) -> bool:
+    """Whether neurons count up a rectified current and spike at each whole number."""
+    if type(neurons) is nengo.RegularSpiking:
+        base = neurons.base_type
+        return type(base) is nengo.RectifiedLinear and base.amplitude == 1
+    return type(neurons) is nengo.SpikingRectifiedLinear
 
 
 def has_leak(neurons: NeuronType) -> bool:

@@ -102,7 +102,7 @@ def _lmu(layer, shape_in, shape_out):
 @register_connections(keras.layers.RNN)
 def _recurrent(layer, shape_in, shape_out):
     """Each matrix of a cell multiplies a vector once in a step."""
-    weights = layer.cell.weights
+    weights = [w for w in layer.cell.weights if "bias" not in w.name]
     if any(len(w.shape) > 2 for w in weights):
         raise _unknown(layer)
     return shape_in[0] * sum(math.prod(w.shape) for w in weights if len(w.shape) == 2)

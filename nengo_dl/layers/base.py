@@ -183,6 +183,7 @@ class Cell(keras.layers.Layer):
             **({"trainable_attributes": self.trainable_attributes} if self.attributes else {}),
         }
 
+
 @keras.saving.register_keras_serializable(package="nengo_dl")
 class SequenceLayer(keras.layers.RNN):
     """A layer that steps one of our cells through sequences, or computes all steps at once.

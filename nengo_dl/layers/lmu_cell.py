@@ -130,10 +130,15 @@ class LMUCell(keras.layers.Layer, DropoutRNNCell):
         """Size of the output of the hidden component, or of what it would get."""
         if self._is_recurrent():
             return self.hidden_cell.output_size
-        size = self.memory.units + (self._known_input() if self.input_to_hidden else 0)
+        size = self._read_size()
         if self.hidden_cell is None:
             return size
         return int(self.hidden_cell.compute_output_shape((None, size))[-1])
+
+    def _read_size(self) -> int:
+        """Size of what the hidden component gets."""
+        memory: int = self.memory.units  # type: ignore[assignment]
+        return memory + (self._known_input() if self.input_to_hidden else 0)
 
     def _known_input(self) -> int:
         if self.input_d is None:
@@ -284,7 +289,7 @@ class LMUCell(keras.layers.Layer, DropoutRNNCell):
     def get_recurrent_dropout_mask(self, step_input):
         """The mask of the memory, (batch, memory_d * order); those of the hidden cell are made."""
         if isinstance(self.hidden_cell, DropoutRNNCell):
-            size = self.memory.units + (self._known_input() if self.input_to_hidden else 0)
+            size = self._read_size()
             state = keras.tree.flatten(self.hidden_cell.state_size)[0]
             self.hidden_cell.get_dropout_mask(_ones(step_input, size))
             self.hidden_cell.get_recurrent_dropout_mask(_ones(step_input, state))

@@ -77,6 +77,7 @@ def test_convolutions():
             keras.layers.Conv2D(5, 3, name="conv"),
             keras.layers.DepthwiseConv2D(2, depth_multiplier=2, name="depthwise"),
             keras.layers.Conv2DTranspose(4, 3, strides=2, name="transposed"),
+            keras.layers.SeparableConv2D(6, 3, name="separable"),
             keras.layers.BatchNormalization(),
             keras.layers.Flatten(),
         ]
@@ -86,6 +87,7 @@ def test_convolutions():
     assert macs["conv"] == 6 * 6 * 3 * 3 * 2 * 5
     assert macs["depthwise"] == 5 * 5 * 2 * 2 * 10
     assert macs["transposed"] == 5 * 5 * 3 * 3 * 10 * 4
+    assert macs["separable"] == 9 * 9 * (9 * 4 + 4 * 6)
     embedding = keras.Sequential([keras.Input((3,)), keras.layers.Embedding(5, 2)])
     with pytest.raises(ValueError, match="Embedding, are not known"):
         energy.count_model(embedding, np.ones((1, 3)))
@@ -141,18 +143,16 @@ def test_models_with_a_call_of_their_own():
 @pytest.mark.core
 def test_wrappers():
     """Steps of a TimeDistributed layer, and both directions of a Bidirectional one."""
-    x, inputs = np.ones((2, 8, 6, 6, 3)), keras.Input((8, 6, 6, 3))
-    inside = keras.Sequential(
-        [keras.Input((6, 6, 3)), keras.layers.SeparableConv2D(4, 3), keras.layers.Flatten()]
-    )
+    x, inputs = np.ones((2, 8, 6, 3)), keras.Input((8, 6, 3))
+    inside = keras.Sequential([keras.Input((6, 3)), DENSE(4), keras.layers.Flatten()])
     each = keras.layers.TimeDistributed
     both = keras.layers.Bidirectional(keras.layers.SimpleRNN(5, return_sequences=True))
     output = each(keras.layers.ReLU())(both(each(inside)(inputs)))
     report = energy.count_model(keras.Model(inputs, output), x)
     parts = {part.kind: part for part in report.parts}
-    assert parts["SeparableConv2D"].macs == 8 * 16 * (9 * 3 + 3 * 4)
+    assert parts["Dense"].macs == 8 * 6 * 3 * 4
     recurrent = [part for part in report.parts if part.kind == "SimpleRNN"]
-    assert [part.macs for part in recurrent] == [8 * (64 * 5 + 25)] * 2
+    assert [part.macs for part in recurrent] == [8 * (24 * 5 + 25)] * 2
     assert [(part.neurons, part.updates) for part in recurrent] == [(5, 40)] * 2
     assert (parts["ReLU"].neurons, parts["ReLU"].updates) == (10, 80)
 

@@ -240,7 +240,9 @@ def test_layers_have_no_units():
     """The number of units is not taken for a time step."""
     for make in (layers.LIF, layers.AdaptiveLIF, layers.SpikingActivation):
         for given in (100, np.int64(64)):
-            with pytest.raises(TypeError, match=r"(Activation|LIF) has no units to choose, .*Dense\(\d+\) in front"):
+            with pytest.raises(
+                TypeError, match=r"(Activation|LIF) has no units to choose, .*Dense\(\d+\) in front"
+            ):
                 make(given)
     for make in (layers.LIF, layers.AdaptiveLIF, layers.Lowpass, layers.LegendreMemory):
         arguments = (4, 1.0) if make is layers.LegendreMemory else ()
@@ -309,10 +311,10 @@ def test_time_major(make):
 
 def test_states_are_set():
     x = sequences()
-    whole = layers.Alpha(0.05, return_state=True)
+    whole = layers.Alpha(0.05, return_state=True, parallel=False)
     _, *state = whole(x[:, :5])
-    layer = layers.Alpha(0.05, stateful=True)
-    layer(x)
+    layer = layers.Alpha(0.05, stateful=True, parallel=False)
+    layer.build(x.shape)
     layer.reset_states([values(s) for s in state])
     assert_close(layer(x[:, 5:]), values(whole(x)[0])[:, 5:])
     layer.reset_states()

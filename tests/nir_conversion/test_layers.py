@@ -22,7 +22,8 @@ X = np.random.RandomState(0).uniform(0, 3, (1, STEPS, SIZE)).astype("float32")
 def network(*inside):
     """A model of the layers between two Dense ones, and what the converter makes of it."""
     keras.utils.set_random_seed(0)
-    dense = [keras.layers.Dense(n) for n in (4, 2)]
+    weights = keras.initializers.RandomNormal(0, 1.5, seed=0)
+    dense = [keras.layers.Dense(n, kernel_initializer=weights) for n in (4, 2)]
     model = keras.Sequential([keras.Input((STEPS, SIZE)), dense[0], *inside, dense[1]])
     return model, Converter(model, temporal_model=True, allow_fallback=False)
 

@@ -58,7 +58,9 @@ def test_trained_filters(make):
         np.testing.assert_allclose(sim.predict({node: x})[probe], expected, atol=1e-5)
         sim.reset()
         np.testing.assert_allclose(sim.predict({node: x})[probe], expected, atol=1e-5)
-    node.output = nengo.processes.PresentInput(x[0], 0.001)
+    with converter.net:
+        source = nengo.Node(nengo.processes.PresentInput(x[0], 0.001))
+        nengo.Connection(source, node, synapse=None)
     with nengo.Simulator(converter.net, progress_bar=False) as sim:
         sim.run_steps(STEPS)
         np.testing.assert_allclose(sim.data[probe], expected[0], atol=1e-5)

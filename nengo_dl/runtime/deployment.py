@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from nengo import Connection, Ensemble, Network, Node, Probe
 from nengo.base import NengoObject
+from nengo.exceptions import ValidationError
 from nengo.transforms import Convolution, ConvolutionTranspose, Dense, NoTransform, Sparse
 
 from nengo_dl.runtime import param_file
@@ -27,8 +28,7 @@ from nengo_dl.runtime.freezing import (
 )
 from nengo_dl.runtime.layer_variables import layer_variables
 from nengo_dl.runtime.object_names import object_names
-
-Shape = tuple[int, ...]
+from nengo_dl.runtime.param_file import Contents
 
 
 def load_params_into(network: Network, path: str | os.PathLike) -> None:
@@ -46,40 +46,88 @@ def load_params_into(network: Network, path: str | os.PathLike) -> None:
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such file.
     nengo.exceptions.ValidationError
         If the file is damaged or does not fit the network, which then is as it was.
     """
-    contents = param_file.read(path)
+    if not isinstance(network, Network):
+        raise ValidationError(
+            f"expected a nengo.Network, got {network!r} of type {type(network).__name__}",
+            attr="network",
+        )
     names = object_names(network)
-    found: dict[str, dict[str, np.ndarray]] = {}
-    for (obj, attribute), value in contents.parameters.items():
-        found.setdefault(obj, {})[attribute] = value
-    expected = {
-        names[obj]: {**expected_shapes(obj), **_attribute_shapes(obj, found.get(names[obj], {}))}
-        for obj in names
-    }
-    variables = {
-        obj: _variables(obj) for obj in names if isinstance(obj, Node) and names[obj] in found
-    }
-    for node, of_node in variables.items():
-        expected[names[node]] = {name: tuple(v.shape) for name, v in of_node.items()}
-    differences = param_file.check_names(_pairs(expected), contents.parameters)
-    differences += [
-        f"{attribute} of {name!r} has shape {value.shape} in the file, expected {shape}"
-        for name, attribute, value, shape in _matched(expected, found)
-        if not _fits(value.shape, shape)
-    ]
-    param_file.raise_differences(path, differences)
+
+    def differences(headers: Contents) -> list[str]:
+        found = _by_object(headers.parameters)
+        expected = _pairs(_expected(names, found))
+        wrong = param_file.check_names(expected, headers.parameters)
+        for key, shape in expected.items():
+            if key in headers.parameters:
+                wrong += param_file.differing_array(key, headers.parameters[key], [shape])
+        return wrong
+
+    parameters = param_file.read(path, differences).parameters
+    param_file.raise_differences(path, _differing_values(names, parameters))
+    found = _by_object(parameters)
     params = {
-        obj: _params(obj, found[names[obj]])
-        for obj in names
-        if not isinstance(obj, Node) and names[obj] in found
+        obj: _params(obj, found[name])
+        for obj, name in names.items()
+        if not isinstance(obj, Node) and name in found
     }
-    for obj, arguments in params.items():
-        write_params(obj, arguments)
-    for node, of_node in variables.items():
-        for name, variable in of_node.items():
-            variable.assign(found[names[node]][name])
+    _write(params)
+    for node, name in names.items():
+        if isinstance(node, Node) and name in found:
+            for attribute, variable in _variables(node).items():
+                variable.assign(found[name][attribute])
+
+
+def _by_object(parameters: Mapping[tuple[str, str], Any]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for (obj, attribute), value in parameters.items():
+        found.setdefault(obj, {})[attribute] = value
+    return found
+
+
+def _expected(names: Mapping[NengoObject, str], found: Mapping) -> dict[str, dict[str, tuple]]:
+    """The shapes of what a file has of each object."""
+    expected = {}
+    for obj, name in names.items():
+        if isinstance(obj, Node):
+            variables = _variables(obj) if name in found else {}
+            expected[name] = {key: tuple(v.shape) for key, v in variables.items()}
+        else:
+            expected[name] = {**expected_shapes(obj), **_attribute_shapes(obj, found.get(name, {}))}
+    return expected
+
+
+def _differing_values(names: Mapping[NengoObject, str], parameters: Mapping) -> list[str]:
+    """What is wrong with numbers that count or index something."""
+    wrong = []
+    for obj, name in names.items():
+        seed, where = parameters.get((name, "seed")), parameters.get((name, "weights positions"))
+        if has_neurons(obj) and seed is not None and not param_file.integer(seed, 0, 2**32 - 1):
+            wrong.append(f"the seed of {name!r} is {seed}")
+        if isinstance(obj, Connection) and where is not None:
+            inside = where.dtype.kind in "iu" and np.all(where >= 0)
+            if not inside or not np.all(where < obj.transform.shape):
+                wrong.append(f"positions of weights of {name!r} lie outside of the matrix")
+            elif len(where) != len(parameters[name, "weights"]):
+                wrong.append(f"{name!r} has not as many weights as positions")
+    return wrong
+
+
+def _write(params: Mapping[NengoObject, Mapping[str, Any]]) -> None:
+    """Give all objects their parameters, or none where Nengo refuses one."""
+    before: list[tuple[NengoObject, dict[str, Any]]] = []
+    try:
+        for obj, arguments in params.items():
+            before.append((obj, {name: getattr(obj, name) for name in arguments}))
+            write_params(obj, arguments)
+    except Exception:
+        for obj, arguments in reversed(before):
+            write_params(obj, arguments)
+        raise
 
 
 def expected_shapes(obj: NengoObject) -> dict[str, tuple]:
@@ -130,18 +178,6 @@ def _variables(node: Node) -> Mapping[str, Any]:
 
 def _pairs(shapes: Mapping[str, Mapping[str, tuple]]) -> dict[tuple[str, str], tuple]:
     return {(obj, name): shape for obj, of_obj in shapes.items() for name, shape in of_obj.items()}
-
-
-def _matched(expected: Mapping, found: Mapping):
-    for (obj, attribute), shape in _pairs(expected).items():
-        if attribute in found.get(obj, {}):
-            yield obj, attribute, found[obj][attribute], shape
-
-
-def _fits(shape: Shape, expected: tuple) -> bool:
-    return len(shape) == len(expected) and all(
-        e is None or n == e for n, e in zip(shape, expected, strict=True)
-    )
 
 
 def _params(obj: NengoObject, found: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -1,25 +1,40 @@
 """The file that holds the parameters of a network: ``.npz`` without pickled objects.
 
 ``parameters/<object>/<attribute>`` holds a parameter, ``state/<name>`` a part of the state, and
-``nengo_dl/format`` and
-``nengo_dl/dtype`` say how to read them. Needs NumPy only.
+``nengo_dl/format`` and ``nengo_dl/dtype`` say how to read them. What a file says about itself is
+read first; arrays are only unpacked once they are known to be wanted. Needs NumPy only.
 """
 
 from __future__ import annotations
 
+import glob
+import math
 import os
+import platform
+import stat
+import threading
 import zipfile
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from nengo.exceptions import ValidationError
 
 FORMAT = 1
+DTYPES = ("float32", "float64")
 #: as many differences an error lists
 MAX_LISTED = 12
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says about one of its arrays."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
 
 
 @dataclass(frozen=True)
@@ -29,15 +44,15 @@ class Contents:
     Attributes
     ----------
     parameters
-        (name of the object, attribute) -> array.
+        (name of the object, attribute) -> array, or its `Header`.
     state
-        Name -> array; empty where only the parameters were saved.
+        Name -> array or `Header`; empty where only the parameters were saved.
     dtype
         Precision of the simulation, "float32" or "float64".
     """
 
-    parameters: Mapping[tuple[str, str], np.ndarray]
-    state: Mapping[str, np.ndarray] = field(default_factory=dict)
+    parameters: Mapping[tuple[str, str], Any]
+    state: Mapping[str, Any] = field(default_factory=dict)
     dtype: str = "float64"
 
 
@@ -47,17 +62,31 @@ def with_suffix(path: str | os.PathLike) -> Path:
     return path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
 
 
+# -- writing ---------------------------------------------------------------------------------------
+
+
 def write(path: str | os.PathLike, contents: Contents) -> None:
-    """Write a file, which replaces an older one only once it is complete."""
-    path = with_suffix(path)
+    """Write a file, which replaces an older one only once it is complete.
+
+    A symbolic link stays one: the file that it points to is written. A file keeps its mode. What a
+    killed process left behind is removed.
+    """
+    path = Path(os.path.realpath(with_suffix(path)))
     arrays = {f"parameters/{obj}/{name}": v for (obj, name), v in contents.parameters.items()}
     arrays.update({f"state/{name}": value for name, value in contents.state.items()})
     arrays.update(
         {"nengo_dl/format": np.asarray(FORMAT), "nengo_dl/dtype": np.array(contents.dtype)}
     )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    _remove_abandoned(path)
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
+    temporary = path.with_name(f"{_temporary(path)}{os.getpid()}-{threading.get_ident()}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
     try:
-        with open(temporary, "wb") as file:
+        # never readable by more people than the file that it becomes
+        descriptor = os.open(temporary, flags, 0o666 if mode is None else 0o600)
+        with open(descriptor, "wb") as file:
+            if mode is not None:
+                os.chmod(temporary, mode)
             np.savez(file, **arrays)  # type: ignore[arg-type]  # no array is named allow_pickle
             file.flush()
             os.fsync(file.fileno())
@@ -66,57 +95,170 @@ def write(path: str | os.PathLike, contents: Contents) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def read(path: str | os.PathLike) -> Contents:
-    """Read and check a whole file.
+def _temporary(path: Path) -> str:
+    """How the names of unfinished files begin that processes of this computer write."""
+    return f".{path.name}.{platform.node()}-"
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove unfinished files of processes that are no more."""
+    if os.name != "posix":  # where a process cannot be asked about by a signal
+        return
+    prefix = _temporary(path)
+    for other in path.parent.glob(f"{glob.escape(prefix)}*.tmp"):
+        pid = other.name.removeprefix(prefix).partition("-")[0]
+        if pid.isdecimal() and not _is_running(int(pid)):
+            with suppress(OSError):
+                other.unlink()
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it belongs to somebody else
+        return True
+    return True
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+def read(
+    path: str | os.PathLike,
+    differences: Callable[[Contents], list[str]],
+    include_state: bool = False,
+) -> Contents:
+    """Read a file that fits.
+
+    Parameters
+    ----------
+    path
+        The file.
+    differences
+        Called with the headers of everything in the file, before any of it is unpacked; returns in
+        words what does not fit, see `raise_differences`.
+    include_state
+        Whether the state is wanted too.
 
     Raises
     ------
     FileNotFoundError
         If there is none.
     nengo.exceptions.ValidationError
-        If it is damaged, was not written by `write`, or by a later version.
+        If it is damaged, does not fit, was not written by `write`, or by a later version.
     """
     path = with_suffix(path)
-    try:
-        with open(path, "rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            arrays = {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValidationError(
-            f"{path} is damaged, or is not a file of parameters: {error}. Nothing was changed",
-            attr="path",
-        ) from error
-    except (AttributeError, TypeError) as error:  # a single array, not an archive of them
-        raise ValidationError(_foreign(path), attr="path") from error
-    if "nengo_dl/format" not in arrays or "nengo_dl/dtype" not in arrays:
-        raise ValidationError(_foreign(path), attr="path")
-    version = int(arrays["nengo_dl/format"])
-    if version > FORMAT:
-        raise ValidationError(
-            f"{path} has format {version}, which a later version of nengo_dl writes; this one "
-            "reads formats up "
-            f"to {FORMAT}. Upgrade nengo_dl. Nothing was changed",
-            attr="path",
-        )
+    with open(path, "rb") as file:
+        try:
+            archive = _Archive(file)
+            dtype = archive.check(path)
+        except ValidationError:
+            raise
+        except Exception as error:  # the libraries raise nearly anything where a file is damaged
+            raise _damaged(path, error) from None
+        raise_differences(path, differences(_sorted(archive.headers, dtype)))
+        wanted = ("parameters/", "state/") if include_state else ("parameters/",)
+        try:
+            arrays = {n: archive.array(n) for n in archive.headers if n.startswith(wanted)}
+        except Exception as error:
+            raise _damaged(path, error) from None
+    return _sorted(arrays, dtype)
+
+
+class _Archive:
+    """The arrays in a zip file, by name, and their headers."""
+
+    def __init__(self, file: Any):
+        self.is_archive = True
+        start = file.read(len(np.lib.format.MAGIC_PREFIX))
+        file.seek(0)
+        if start == np.lib.format.MAGIC_PREFIX:  # a single array, of another program
+            self.is_archive, self.headers = False, {}
+            return
+        self.zip = zipfile.ZipFile(file)
+        self.entries = {i.filename.removesuffix(".npy"): i for i in self.zip.infolist()}
+        if len(self.entries) != len(self.zip.infolist()):
+            raise ValueError("it holds two arrays of one name")
+        self.headers = {name: self._header(entry) for name, entry in self.entries.items()}
+
+    def _header(self, entry: zipfile.ZipInfo) -> Header:
+        with self.zip.open(entry) as file:
+            version = np.lib.format.read_magic(file)
+            if version not in _READ_HEADER:
+                raise ValueError(f"{entry.filename} has version {version} of NumPy's format")
+            shape, _, dtype = _READ_HEADER[version](file)
+            size = file.tell() + math.prod(shape) * dtype.itemsize
+        if dtype.hasobject:
+            raise ValueError(f"{entry.filename} holds Python objects")
+        if size != entry.file_size:
+            raise ValueError(f"{entry.filename} has not the size that it says")
+        return Header(shape, dtype)
+
+    def array(self, name: str) -> np.ndarray:
+        """Unpack one array."""
+        with self.zip.open(self.entries[name]) as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+
+    def check(self, path: Path) -> str:
+        """Check what the file says about itself; returns the precision of the simulation."""
+        version = self.headers.get("nengo_dl/format")
+        dtype = self.headers.get("nengo_dl/dtype")
+        if version is None or dtype is None:
+            raise ValidationError(
+                f"{path} was not written by Simulator.save_params: it lacks the entries that say "
+                "how to read it. Nothing was changed",
+                attr="path",
+            )
+        if version.shape != () or version.dtype.kind not in "iu":
+            raise ValueError("its format is not an integer")
+        if dtype.shape != () or dtype.dtype.kind != "U" or dtype.dtype.itemsize > 64:
+            raise ValueError("its precision is not a name")
+        number, precision = int(self.array("nengo_dl/format")), str(self.array("nengo_dl/dtype"))
+        if number > FORMAT:
+            raise ValidationError(
+                f"{path} has format {number}, which a later version of nengo_dl writes; this one "
+                f"reads formats up to {FORMAT}. Upgrade nengo_dl. Nothing was changed",
+                attr="path",
+            )
+        if number < 1:
+            raise ValueError(f"its format is {number}; the first one is 1")
+        if precision not in DTYPES:
+            raise ValueError(f"its precision is {precision!r}; known are {', '.join(DTYPES)}")
+        return precision
+
+
+_READ_HEADER = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+def _sorted(entries: Mapping[str, Any], dtype: str) -> Contents:
+    """Arrays or headers by what they are; what has another name belongs to somebody else."""
     parameters, state = {}, {}
-    for name, value in arrays.items():
+    for name, value in entries.items():
         kind, _, rest = name.partition("/")
         if kind == "parameters":
             obj, _, attribute = rest.rpartition("/")
             parameters[obj, attribute] = value
         elif kind == "state":
             state[rest] = value
-    return Contents(parameters, state, str(arrays["nengo_dl/dtype"]))
+    return Contents(parameters, state, dtype)
 
 
-def _foreign(path: Path) -> str:
-    return (
-        f"{path} was not written by Simulator.save_params: it lacks the entries that say how to "
-        "read it. "
-        "Nothing was changed"
+def _damaged(path: Path, error: Exception) -> ValidationError:
+    # NumPy advises to allow pickles, which would run code from the file
+    reason = "a header cannot be read" if "pickle" in str(error) else str(error)
+    return ValidationError(
+        f"{path} is damaged, or is not a file of parameters: {reason or type(error).__name__}. "
+        "Nothing was changed",
+        attr="path",
     )
+
+
+# -- comparing -------------------------------------------------------------------------------------
 
 
 def check_names(
@@ -132,6 +274,34 @@ def check_names(
         if (obj, name) not in expected
     ]
     return missing + extra
+
+
+def differing_array(
+    key: tuple[str, str], found: Any, allowed: Sequence[tuple[int | None, ...]]
+) -> list[str]:
+    """What is wrong with the type or shape of an array, or of its header, in words.
+
+    None in a shape stands for any length.
+    """
+    what = f"{key[1]} of {key[0]!r}"
+    if found.dtype.kind not in "fiub":
+        return [f"{what} holds {found.dtype}, not numbers"]
+    if not any(_fits(found.shape, shape) for shape in allowed):
+        expected = " or ".join(str(shape).replace("None", "any") for shape in allowed)
+        return [f"{what} has shape {found.shape} in the file, expected {expected}"]
+    return []
+
+
+def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(expected) and all(
+        e is None or n == e for n, e in zip(shape, expected, strict=True)
+    )
+
+
+def integer(value: Any, low: int, high: int) -> bool:
+    """Whether an array, or a number, is one integer in a range, both ends included."""
+    value = np.asarray(value)
+    return value.shape == () and value.dtype.kind in "iu" and low <= int(value) <= high
 
 
 def raise_differences(path: str | os.PathLike, differences: Sequence[str]) -> None:

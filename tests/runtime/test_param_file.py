@@ -160,7 +160,9 @@ def test_damage_anywhere_is_a_clear_error_or_harmless(sim, arrays, tmp_path):
             assert "pickle" not in str(error)
 
 
-@pytest.mark.parametrize("name", ["parameters/none/bias", "parameters/ens/bias", "state/x", "other"])
+@pytest.mark.parametrize(
+    "name", ["parameters/none/bias", "parameters/ens/bias", "state/x", "other"]
+)
 def test_nothing_is_unpacked_that_has_no_place(sim, arrays, tmp_path, name):
     zeros = np.broadcast_to(np.zeros(1, "float32"), (50, 1024, 1024))
     np.savez_compressed(tmp_path / "p", **{**arrays, name: zeros})

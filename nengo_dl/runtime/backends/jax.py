@@ -14,10 +14,12 @@ from jax.experimental import io_callback
 
 from nengo_dl.runtime.backends import large_product
 from nengo_dl.runtime.backends.freed_memory import keep_freed_memory
+from nengo_dl.runtime.backends.jax_convolutions import write_out_transpositions
 from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
 from nengo_dl.runtime.reuse.functions import chunk_functions
 
 keep_freed_memory()
+write_out_transpositions()
 
 # Else each call of a compiled function wakes another thread and waits for it, which takes 40 us, as
 # long as a step with a Python function of a small network. Once JAX has begun to compute on the CPU

@@ -13,7 +13,7 @@ from keras import ops
 from nengo.builder.signal import Signal
 from nengo.exceptions import ValidationError
 
-from nengo_dl.compiler.layout import Stored
+from nengo_dl.compiler.layout import Run, Stored
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.blocks import Blocks, stacked
 from nengo_dl.runtime.learned import Learned
@@ -22,13 +22,9 @@ from nengo_dl.runtime.rounding import RoundedValues
 from nengo_dl.runtime.sequences import SequenceRunner, Start, Wanted
 from nengo_dl.runtime.step import LoweredNetwork, stored_values, tensor_name, weight_name
 
-CONVOLUTIONS = (
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Conv3D,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.SeparableConv2D,
-    keras.layers.Conv2DTranspose,
+#: all layers of Keras that convolve, by themselves or with a cell
+CONVOLUTIONS = tuple(
+    {cls for name, cls in vars(keras.layers).items() if "Conv" in name and isinstance(cls, type)}
 )
 
 
@@ -267,6 +263,7 @@ class NengoModel(keras.Model):
         """As Keras; but many batches run in one call of a compiled function, without anything in
         between, where they come from `blocks` or where the backend stacks them.
         """
+        self._leave_xla(training=True)
         if not (self.in_blocks or self.loop_backend.stacks_batches(self)):
             super().make_train_function(force)
         elif self.train_function is None or force:
@@ -276,6 +273,7 @@ class NengoModel(keras.Model):
 
     def make_test_function(self, force: bool = False) -> None:
         """As `make_train_function`."""
+        self._leave_xla(training=False)
         if not self.loop_backend.stacks_batches(self):
             super().make_test_function(force)
         elif self.test_function is None or force:
@@ -289,6 +287,20 @@ class NengoModel(keras.Model):
 
     def _next_stacked(self, batches: Iterator) -> Iterator[tuple[Any, np.int32]]:
         return stacked(batches, self.steps_per_execution)
+
+    def _leave_xla(self, training: bool) -> None:
+        """Do without XLA where it is known beforehand that it would refuse."""
+        if not self.loop_backend.compiles_host_calls and self.calls_python(training):
+            self.jit_compile = False
+
+    def calls_python(self, training: bool) -> bool:
+        """Whether a step calls Python, where `call` is told that it is training or not."""
+        training = training if self.learning_phase is None else self.learning_phase
+        runs = (i for i in self.lowered.layout.instructions if isinstance(i, Run))
+        # what passes a gradient is computed otherwise in training
+        return any(
+            run.kernel.on_host and not (training and run.kernel.differentiable) for run in runs
+        )
 
     def has_convolutions(self) -> bool:
         """Whether a step convolves, in a transform or in a Keras layer."""

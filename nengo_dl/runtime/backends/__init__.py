@@ -18,6 +18,8 @@
     Compiles a `Chunk`.
 ``compiled(function, jit)``
     Compiles a function of a list of tensors.
+``compiles_host_calls``
+    Whether what the backend compiles with XLA may call Python.
 ``scan(step, state, rows, n_steps, kept, shapes, dtype)``
     The loop of training: a fixed number of steps, differentiable.
 ``recomputing_scan(step, invariant, state, rows, n_steps, kept, shapes, dtype)``

@@ -27,6 +27,7 @@ write_out_transpositions()
 jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 name = "jax"
+compiles_host_calls = True
 #: steps of a loop of training that become one on a GPU, where to start a small operation takes
 #: longer than the operation
 GPU_UNROLL = 8

@@ -16,6 +16,7 @@ from tensorflow.python.eager import context
 from tensorflow.python.framework.ops import EagerTensor
 
 from nengo_dl.runtime.backends import large_product
+from nengo_dl.runtime.backends.tensorflow_refusal import is_refusal, traced_for_xla
 from nengo_dl.runtime.backends.tensorflow_scan import (  # noqa: F401  (they belong to the backend)
     checkpoint,
     is_in_xla,
@@ -27,6 +28,7 @@ from nengo_dl.runtime.reuse.functions import chunk_functions
 
 logger = logging.getLogger(__name__)
 name = "tensorflow"
+compiles_host_calls = False
 
 
 @contextmanager
@@ -98,7 +100,7 @@ def compiled(function, jit: bool | None):
             nonlocal concrete
             if concrete is None:
                 traced = tf.function(lambda *t: function(list(t)), jit_compile=jit, autograph=False)
-                concrete, _ = _flat_call(traced.get_concrete_function(*tensors))
+                concrete, _ = _flat_call(_traced(traced, jit, *tensors))
             return concrete(tensors)
 
         return run
@@ -126,10 +128,6 @@ def _with_fallback(compile_with: Callable[[bool], Callable], jit: bool | None) -
     return run
 
 
-def is_refusal(error: BaseException) -> bool:
-    """Whether XLA says that it cannot compile something."""
-    texts = ("unsupported operations", "No registered", "compile-time constant")
-    return any(text in str(error) for text in texts)
 
 
 def _compile(chunk: Chunk, jit: bool):
@@ -147,12 +145,19 @@ def _compile(chunk: Chunk, jit: bool):
             types = tuple((tuple(value.shape), value.dtype) for value in flat)
             key = None if chunk.key is None else (name, chunk.key, jit, names, counts, types)
             concrete[shapes] = chunk_functions.get(
-                key, lambda: _flat_call(traced.get_concrete_function(*flat))
+                key, lambda: _flat_call(_traced(traced, jit, *flat))
             )
         call, pack = concrete[shapes]
         return pack(call(flat))
 
     return run
+
+
+def _traced(function, jit: bool, *arguments):
+    """The concrete function, before XLA compiles it."""
+    if jit:
+        return traced_for_xla(function, *arguments)
+    return function.get_concrete_function(*arguments)
 
 
 def _flat_call(function) -> tuple[Callable, Callable]:
@@ -266,22 +271,28 @@ def block_function(model, batch_step, next_blocks):
     def compiled():
         return tf.function(run_block, jit_compile=bool(model.jit_compile), autograph=False)
 
-    function = compiled()
+    function, known = compiled(), not model.jit_compile
+
+    def first(arguments):
+        nonlocal function
+        try:
+            traced_for_xla(function, *arguments)
+            return function(*arguments)
+        except tf.errors.OpError as error:
+            if not is_refusal(error):
+                raise
+            logger.info("XLA cannot compile this training, running a plain graph: %s", error)
+            model.jit_compile = False
+            function = compiled()
+            return function(*arguments)
 
     def run(iterator):
-        nonlocal function
+        nonlocal known
         logs = None
         for block, count in next_blocks(iterator):
             arguments = tf.constant(count), _as_tensors(block)
-            try:
-                logs = function(*arguments)
-            except tf.errors.OpError as error:
-                if not (model.jit_compile and is_refusal(error)):
-                    raise
-                logger.info("XLA cannot compile this network, training a plain graph: %s", error)
-                model.jit_compile = False
-                function = compiled()
-                logs = function(*arguments)
+            logs = function(*arguments) if known else first(arguments)
+            known = True
         if logs is None:
             raise StopIteration
         return logs

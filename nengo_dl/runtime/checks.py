@@ -14,6 +14,10 @@ from nengo import Network
 from nengo.builder import Model
 from nengo.exceptions import ValidationError
 
+#: most steps in the body of the loop of a simulation: each is compiled, and on no device were more
+#: seen to make a step faster
+MOST_UNROLLED = 8
+
 
 def check_network(network: Any, model: Model | None) -> None:
     """There has to be a network, or a model that holds a built one."""
@@ -97,6 +101,19 @@ def check_counts(kwargs: dict, *names: str) -> None:
     for name in names:
         if kwargs.get(name) is not None:
             kwargs[name] = checked_count(name, kwargs[name])
+
+
+def unrolled(asked: int) -> int:
+    """How many steps the body of a loop holds where ``asked`` were asked for."""
+    if asked <= MOST_UNROLLED:
+        return asked
+    warnings.warn(
+        f"unroll_simulation={asked}: the body of the loop holds {MOST_UNROLLED} steps, since more "
+        "compile longer and run no faster; results are the same. Give a smaller number, or leave "
+        "it out",
+        stacklevel=3,
+    )
+    return MOST_UNROLLED
 
 
 def device_name(device: Any, backend) -> str:

@@ -28,6 +28,11 @@ CONVOLUTIONS = tuple(
 )
 
 
+def convolves(layer: keras.layers.Layer) -> bool:
+    """Whether a Keras layer or model convolves, or one inside of it."""
+    return any(isinstance(inner, CONVOLUTIONS) for inner in layer._flatten_layers())
+
+
 class StoredValues(keras.layers.Layer):
     """A tensor of a compiled network, or several, as a layer, so that the model's summary lists it
     by name.
@@ -304,9 +309,8 @@ class NengoModel(keras.Model):
 
     def has_convolutions(self) -> bool:
         """Whether a step convolves, in a transform or in a Keras layer."""
-        layers = [inner for layer in self.inner_layers for inner in layer._flatten_layers()]
         kernels = (getattr(i, "kernel", None) for i in self.lowered.layout.instructions)
-        return any(isinstance(layer, CONVOLUTIONS) for layer in layers) or any(
+        return any(map(convolves, self.inner_layers)) or any(
             getattr(kernel, "convolves", False) for kernel in kernels
         )
 

@@ -50,8 +50,8 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
     device : str, optional
         Where to run, e.g. ``"/cpu:0"`` or ``"/gpu:0"``. By default the backend chooses.
     unroll_simulation : int
-        Steps that the body of the compiled loop holds. More may run faster and always compiles
-        longer; any number of steps can be run whatever its value.
+        Steps that the body of the compiled loop holds, 8 at most. More may run faster and always
+        compiles longer; any number of steps can be run whatever its value.
     minibatch_size : int, optional
         Number of items that are simulated side by side. Probe data has a leading axis of this
         length, also for 1; None simulates one item and adds no axis.
@@ -83,6 +83,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
         checks.check_dt(dt, model)
         seed = checks.checked_seed(seed)
         unroll_simulation = checks.checked_count("unroll_simulation", unroll_simulation)
+        unrolled = checks.unrolled(unroll_simulation)
         if minibatch_size is not None:
             minibatch_size = checks.checked_count("minibatch_size", minibatch_size)
         if device is not None:
@@ -93,7 +94,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
         self.device = device
         self.progress_bar, self.optimize = progress_bar, optimize
         with ProgressTracker(progress_bar, Progress("Building", "Build")) as progress:
-            target = build.Target(self.batch_size, device, unroll_simulation)
+            target = build.Target(self.batch_size, device, unrolled)
             built = build.build(network, dt, model, target, progress)
         self.model, self.program, self.keras_model = built.model, built.compiled, built.keras_model
         self._built, self._engine, self._host = built, built.engine, built.host

@@ -518,6 +518,20 @@ def test_unroll_runs_exactly_the_steps_asked_for():
 
 
 @pytest.mark.core
+def test_unrolling_beyond_what_helps_is_not_done():
+    net, _, probes = small()
+    expected = reference(net, 19)
+    with (
+        pytest.warns(UserWarning, match="unroll_simulation=64: .* holds 8 steps"),
+        nengo_dl.Simulator(net, unroll_simulation=64) as sim,
+    ):
+        sim.run_steps(19)
+    assert sim._engine.unroll == 8
+    for probe, values in zip(probes, expected, strict=True):
+        np.testing.assert_allclose(sim.data[probe], values, atol=1e-5)
+
+
+@pytest.mark.core
 @pytest.mark.parametrize("unroll", [1, 3])
 def test_inner_loops_of_a_gpu_run_exactly_the_steps_asked_for(unroll, monkeypatch):
     monkeypatch.setattr(Engine, "on_cpu", lambda self: False)

@@ -2,6 +2,8 @@
 is lost on the way.
 """
 
+import os
+
 import keras
 import nengo
 import numpy as np
@@ -10,6 +12,8 @@ import pytest
 import nengo_dl
 
 tf = pytest.importorskip("tensorflow")
+backend = pytest.importorskip("nengo_dl.runtime.backends.tensorflow")
+refusal_unlogged = backend.refusal_unlogged
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="is about TensorFlow's XLA"
 )
@@ -146,3 +150,58 @@ def test_other_errors_are_not_caught():
     with nengo_dl.Simulator(network(fails), minibatch_size=4, progress_bar=False) as sim:
         with pytest.raises(nengo.exceptions.SimulationError, match="fails"):
             sim.run_steps(1)
+
+
+class OwnNeurons(nengo.neurons.RectifiedLinear):
+    """Without a lowering."""
+
+    def step(self, dt, J, output):
+        output[...] = J > 0
+
+
+@pytest.mark.filterwarnings("ignore:no gradient goes through operators:UserWarning")
+@pytest.mark.parametrize("spikes", [OwnNeurons(), nengo.PoissonSpiking(nengo.RectifiedLinear())])
+def test_xla_is_not_asked_for_what_calls_python(spikes, monkeypatch):
+    """Poisson neurons call Python in evaluation only."""
+    asked = []
+    original = backend.traced_for_xla
+    monkeypatch.setattr(backend, "traced_for_xla", lambda *a: asked.append(a) or original(*a))
+    with nengo.Network(seed=0) as net:
+        node, out = nengo.Node([0.0]), nengo.Node(size_in=1)
+        ens = nengo.Ensemble(5, 1, neuron_type=spikes)
+        nengo.Connection(node, ens)
+        nengo.Connection(ens.neurons, out, transform=np.zeros((1, 5)), synapse=None)
+        probe = nengo.Probe(out)
+    x = np.ones((4, 2, 1))
+    with nengo_dl.Simulator(net, minibatch_size=2) as sim:
+        sim.compile("sgd", {probe: "mse"})
+        sim.fit(x, {probe: x}, verbose=0)
+        in_training = isinstance(spikes, nengo.PoissonSpiking)
+        assert (len(asked), bool(sim.keras_model.jit_compile)) == (in_training, in_training)
+        sim.evaluate(x, {probe: x}, verbose=0)
+        assert sim.keras_model.jit_compile is False
+
+
+def test_xla_is_not_asked_for_what_prints(monkeypatch):
+    monkeypatch.setattr(backend, "refusal_unlogged", None)  # what it is asked in
+    x, y = arrays(2)
+    with nengo_dl.Simulator(network(printing), minibatch_size=4) as sim:
+        sim.compile("sgd", loss="mse")
+        sim.fit(x, y, verbose=0)
+        assert sim.keras_model.jit_compile is False
+
+
+def test_what_xla_writes_is_kept_back_where_it_refuses(capfd):
+    def write(text, error=None):
+        with refusal_unlogged():
+            os.write(2, text)
+            if error is not None:
+                raise error
+
+    write(b"fine\n")
+    for message, shown in (("No registered kernel", "fine"), ("out of memory", "fine\nlost")):
+        error = tf.errors.InvalidArgumentError(None, None, message)
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            write(b"lost\n", error)
+        assert capfd.readouterr().err.strip() == shown
+        write(b"fine\n")

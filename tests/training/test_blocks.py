@@ -8,6 +8,7 @@ import pytest
 import nengo_dl
 from nengo_dl.runtime import blocks as module
 from nengo_dl.runtime.blocks import Blocks
+from nengo_dl.runtime.keras_model import convolves
 
 
 def seen(blocks, n_calls):
@@ -112,3 +113,23 @@ def test_what_convolves_takes_the_faster_graph():
             sim.compile("sgd", loss="mse", jit_compile=asked)
             sim.fit(x, y, verbose=0)
             assert sim.keras_model.jit_compile is compiled
+
+
+def test_all_convolutions_count():
+    layers, image = keras.layers, (8, 2)
+    names = [f"Conv{n}D{kind}" for n in (1, 2, 3) for kind in ("", "Transpose")]
+    names += ["SeparableConv1D", "SeparableConv2D", "ConvLSTM1D", "ConvLSTM3D"]
+    made = [getattr(layers, name)(3, 2) for name in names]
+    made += [layers.DepthwiseConv1D(2), layers.DepthwiseConv2D(2)]
+    made += [
+        layers.TimeDistributed(layers.SeparableConv1D(3, 2)),
+        keras.Sequential([keras.Input(image), layers.Conv1DTranspose(3, 2)]),
+        layers.Bidirectional(layers.ConvLSTM1D(3, 2)),
+    ]
+    assert all(map(convolves, made))
+    assert not any(map(convolves, [layers.Dense(3), layers.LSTM(3), layers.MaxPooling2D()]))
+    with nengo.Network(seed=0) as net:
+        node = nengo.Node(np.zeros(16))
+        nengo.Probe(nengo_dl.Layer(layers.Conv1DTranspose(3, 2))(node, shape_in=image))
+    with nengo_dl.Simulator(net, progress_bar=False) as sim:
+        assert sim.keras_model.has_convolutions()

@@ -160,6 +160,7 @@ class OwnNeurons(nengo.neurons.RectifiedLinear):
 
 
 @pytest.mark.filterwarnings("ignore:no gradient goes through operators:UserWarning")
+@pytest.mark.filterwarnings("ignore:Gradients do not exist:UserWarning")
 @pytest.mark.parametrize("spikes", [OwnNeurons(), nengo.PoissonSpiking(nengo.RectifiedLinear())])
 def test_xla_is_not_asked_for_what_calls_python(spikes, monkeypatch):
     """Poisson neurons call Python in evaluation only."""

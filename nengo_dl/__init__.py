@@ -4,16 +4,81 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nengo_dl import xla_options
 from nengo_dl.config import configure_settings
 from nengo_dl.version import __version__
 
-xla_options.set_defaults(os.environ)
+if TYPE_CHECKING:  # what `__getattr__` loads; a test compares the two
+    from nengo_dl import (
+        benchmarks,
+        callbacks,
+        constraints,
+        converter,
+        dists,
+        energy,
+        graph_optimizer,
+        layers,
+        losses,
+        neurons,
+        nir,
+        quantization,
+        regularizers,
+        surrogates,
+        viz,
+    )
+    from nengo_dl.compat.modules import neuron_builders, obj
+    from nengo_dl.converter import Converter
+    from nengo_dl.input_node import InputNode
+    from nengo_dl.lowering.neurons import register_neurons
+    from nengo_dl.nengo_layer import NengoLayer
+    from nengo_dl.neurons import ClippedReLU, LeakyReLU, SoftLIFRate, SpikingLeakyReLU
+    from nengo_dl.runtime.deployment import load_params_into
+    from nengo_dl.simulator import Simulator
+    from nengo_dl.tensor_node import Layer, TensorNode, tensor_layer
 
-#: public name -> module that has it; loaded when it is first used, because Keras and its backend
-#: take seconds to load and not everything needs them
+__all__ = [
+    "ClippedReLU",
+    "Converter",
+    "InputNode",
+    "Layer",
+    "LeakyReLU",
+    "NengoLayer",
+    "Simulator",
+    "SoftLIFRate",
+    "SpikingLeakyReLU",
+    "TensorNode",
+    "__version__",
+    "benchmarks",
+    "callbacks",
+    "configure_settings",
+    "constraints",
+    "converter",
+    "dists",
+    "energy",
+    "graph_optimizer",
+    "layers",
+    "load_params_into",
+    "losses",
+    "neuron_builders",
+    "neurons",
+    "nir",
+    "obj",
+    "quantization",
+    "register_neurons",
+    "regularizers",
+    "surrogates",
+    "tensor_layer",
+    "viz",
+]
+
+#: modules of earlier versions, which are in a folder of their own
+_OLDER = ("builder", "compat", "neuron_builders", "obj", "op_builders", "utils")
+__path__.append(os.path.join(__path__[0], "compat", "modules"))
+
+#: public name -> module that has it, for those that are not modules; all are loaded when they are
+#: first used, because Keras and its backend take seconds to load and not everything needs them
 _PUBLIC = {
     "Converter": "converter",
     "InputNode": "input_node",
@@ -29,36 +94,17 @@ _PUBLIC = {
     "register_neurons": "lowering.neurons",
     "tensor_layer": "tensor_node",
 }
-_MODULES = (
-    "benchmarks",
-    "callbacks",
-    "constraints",
-    "converter",
-    "dists",
-    "energy",
-    "graph_optimizer",
-    "layers",
-    "losses",
-    "neuron_builders",
-    "neurons",
-    "nir",
-    "obj",
-    "quantization",
-    "regularizers",
-    "surrogates",
-    "viz",
-)
 
-__all__ = ["__version__", "configure_settings", *_PUBLIC, *_MODULES]
+xla_options.set_defaults(os.environ)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"nengo_dl.{name}")
     if name in _PUBLIC:
         value = getattr(importlib.import_module(f"nengo_dl.{_PUBLIC[name]}"), name)
         globals()[name] = value
         return value
+    if name in __all__ or name in _OLDER:
+        return importlib.import_module(f"nengo_dl.{name}")
     raise AttributeError(f"module 'nengo_dl' has no attribute {name!r}")
 
 

@@ -16,6 +16,8 @@ from nengo.exceptions import ReadonlyError, SimulationError, SimulatorClosed, Va
 from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress, ProgressTracker
 
+from nengo_dl.compat.arguments import older_arguments
+from nengo_dl.compat.simulator import OlderCalls
 from nengo_dl.compiler.compile import Compiled
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime import backends, build, checks, feeds, snapshot
@@ -33,7 +35,7 @@ from nengo_dl.simulator.training import TrainingInterface
 logger = logging.getLogger(__name__)
 
 
-class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
+class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderCalls):
     """Simulates (and trains) a Nengo network, compiled for the backend of Keras.
 
     Parameters
@@ -164,6 +166,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
         steps = np.arange(1, self.n_steps + 1)
         return self.dt * steps[steps % period < 1]
 
+    @older_arguments(obj="node_or_probe")
     def get_name(self, node_or_probe: Node | Probe) -> str:
         """The unique name by which Keras knows a Node or Probe."""
         if node_or_probe not in self._names:
@@ -414,19 +417,6 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface):
         """Put all processes back to their first step."""
         self._host.reset(self._seed)
         self._engine.sources = build.make_sources(self.program, self._host, self._seed)
-
-    def soft_reset(self, include_trainable: bool = False, include_probes: bool = False) -> None:
-        """Deprecated: use `reset`."""
-        warnings.warn(
-            "Simulator.soft_reset is deprecated, use Simulator.reset",
-            DeprecationWarning,
-            stacklevel=2,
-        )
-        self.reset(
-            include_trainable=include_trainable,
-            include_probes=include_probes,
-            include_processes=False,
-        )
 
     def clear_probes(self) -> None:
         """Drop all recorded data."""

@@ -9,6 +9,7 @@ from typing import Any
 from nengo import Node
 from nengo.exceptions import ValidationError
 
+from nengo_dl.compat.arguments import older_arguments
 from nengo_dl.runtime import checks, exporting, freezing, saving
 from nengo_dl.runtime.values import PresentValues
 from nengo_dl.simulator.parts import SimulatorParts
@@ -80,6 +81,7 @@ class ParameterInterface(SimulatorParts):
         self._check_open("freeze parameters")
         freezing.freeze(self._live_parameters(item), objs)
 
+    @older_arguments(include_non_trainable="include_state")
     def save_params(self, path: str | os.PathLike, include_state: bool = False) -> None:
         """Save the parameters of all objects, trained or not, and the weights of Keras layers.
 
@@ -98,6 +100,7 @@ class ParameterInterface(SimulatorParts):
         self._check_open("save parameters")
         saving.save(self._running(), path, include_state)
 
+    @older_arguments(include_non_trainable="include_state")
     def load_params(self, path: str | os.PathLike, include_state: bool = False) -> None:
         """Load what `save_params` saved.
 

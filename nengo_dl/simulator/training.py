@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 from nengo import Probe
 
-from nengo_dl import obj
 from nengo_dl.runtime.gradients import GradientCheck
 from nengo_dl.runtime.training_data import Start
 from nengo_dl.simulator.parts import SimulatorParts
@@ -198,61 +195,5 @@ class TrainingInterface(SimulatorParts):
                 rtol,
             ).run(self._engine.backend)
 
-    def train(
-        self,
-        data: dict,
-        optimizer: Any,
-        n_epochs: int = 1,
-        objective: Any = None,
-        shuffle: bool = True,
-        **kwargs: Any,
-    ) -> None:
-        """Deprecated: the training call of version 2. Use `compile` and `fit`.
-
-        ``data`` holds inputs by Node and targets by Probe; ``objective`` is a function of (outputs,
-        targets), or a dict of them by Probe.
-        """
-        warnings.warn(
-            "Simulator.train is deprecated, use Simulator.compile and Simulator.fit",
-            DeprecationWarning,
-            stacklevel=2,
-        )
-        x, y = self._split_data(data)
-        self.compile(optimizer=optimizer, loss=self._objective_losses(objective, y))
-        self.fit(x, y, epochs=n_epochs, shuffle=shuffle, **kwargs)
-
-    def loss(self, data: dict, objective: Any = None, **kwargs: Any) -> float:
-        """Deprecated: the evaluation call of version 2. Use `compile` and `evaluate`."""
-        warnings.warn(
-            "Simulator.loss is deprecated, use Simulator.compile and Simulator.evaluate",
-            DeprecationWarning,
-            stacklevel=2,
-        )
-        x, y = self._split_data(data)
-        self.compile(loss=self._objective_losses(objective, y))
-        return self.evaluate(x, y, **kwargs)["loss"]
-
-    def _split_data(self, data: dict) -> tuple[dict, dict]:
-        y = {key: value for key, value in data.items() if isinstance(key, Probe)}
-        return {key: value for key, value in data.items() if key not in y}, y
-
-    def _objective_losses(self, objective: Any, y: dict) -> dict:
-        objective = obj.mse if objective is None else objective
-        if not isinstance(objective, dict):
-            objective = dict.fromkeys(y, objective)
-        return {probe: _swapped(function) for probe, function in objective.items()}
-
     def _verbosity(self) -> str | int:
         return "auto" if self.progress_bar else 0
-
-
-def _swapped(objective: Any) -> Any:
-    """An objective of (outputs, targets) as a loss of (targets, outputs)."""
-    if isinstance(objective, str):
-        return objective
-
-    @functools.wraps(objective)
-    def loss(targets, outputs):
-        return objective(outputs, targets)
-
-    return loss

@@ -14,6 +14,7 @@ from nengo.builder.signal import Signal
 from nengo.exceptions import ValidationError
 from nengo.params import Default
 
+from nengo_dl.compat.arguments import older_arguments, size_as_shape
 from nengo_dl.lowering.tensor_nodes import SimTensorNode
 from nengo_dl.tensor_node.calls import FunctionCall, TensorCall
 from nengo_dl.tensor_node.layers import CellCall, LayerCall, is_recurrent
@@ -45,8 +46,6 @@ class TensorNode(nengo.Node):
         Whether ``t`` is the first argument.
     label : str, optional
         As in nengo.Node.
-    size_in, size_out : int, optional
-        Of version 2: short for ``shape_in=(size_in,)`` and ``shape_out=(size_out,)``.
 
     Attributes
     ----------
@@ -71,6 +70,7 @@ class TensorNode(nengo.Node):
             nengo.Connection(b, merge.inputs[1])
     """
 
+    @older_arguments(convert=size_as_shape, size_in="shape_in", size_out="shape_out")
     def __init__(
         self,
         tensor_func: Callable,
@@ -78,11 +78,9 @@ class TensorNode(nengo.Node):
         shape_out: Any = None,
         pass_time: bool = True,
         label: str | None = Default,
-        size_in: int | None = None,
-        size_out: int | None = None,
     ):
-        inputs = _shapes(shape_in, size_in, "shape_in")
-        outputs = _shapes(shape_out, size_out, "shape_out")
+        inputs = None if shape_in is None else Shapes.of(shape_in, "shape_in")
+        outputs = None if shape_out is None else Shapes.of(shape_out, "shape_out")
         if inputs is None and not pass_time:
             raise ValidationError(
                 f"{describe_node(label, tensor_func)} would be called without arguments: give "
@@ -165,14 +163,6 @@ def make_call(
     if isinstance(tensor_func, keras.layers.Layer):
         kind = CellCall if is_recurrent(tensor_func, inputs) else LayerCall
     return kind(tensor_func, inputs, pass_time, outputs, label)
-
-
-def _shapes(shape: Any, size: int | None, attr: str) -> Shapes | None:
-    if shape is not None and size is not None:
-        raise ValidationError(f"give {attr} or its size, not both", attr=attr)
-    if size is not None:
-        return Shapes.of((int(size),), attr) if size else None
-    return None if shape is None else Shapes.of(shape, attr)
 
 
 @Builder.register(TensorNode)

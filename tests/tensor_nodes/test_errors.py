@@ -169,9 +169,7 @@ def test_shapes(shape):
         node(lambda x: x, shape_in=shape)
 
 
-def test_sizes_and_other_arguments():
-    with pytest.raises(ValidationError, match="shape_in or its size"):
-        node(lambda x: x, size_in=3)
+def test_other_arguments():
     with pytest.raises(ValidationError, match="expected a function.*got 3"):
         node(3)
 

@@ -23,7 +23,7 @@ def test_arguments():
             nengo_dl.TensorNode(
                 lambda x: ops.transpose(x, (0, 2, 1)), shape_in=(1, 4), pass_time=False
             ),
-            nengo_dl.TensorNode(ops.exp, size_in=4, size_out=4, pass_time=False),
+            nengo_dl.TensorNode(ops.exp, shape_in=(4,), shape_out=(4,), pass_time=False),
         ]
         for tensor_node in nodes[2:]:
             nengo.Connection(node, tensor_node, synapse=None)

@@ -1,0 +1,82 @@
+"""Calls that the simulator had in earlier versions."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from nengo import Probe
+
+from nengo_dl import obj
+from nengo_dl.compat.arguments import warn
+
+
+class OlderCalls:
+    """Methods and attributes of NengoDL 2 and 3 that `nengo_dl.Simulator` has by other names."""
+
+    @property
+    def unroll(self: Any) -> int:
+        """Deprecated: use ``unroll_simulation``."""
+        warn("Simulator.unroll", "Simulator.unroll_simulation")
+        return self.unroll_simulation
+
+    def train(
+        self: Any,
+        data: dict,
+        optimizer: Any,
+        n_epochs: int = 1,
+        objective: Any = None,
+        shuffle: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        """Deprecated: the training call of version 2. Use `compile` and `fit`.
+
+        ``data`` holds inputs by Node and targets by Probe; ``objective`` is a function of (outputs,
+        targets), or a dict of them by Probe.
+        """
+        warn("Simulator.train", "Simulator.compile and Simulator.fit")
+        x, y = _split_data(data)
+        self.compile(optimizer=optimizer, loss=_objective_losses(objective, y))
+        self.fit(x, y, epochs=n_epochs, shuffle=shuffle, **kwargs)
+
+    def loss(self: Any, data: dict, objective: Any = None, **kwargs: Any) -> float:
+        """Deprecated: the evaluation call of version 2. Use `compile` and `evaluate`."""
+        warn("Simulator.loss", "Simulator.compile and Simulator.evaluate")
+        x, y = _split_data(data)
+        self.compile(loss=_objective_losses(objective, y))
+        return self.evaluate(x, y, **kwargs)["loss"]
+
+    def soft_reset(
+        self: Any, include_trainable: bool = False, include_probes: bool = False
+    ) -> None:
+        """Deprecated: use `reset`."""
+        warn("Simulator.soft_reset", "Simulator.reset")
+        self.reset(
+            include_trainable=include_trainable,
+            include_probes=include_probes,
+            include_processes=False,
+        )
+
+
+def _split_data(data: dict) -> tuple[dict, dict]:
+    y = {key: value for key, value in data.items() if isinstance(key, Probe)}
+    return {key: value for key, value in data.items() if key not in y}, y
+
+
+def _objective_losses(objective: Any, y: dict) -> dict:
+    objective = obj.mse if objective is None else objective
+    if not isinstance(objective, dict):
+        objective = dict.fromkeys(y, objective)
+    return {probe: _swapped(function) for probe, function in objective.items()}
+
+
+def _swapped(objective: Any) -> Any:
+    """An objective of (outputs, targets) as a loss of (targets, outputs)."""
+    if isinstance(objective, str):
+        return objective
+
+    @functools.wraps(objective)
+    def loss(targets, outputs):
+        return objective(outputs, targets)
+
+    return loss

@@ -74,7 +74,17 @@ __all__ = [
 ]
 
 #: modules of earlier versions, which are in a folder of their own
-_OLDER = ("builder", "compat", "neuron_builders", "obj", "op_builders", "utils")
+_OLDER = (
+    "builder",
+    "compat",
+    "learning_rule_builders",
+    "neuron_builders",
+    "obj",
+    "op_builders",
+    "process_builders",
+    "transform_builders",
+    "utils",
+)
 __path__.append(os.path.join(__path__[0], "compat", "modules"))
 
 #: public name -> module that has it, for those that are not modules; all are loaded when they are

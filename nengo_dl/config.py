@@ -128,6 +128,19 @@ def set_setting(network: Network, name: str, value: Any) -> None:
         _set_default(network.config, cls, name, value)
 
 
+def set_object_setting(obj: Any, name: str, value: Any) -> None:
+    """A setting of one object that is made in the ``with`` block of a network, which any later
+    setting of the object goes before.
+    """
+    config = Network.context[
+        0
+    ].config  # of the outermost network: each that is around may change it
+    (cls,) = (cls for cls in SETTINGS[name].classes if isinstance(obj, cls))
+    if not any(_class_params(config, cls, name)):
+        _set_default(config, cls, name, None)
+    setattr(config[obj], name, value)
+
+
 def _innermost_network() -> Network:
     if len(Network.context) == 0:
         raise ConfigError(
@@ -326,8 +339,9 @@ def _of_classes(
     for config in configs:
         classes = [p for kind in kinds for p in _class_params(config, kind, name)]
         chosen = [p for p in classes if _is_set(p, name)] or classes
-        if chosen:
-            return getattr(chosen[0], name)
+        value = getattr(chosen[0], name) if chosen else None
+        if value is not None:
+            return value
     return default
 
 

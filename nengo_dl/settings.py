@@ -43,6 +43,12 @@ def _smoothing(value: Any) -> float | None:
 def _dtype(value: Any) -> str:
     # np.float32, np.dtype("float32") and tf.float32 know their names
     name = getattr(value, "name", None) or getattr(value, "__name__", value)
+    if name in ("float16", "bfloat16", "half"):
+        raise ConfigError(
+            f"the setting 'dtype' was given {name!r}; expected 'float32' or 'float64': in half "
+            "precision what a step of 1 ms adds to a voltage or a filter is lost to rounding. "
+            "Single Keras layers compute in it with their own dtype='mixed_float16'"
+        )
     if not isinstance(name, str) or name not in ("float32", "float64"):
         raise ValueError
     return name

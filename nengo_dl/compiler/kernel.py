@@ -135,6 +135,12 @@ def register_fallback(kernel: Kernel) -> Kernel:
     return kernel
 
 
+def has_kernel(operator_type: type[Operator]) -> bool:
+    """Whether operators of a type are computed in tensors, or at least some of them."""
+    registered = (cls for cls in operator_type.__mro__ if cls in _registry or cls in WIRING)
+    return any(_same_maths(operator_type, cls) for cls in registered)
+
+
 def is_wiring(op: Operator) -> bool:
     """Whether ``op`` only moves values."""
     return type(op) in WIRING

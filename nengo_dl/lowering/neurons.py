@@ -6,9 +6,11 @@ and parameters: a parameter is a number where all agree and one value a column w
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import keras.ops as ops
 from nengo import neurons as nengo_neurons
@@ -32,7 +34,7 @@ class NeuronLowering:
     other).
     """
 
-    neuron_type: type[NeuronType]
+    neuron_type: type[NeuronType] | str
     step: Callable
     parameters: tuple[str, ...]
     state: tuple[str, ...]
@@ -40,11 +42,11 @@ class NeuronLowering:
     variant: Callable | None = None
 
 
-_lowerings: dict[type[NeuronType], NeuronLowering] = {}
+_lowerings: dict[type[NeuronType] | str, NeuronLowering] = {}
 
 
 def register_neurons(
-    neuron_type: type[NeuronType],
+    neuron_type: type[NeuronType] | str,
     parameters: Sequence[str] = (),
     state: Sequence[str] | None = None,
     rate: Callable | None = None,
@@ -56,12 +58,13 @@ def register_neurons(
     ----------
     neuron_type
         Ensembles of this type use it, and those of subclasses that do not override ``step``.
+        ``"module:name"`` is a type of a package that need not be installed.
     parameters
         Names of attributes of the neuron type, passed to the function as keyword arguments (a
         number, or an array of shape (1, neurons)).
     state
         Names of the state variables, in the order in which the function takes and returns them; by
-        default those of ``neuron_type.state``.
+        default those of ``neuron_type.state``; needed where the type is given by its name.
     rate
         A differentiable function with the same arguments and results, which takes the place of the
         decorated one in training.
@@ -78,7 +81,9 @@ def register_neurons(
             voltage = voltage + context.dt * J * gain
             return ops.tanh(voltage), voltage
     """
-    names = tuple(neuron_type.state if state is None else state)
+    if state is None and isinstance(neuron_type, str):
+        raise ValueError(f"{neuron_type} is given by its name; say which state it has (state=...)")
+    names = tuple(neuron_type.state if state is None else state)  # type: ignore[union-attr]
 
     def decorate(step):
         _lowerings[neuron_type] = NeuronLowering(
@@ -91,10 +96,28 @@ def register_neurons(
 
 def lowering_of(neurons: NeuronType) -> NeuronLowering | None:
     """The lowering of a neuron type; None where there is none or a subclass changed the maths."""
-    for cls in type(neurons).__mro__:
-        if cls in _lowerings:
-            same = type(neurons).step is cls.step
-            return _lowerings[cls] if same else None
+    return lowering_of_type(type(neurons))
+
+
+def lowering_of_type(neuron_type: type[NeuronType]) -> NeuronLowering | None:
+    """As `lowering_of`, of the class."""
+    for cls in neuron_type.__mro__:
+        lowering = _lowerings.get(cls) or _lowering_by_name(cls)
+        if lowering is not None:
+            return lowering if _step(neuron_type) is _step(cls) else None
+    return None
+
+
+def _step(cls: type) -> Any:
+    return getattr(cls, "step", None)
+
+
+def _lowering_by_name(cls: type) -> NeuronLowering | None:
+    for key, lowering in _lowerings.items():
+        if isinstance(key, str):
+            module, name = key.split(":")
+            if cls.__name__ == name and getattr(sys.modules.get(module), name, None) is cls:
+                return lowering
     return None
 
 

@@ -11,6 +11,7 @@ from nengo.builder.signal import Signal
 from nengo.exceptions import ValidationError
 from nengo.neurons import NeuronType
 
+from nengo_dl.compat.data import OlderData
 from nengo_dl.runtime.ensembles import present_ensemble
 from nengo_dl.runtime.freezing import has_neurons, present_attributes, with_data
 from nengo_dl.runtime.signals import as_built
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from nengo_dl.simulator import Simulator
 
 
-class SimulationData(Mapping):
+class SimulationData(Mapping, OlderData):
     """Maps Probes to what they recorded, Ensembles and Connections to their present parameters.
 
     A probe's array has shape (n_samples, size), or (minibatch_size, n_samples, size) where the

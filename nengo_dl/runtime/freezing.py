@@ -15,6 +15,7 @@ from nengo import Connection, Ensemble, Node, Probe
 from nengo.base import NengoObject
 from nengo.builder import Model
 from nengo.builder.signal import Signal
+from nengo.ensemble import Neurons
 from nengo.exceptions import ValidationError
 from nengo.neurons import Direct
 from nengo.solvers import NoSolver
@@ -250,11 +251,15 @@ class LiveParameters:
         if isinstance(obj, Probe):
             decoders = probe_params(self.value(obj, "decoders")) if self._signals(obj) else {}
             return {**decoders, **self._of_attributes(obj)}
+        if isinstance(obj, Neurons):
+            params = self.params(obj.ensemble)
+            return {name: params[name] for name in ("gain", "bias") if name in params}
+        advice = ""
         if isinstance(obj, Node):
-            return {}
+            advice = "; Nodes have no parameters, but Keras layers have get_weights()"
         raise ValidationError(
-            f"expected an Ensemble, a Connection or a Probe, got {obj!r} of type "
-            f"{type(obj).__name__}",
+            f"expected an Ensemble, its neurons, a Connection or a Probe, got {obj!r} of type "
+            f"{type(obj).__name__}{advice}",
             attr="objs",
         )
 
@@ -313,7 +318,7 @@ def freeze(live: LiveParameters, objs: Any) -> None:
     """
     found = {obj: live.params(obj) for obj in _flat(objs)}
     for obj, params in found.items():
-        write_params(obj, params)
+        write_params(obj.ensemble if isinstance(obj, Neurons) else obj, params)
         if isinstance(obj, Ensemble) and not live.model.seeded[obj]:
             obj.seed = live.model.seeds[obj]
 

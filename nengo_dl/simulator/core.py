@@ -17,6 +17,7 @@ from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress, ProgressTracker
 
 from nengo_dl.compat.arguments import older_arguments
+from nengo_dl.compat.random import seed_tensorflow
 from nengo_dl.compat.simulator import OlderCalls
 from nengo_dl.compiler.compile import Compiled
 from nengo_dl.compiler.program import Input
@@ -415,6 +416,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
 
     def _restart_processes(self) -> None:
         """Put all processes back to their first step."""
+        seed_tensorflow(self._seed)
         self._host.reset(self._seed)
         self._engine.sources = build.make_sources(self.program, self._host, self._seed)
 

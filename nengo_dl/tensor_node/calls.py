@@ -109,11 +109,14 @@ class TensorCall(ABC):
         if got is None or _agree(got, (batch, *shape)):
             return tensor
         if self.inputs is None and got in (shape, (1, *shape)):
-            # a function of time alone need not know the size of the minibatch
+            # what a function of time alone returns may be the same for each item
             return keras.ops.broadcast_to(keras.ops.reshape(tensor, shape), (batch, *shape))
+        advice = ""
+        if self.inputs is None:
+            advice = f". For values that are the same for each item, give shape_out={got}"
         raise SimulationError(
             f"{self.name} returned a tensor of shape {got}; expected {(batch, *shape)}, "
-            "(minibatch_size, *shape_out)"
+            f"(minibatch_size, *shape_out){advice}"
         )
 
     def _expected(self, batch: int) -> Any:
@@ -275,7 +278,7 @@ class FunctionCall(TensorCall):
             return shape[1:]
         if given is not None:
             return shape if shape in given.shapes else shape[1:]
-        return shape[1:] if len(shape) > 1 and shape[0] == 1 else shape
+        return shape[1:] if len(shape) > 1 else shape
 
     def _called(self, arguments: list) -> Any:
         if self._separate:
@@ -308,6 +311,22 @@ def takes_separately(function: Callable, n_inputs: int, pass_time: bool) -> bool
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     needed = [p for p in parameters if p.kind in positional and p.default is p.empty]
     return len(needed) - int(pass_time) > 1
+
+
+def takes_one(call: Callable, besides: int = 0) -> bool:
+    """Whether the ``call`` of a Keras layer takes one argument for all of its inputs, as most do,
+    and ``besides`` others.
+    """
+    parameters = inspect.signature(call).parameters.values()
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return False
+    taken = [
+        p
+        for p in parameters
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        and p.name not in ("training", "mask")
+    ]
+    return len(taken) == 1 + besides
 
 
 def static_shape(tensor: Any) -> tuple | None:

@@ -14,9 +14,13 @@ from nengo.base import NengoObject
 from nengo.exceptions import ValidationError
 from nengo.neurons import NeuronType
 
+from nengo_dl.config import set_object_setting
 from nengo_dl.tensor_node.messages import describe
 from nengo_dl.tensor_node.node import TensorNode
 from nengo_dl.tensor_node.shapes import Shapes, structure
+
+#: arguments of a TensorNode that a layer passes on
+_OF_NODE = {"shape_out", "pass_time", "label"}
 
 
 class Layer:
@@ -27,6 +31,11 @@ class Layer:
     ----------
     layer_func : keras.layers.Layer, subclass of it, function, or nengo.neurons.NeuronType
         What to apply.
+
+    Raises
+    ------
+    nengo.exceptions.ValidationError
+        For anything else.
 
     Examples
     --------
@@ -39,6 +48,14 @@ class Layer:
     """
 
     def __init__(self, layer_func: Any):
+        if inspect.isclass(layer_func) and issubclass(layer_func, NeuronType):
+            layer_func = layer_func()
+        if not callable(layer_func) and not isinstance(layer_func, NeuronType):
+            raise ValidationError(
+                "expected a Keras layer, a function of tensors or a Nengo neuron type, got "
+                f"{layer_func!r}",
+                attr="layer_func",
+            )
         self.layer_func = layer_func
 
     def __call__(
@@ -51,6 +68,9 @@ class Layer:
         **layer_args: Any,
     ) -> Any:
         """Add the layer and a connection from ``input`` to the network.
+
+        Training does not change the connection, unless it is asked to:
+        ``net.config[connection].trainable = True``.
 
         Parameters
         ----------
@@ -65,8 +85,9 @@ class Layer:
         return_conn
             Whether to return the connection too.
         layer_args
-            Arguments of the layer's class, of the function, or of the Ensemble that is made for a
-            neuron type.
+            ``shape_out``, ``pass_time`` (False by default) and ``label`` of the TensorNode; others
+            are arguments of the layer's class or of the function. For a neuron type, those of the
+            Ensemble.
 
         Returns
         -------
@@ -101,6 +122,8 @@ class Layer:
             )
             for pre, post, matrix in zip(found.items, targets, transforms, strict=True)
         ]
+        for conn in conns:
+            set_object_setting(conn, "trainable", False)
         return (outputs, shapes.pack(conns)) if return_conn else outputs
 
     def _for_each(self, value: Any, input: Any, attr: str) -> list[Any]:
@@ -148,6 +171,7 @@ class Layer:
 
     def _tensor_node(self, shapes: Shapes, layer_args: dict) -> TensorNode:
         function = self.layer_func
+        of_node = {name: layer_args.pop(name) for name in _OF_NODE & layer_args.keys()}
         if inspect.isclass(function) and issubclass(function, keras.layers.Layer):
             function = function(**layer_args)
         elif isinstance(function, keras.layers.Layer) and layer_args:
@@ -158,10 +182,10 @@ class Layer:
             )
         elif layer_args:
             function = functools.partial(function, **layer_args)
-        return TensorNode(function, shape_in=shapes.value, pass_time=False)
+        return TensorNode(function, shape_in=shapes.value, **{"pass_time": False, **of_node})
 
     def __repr__(self) -> str:
-        return f"Layer({self.layer_func!r})"
+        return f"Layer({describe(self.layer_func)})"
 
 
 def _size_out(transform: Any, input: NengoObject) -> int:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from nengo.exceptions import SimulationError, ValidationError
 
-from nengo_dl.tensor_node.calls import TensorCall, takes_separately
+from nengo_dl.tensor_node.calls import TensorCall, takes_one, takes_separately
 from nengo_dl.tensor_node.messages import foreign_hint
 from nengo_dl.tensor_node.shapes import Shapes, structure
 
@@ -29,9 +29,14 @@ class LayerCall(TensorCall):
         """The layer that is called each step."""
         return self.tensor_func
 
+    #: number of arguments for the state
+    n_states = 0
+
     def infer(self, given):
         n_inputs = 0 if self.inputs is None else len(self.inputs.shapes)
         self._separate = takes_separately(self.called.call, n_inputs, self.pass_time)
+        both = self.pass_time and self.inputs is not None and not self._separate
+        self._listed = both and takes_one(self.called.call, self.n_states)
         output = self._symbolic()
         found = structure(output)
         shapes = [tuple(item.shape[1:]) for item in found.items]
@@ -59,7 +64,11 @@ class LayerCall(TensorCall):
         if inputs is not None:
             tensors = [keras.KerasTensor((None, *shape)) for shape in inputs.shapes]
             arguments.extend(tensors if self._separate else [inputs.pack(tensors)])
-        return [*arguments, *more]
+        return [*self._as_called(arguments), *more]
+
+    def _as_called(self, arguments: list) -> list:
+        """The time and the input, in a list where the layer takes one argument."""
+        return [arguments] if self._listed else arguments
 
     def _called_symbolically(self, layer: keras.layers.Layer, arguments: list) -> Any:
         try:
@@ -69,7 +78,10 @@ class LayerCall(TensorCall):
             given += ["pass_time=True"] if self.pass_time else []
             hint = foreign_hint(layer.call, error)
             if self.pass_time and not hint:
-                hint = ". With pass_time=False the layer does not get the time as first argument"
+                hint = (
+                    ". With pass_time=True the layer gets the list [t, x], or t and x where its "
+                    "call takes two arguments; with pass_time=False it gets x alone"
+                )
             raise ValidationError(
                 f"{self.name} cannot be called with {', '.join(given)}: "
                 f"{type(error).__name__}: {error}{hint}",
@@ -80,7 +92,7 @@ class LayerCall(TensorCall):
         if self._separate:
             *arguments, inputs = arguments
             arguments = [*arguments, *structure(inputs).items]
-        return self._run_layer(arguments, training), []
+        return self._run_layer(self._as_called(arguments), training), []
 
     def _run_layer(self, arguments: list, training: bool) -> Any:
         layer = self.called
@@ -102,6 +114,8 @@ class CellCall(LayerCall):
     """A recurrent cell, or the cell of a recurrent layer, that makes one step at each step of the
     network and whose state the network carries.
     """
+
+    n_states = 1
 
     @property
     def called(self):
@@ -154,7 +168,7 @@ class CellCall(LayerCall):
     def call(self, arguments, state, training):
         state = keras.tree.pack_sequence_as(self._state, state)
         try:
-            output, state = self._run_layer([*arguments, state], training)
+            output, state = self._run_layer([*self._as_called(arguments), state], training)
         finally:
             self._forget_masks()
         return output, keras.tree.flatten(state)

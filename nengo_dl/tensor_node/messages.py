@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import traceback
 from collections.abc import Callable
@@ -15,9 +16,11 @@ _FOREIGN = {"tensorflow": "jax", "jax": "tensorflow"}
 
 def describe(function: Any) -> str:
     """A function or layer, so that a user finds it."""
+    if isinstance(function, functools.partial):
+        return describe(function.func)
     code = getattr(function, "__code__", None)
     if code is None:
-        return repr(function)
+        return getattr(function, "__name__", None) or repr(function)
     place = f"{os.path.basename(code.co_filename)}:{code.co_firstlineno}"
     return f"function {function.__name__!r} ({place})"
 

@@ -35,7 +35,8 @@ class TensorNode(nengo.Node):
         ``t`` is the time in seconds (a scalar) and ``x`` has shape ``(minibatch, *shape_in)``. A
         recurrent cell (a layer with a ``state_size``) keeps its state from step to step; so does
         the cell of a recurrent layer (``keras.layers.LSTM``) whose ``shape_in`` has no axis of
-        time.
+        time. The first axis of what is returned is the minibatch; a function of ``(t)`` may
+        return a scalar or a vector without it, which is the same for each item.
     shape_in : tuple of int, or list or dict of such tuples, optional
         Shape of the input of one item; none by default. With several shapes the function gets a
         list or dict of tensors, or one argument for each where it takes more than one.
@@ -43,7 +44,8 @@ class TensorNode(nengo.Node):
         Shape of the output of one item. By default it is found by calling the function with
         symbolic tensors.
     pass_time : bool
-        Whether ``t`` is the first argument.
+        Whether ``t`` is the first argument. A Keras layer whose ``call`` takes one argument for
+        its inputs gets the list ``[t, x]``.
     label : str, optional
         As in nengo.Node.
 

@@ -18,6 +18,7 @@ from nengo_dl.compiler.frontend import build_model
 from nengo_dl.compiler.kernel import Settings, is_host_call
 from nengo_dl.compiler.program import Input
 from nengo_dl.input_node import ConstantNode
+from nengo_dl.lowering.tensor_nodes import SimTensorNode
 from nengo_dl.runtime import backends
 from nengo_dl.runtime.engine import Engine, scope
 from nengo_dl.runtime.garbage import collected_later
@@ -99,10 +100,11 @@ def build(
     host = make_host(compiled, target.minibatch_size)
     with scope(backends.active(), setting("dtype", "float32"), target.device):
         keras_model = _keras_model(compiled, parameters, names, host, target, setting)
+        jit_compile = _jit_compile(compiled, target.minibatch_size, setting)
     add_regularizers(keras_model, parameters, toplevel)
     choices = Choices(
         stateful=setting("stateful", True),
-        jit_compile=setting("jit_compile", None),
+        jit_compile=jit_compile,
         data_dtype=_data_dtype(setting("dtype", None)),
     )
     engine = Engine(
@@ -169,6 +171,31 @@ def _keras_model(
         quantizers=find_quantizers(setting.toplevel, parameters),
         learned=learned_signals(model),
     )
+
+
+def _jit_compile(compiled: Compiled, minibatch_size: int, setting: _Setting) -> bool | None:
+    """The setting ``jit_compile``; where it was not made, False for networks with TensorNodes whose
+    random numbers have a seed without XLA only.
+    """
+    chosen = setting("jit_compile", None)
+    if chosen is None:
+        nodes = (op for op in compiled.program.operators if isinstance(op, SimTensorNode))
+        dtype = setting("dtype", "float32")
+        if any(_loses_seed(op, minibatch_size, dtype) for op in nodes):
+            return False
+    return chosen
+
+
+def _loses_seed(op: SimTensorNode, minibatch_size: int, dtype: str) -> bool:
+    if op.layer is not None and type(op.layer).__module__.startswith("keras."):
+        return False
+
+    def call(t, x, *state):
+        return op.call(t, x, list(state), False, minibatch_size)[0]
+
+    size_in = 0 if op.input is None else op.input.size
+    shapes = [(), (minibatch_size, size_in), *((minibatch_size, *s.shape) for s in op.updates)]
+    return backends.active().loses_seed_in_xla(call, shapes, dtype)
 
 
 def _all_inputs(compiled: Compiled) -> tuple[Input, ...]:

@@ -32,6 +32,8 @@
     Keras's ``train_function`` or ``test_function`` for batches that come in blocks.
 ``output_shapes(function, shapes, dtype)``
     Shapes of a function's results, from those of its arguments.
+``loses_seed_in_xla(function, shapes, dtype)``
+    Whether a function draws random numbers that XLA would take the seed from.
 ``checkpoint(function)``
     Keeps nothing of a function for its gradient but the arguments.
 ``convolves_faster_in_graph()``

@@ -286,6 +286,11 @@ def output_shapes(function, shapes, dtype: str):
     return jax.tree.map(lambda value: tuple(value.shape), jax.eval_shape(function, *specs))
 
 
+def loses_seed_in_xla(function, shapes, dtype: str) -> bool:
+    """Whether what ``function`` draws has no seed once XLA compiles it: JAX has keys for all."""
+    return False
+
+
 def product_form(n: int, rows: int, columns: int, batch: int) -> str:
     """The fastest of `nengo_dl.lowering.products.FORMS` for n matrices (rows, columns), from
     measurements on the CPU.

@@ -4,6 +4,7 @@ compile.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
@@ -318,6 +319,29 @@ def output_shapes(function, shapes, dtype: str):
     specs = [tf.TensorSpec(shape, dtype) for shape in shapes]
     traced = tf.function(function, autograph=False).get_concrete_function(*specs)
     return tf.nest.map_structure(lambda value: tuple(value.shape), traced.structured_outputs)
+
+
+#: operations whose random numbers come from the seed of `tf.random`, and in XLA from nowhere
+SEEDED = frozenset(
+    """
+    Multinomial ParameterizedTruncatedNormal RandomGamma RandomPoisson RandomPoissonV2 RandomShuffle
+    RandomStandardNormal RandomUniform RandomUniformInt TruncatedNormal
+    """.split()
+)
+
+
+def loses_seed_in_xla(function, shapes, dtype: str) -> bool:
+    """Whether what ``function`` draws for tensors of these shapes has no seed once XLA compiles
+    it.
+    """
+    specs = [tf.TensorSpec(shape, dtype) for shape in shapes]
+    try:
+        traced = tf.function(function, autograph=False).get_concrete_function(*specs)
+    except Exception:  # the simulation will say so
+        return False
+    graph = traced.graph.as_graph_def()
+    inner = (node for called in graph.library.function for node in called.node_def)
+    return any(node.op in SEEDED for node in itertools.chain(graph.node, inner))
 
 
 def product_form(n: int, rows: int, columns: int, batch: int) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from nengo_dl import xla_options
+from nengo_dl import keras_backend, xla_options
 from nengo_dl.config import configure_settings
 from nengo_dl.version import __version__
 
@@ -110,12 +111,22 @@ xla_options.set_defaults(os.environ)
 
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
-        value = getattr(importlib.import_module(f"nengo_dl.{_PUBLIC[name]}"), name)
+        value = getattr(_load(_PUBLIC[name]), name)
         globals()[name] = value
         return value
     if name in __all__ or name in _OLDER:
-        return importlib.import_module(f"nengo_dl.{name}")
+        return _load(name)
     raise AttributeError(f"module 'nengo_dl' has no attribute {name!r}")
+
+
+def _load(module: str) -> ModuleType:
+    try:
+        return importlib.import_module(f"nengo_dl.{module}")
+    except Exception:
+        problem = keras_backend.problem()
+        if problem is None:
+            raise
+        raise ImportError(problem) from None
 
 
 def __dir__() -> list[str]:

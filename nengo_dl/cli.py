@@ -12,10 +12,12 @@ from pathlib import Path
 
 import click
 
+from nengo_dl import keras_backend
 from nengo_dl.benchmarks.command import benchmark
 from nengo_dl.conformance.command import conform
 from nengo_dl.convert_command import convert
 from nengo_dl.export_command import export
+from nengo_dl.optional import installed
 from nengo_dl.version import __version__
 
 
@@ -36,19 +38,20 @@ def info() -> None:
 
     For example: KERAS_BACKEND=jax nengo-dl info
     """
-    import keras
-
-    backend = keras.backend.backend()
+    backend, problem = keras_backend.name(), keras_backend.problem()
     rows = {
         "nengo_dl": __version__,
         "nengo": version("nengo"),
         "keras": version("keras"),
-        backend: importlib.import_module(backend).__version__,
         "numpy": version("numpy"),
         "python": f"{platform.python_version()} on {platform.platform()}",
-        "backend": backend,
-        "devices": ", ".join(keras.distribution.list_devices()),
+        "backend": backend if problem is None else f"{backend}. {problem}",
     }
+    if problem is None:
+        import keras
+
+        rows[backend] = importlib.import_module(backend).__version__
+        rows["devices"] = ", ".join(keras.distribution.list_devices())
     for name, value in rows.items():
         click.echo(f"{name:<12}{value}")
 
@@ -91,6 +94,12 @@ def demo(output: Path, seconds: float, minibatch: int, epochs: int) -> None:
 
     For example: nengo-dl demo --minibatch 32 --epochs 0 --output oscillators.png
     """
+    try:
+        with installed("demo"):
+            import matplotlib  # noqa: F401
+            import sklearn  # noqa: F401
+    except ImportError as error:
+        raise click.ClickException(str(error)) from None
     from nengo_dl.demo import draw, draw_training, run, summary, train, training_summary
 
     report = run(seconds, minibatch)

@@ -6,6 +6,8 @@ import os
 
 import numpy as np
 
+from nengo_dl.optional import installed
+
 Digits = tuple[np.ndarray, np.ndarray]
 
 
@@ -58,7 +60,8 @@ def _from_file(path: str):
 
 
 def _from_sklearn():
-    from sklearn.datasets import load_digits as sklearn_digits
+    with installed("demo"):
+        from sklearn.datasets import load_digits as sklearn_digits
 
     data = sklearn_digits()
     # 8 x 8 pixels from 0 to 16, to the format of MNIST

@@ -8,6 +8,7 @@ from statistics import median
 
 from nengo_dl.benchmarks.cases import OURS, Result
 from nengo_dl.benchmarks.report import title
+from nengo_dl.optional import installed
 
 SERIES = {
     "neurons": ("integrator array", "neurons", "time of a step (ms)", 1e3),
@@ -44,7 +45,8 @@ def draw(results: Iterable[Result], folder: str | Path) -> list[Path]:
     list
         The files.
     """
-    from matplotlib.figure import Figure
+    with installed("demo"):
+        from matplotlib.figure import Figure
 
     results = [result for result in results if result.series]
     folder = Path(folder)

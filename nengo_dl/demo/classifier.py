@@ -10,6 +10,7 @@ import nengo
 import numpy as np
 
 import nengo_dl
+from nengo_dl.optional import installed
 
 N_NEURONS = 150
 MINIBATCH = 50
@@ -76,7 +77,8 @@ def make_network() -> nengo.Network:
 
 def load_digits() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Images (n, 64) in 0..1 and labels, for training and for testing; 1,797 in all."""
-    from sklearn.datasets import load_digits
+    with installed("demo"):
+        from sklearn.datasets import load_digits
 
     data = load_digits()
     images, labels = data.data / 16.0, data.target

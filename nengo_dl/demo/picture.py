@@ -9,6 +9,7 @@ import numpy as np
 from nengo_dl import viz
 from nengo_dl.demo.oscillator import DT, TOP_SPEED
 from nengo_dl.demo.simulate import Report, oscillators
+from nengo_dl.optional import installed
 from nengo_dl.viz.style import COLORS, GREY, INK, tidy
 
 
@@ -22,7 +23,8 @@ def draw(report: Report, path: str | Path) -> None:
     path
         Name of the file; an existing one is replaced.
     """
-    from matplotlib.figure import Figure
+    with installed("demo"):
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 6.6), layout="constrained")
     axes = figure.subplot_mosaic(

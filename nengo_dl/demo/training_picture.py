@@ -9,6 +9,7 @@ import numpy as np
 from nengo_dl import viz
 from nengo_dl.demo.classifier import DT, N_SHOWN, STEPS, TrainingReport
 from nengo_dl.demo.picture import write_facts
+from nengo_dl.optional import installed
 from nengo_dl.viz.style import COLORS, GREY, MAX_LINES
 
 
@@ -22,7 +23,8 @@ def draw_training(report: TrainingReport, path: str | Path) -> None:
     path
         Name of the file; an existing one is replaced.
     """
-    from matplotlib.figure import Figure
+    with installed("demo"):
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 6.6), layout="constrained")
     axes = figure.subplot_mosaic(

@@ -8,6 +8,7 @@ from typing import Any
 
 from nengo_dl.energy import devices
 from nengo_dl.energy.devices import DEVICES, Device
+from nengo_dl.optional import installed
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,8 @@ class EnergyReport:
 
     def plot(self, devices_: Sequence[str | Device] = tuple(DEVICES), ax: Any = None) -> Any:
         """Draw the energy on each device, part on part, into ``ax`` (a new one by default)."""
-        import matplotlib.pyplot as plt
+        with installed("viz"):
+            import matplotlib.pyplot as plt
 
         if ax is None:
             ax = plt.subplots(figsize=(7, 4))[1]

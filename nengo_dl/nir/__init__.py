@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from nengo_dl.optional import installed
+
 _PUBLIC = {
     "GraphNetwork": "nengo_dl.nir.reading.network",
     "from_nir": "nengo_dl.nir.reading.network",
@@ -20,16 +22,8 @@ __all__ = list(_PUBLIC)
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'nengo_dl.nir' has no attribute {name!r}")
-    try:
-        module = importlib.import_module(_PUBLIC[name])
-    except ModuleNotFoundError as error:
-        if error.name != "nir":
-            raise
-        raise ImportError(
-            f"nengo_dl.nir.{name} needs the package nir; install it with "
-            "`pip install nengo-dl[nir]`"
-        ) from error
-    return getattr(module, name)
+    with installed("nir"):
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
 
 
 def __dir__() -> list[str]:

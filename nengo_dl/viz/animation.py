@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from nengo.exceptions import ValidationError
 
+from nengo_dl.optional import installed
 from nengo_dl.viz import style
 from nengo_dl.viz.recording import Recording, recording
 
@@ -65,7 +66,8 @@ def animate(
         animate(sim, {"image": (image, (28, 28)), "layer": (spikes, (13, 13, 8)), "out": out},
                 every=2, path="spikes.gif")
     """
-    from matplotlib import pyplot
+    with installed("viz"):
+        from matplotlib import pyplot
     from matplotlib.animation import FuncAnimation, PillowWriter
 
     if every < 1 or fps <= 0 or not panels:

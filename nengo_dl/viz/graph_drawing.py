@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nengo.exceptions import ValidationError
 
+from nengo_dl.optional import installed
 from nengo_dl.viz import style
 from nengo_dl.viz.graph_layout import place
 
@@ -64,7 +65,8 @@ def draw(graph: NetworkGraph, ax: Axes | None = None) -> Axes:
         )
     boxes, routes = _lay_out(graph)
     if ax is None:
-        from matplotlib import pyplot
+        with installed("viz"):
+            from matplotlib import pyplot
 
         _, ax = pyplot.subplots(figsize=(4, 3), layout="constrained")
         _fit(ax, boxes, resize=True)
@@ -84,7 +86,8 @@ def draw(graph: NetworkGraph, ax: Axes | None = None) -> Axes:
 
 def svg(graph: NetworkGraph) -> str:
     """The picture as SVG."""
-    from matplotlib.figure import Figure
+    with installed("viz"):
+        from matplotlib.figure import Figure
 
     figure = Figure(layout="constrained")
     ax = figure.add_subplot()

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.isotonic import isotonic_regression
+from scipy.optimize import isotonic_regression
 
 #: between two rows, and height that a bend of an edge takes, in the unit of the sizes
 GAP, BEND = 0.28, 0.12
@@ -135,4 +135,4 @@ def _spread(wanted: np.ndarray, sizes: Sequence[float]) -> np.ndarray:
         return wanted
     size = np.asarray(sizes)
     centres = np.cumsum(size + GAP) - size / 2
-    return isotonic_regression(np.asarray(wanted, dtype=float) - centres) + centres
+    return isotonic_regression(np.asarray(wanted, dtype=float) - centres).x + centres

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from nengo import Probe
 
+from nengo_dl.optional import installed
 from nengo_dl.viz.decoded import decoded
 from nengo_dl.viz.recording import recording
 from nengo_dl.viz.spikes import raster, rates
@@ -16,7 +17,8 @@ def probe_image(data: Mapping[Probe, np.ndarray], probe: Probe, dt: float) -> np
     """What a probe saw of the first item, drawn as suits it: an RGB image, (height, width, 3) of
     uint8.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    with installed("viz"):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 3.6), layout="constrained", dpi=100)

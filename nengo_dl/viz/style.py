@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from nengo.exceptions import ValidationError
 
+from nengo_dl.optional import installed
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -20,7 +22,8 @@ MAX_LINES = len(COLORS)
 
 def axes_for(ax: Axes | None) -> Axes:
     """``ax`` itself, or the axes of a new figure."""
-    from matplotlib.axes import Axes
+    with installed("viz"):
+        from matplotlib.axes import Axes
 
     if ax is None:
         from matplotlib import pyplot

@@ -11,6 +11,7 @@ from nengo.ensemble import Neurons
 from nengo.exceptions import ValidationError
 from nengo.neurons import Direct
 
+from nengo_dl.optional import installed
 from nengo_dl.viz import style
 from nengo_dl.viz.names import display_name
 
@@ -141,7 +142,8 @@ def weight_histograms(
     nengo.exceptions.ValidationError
         For what `parameter_values` raises, and for more than 24 histograms.
     """
-    from matplotlib import pyplot
+    with installed("viz"):
+        from matplotlib import pyplot
 
     panels = _panels(sim, objs)
     columns = min(3, len(panels))

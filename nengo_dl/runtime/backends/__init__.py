@@ -57,13 +57,12 @@ import importlib
 
 import keras
 
+from nengo_dl import keras_backend
+
 
 def active():
     """The module of Keras's backend."""
     name = keras.backend.backend()
-    if name not in ("tensorflow", "jax"):
-        raise ImportError(
-            f"Keras is set to use the backend {name!r}; nengo_dl runs on 'tensorflow' and 'jax'. "
-            "Set the environment variable KERAS_BACKEND to one of them before importing keras"
-        )
+    if name not in keras_backend.SUPPORTED:
+        raise ImportError(keras_backend.problem())
     return importlib.import_module(f"nengo_dl.runtime.backends.{name}")

@@ -1,0 +1,25 @@
+"""Packages that need not be installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def installed(extra: str) -> Iterator[None]:
+    """Where an import inside of it fails, the error says which extra of nengo-dl brings the
+    package.
+
+    Raises
+    ------
+    ImportError
+        Where the package is missing.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f'{error.name} is not installed; `pip install "nengo-dl[{extra}]"` brings it',
+            name=error.name,
+        ) from error

@@ -1,6 +1,13 @@
 """The installed distribution."""
 
+import ast
 import importlib.metadata
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 
 import nengo_dl
 
@@ -26,3 +33,138 @@ def test_console_script():
 def test_everything_public_exists():
     for name in nengo_dl.__all__:
         assert hasattr(nengo_dl, name)
+
+
+def test_type_checkers_see_what_is_loaded_later():
+    """What ``__getattr__`` gives is imported where type checkers look."""
+    package = Path(nengo_dl.__file__).parent
+    assert (package / "py.typed").exists()
+    tree = ast.parse((package / "__init__.py").read_text())
+    names = {
+        alias.asname or alias.name
+        for top in tree.body
+        if not isinstance(top, ast.If) or ast.unparse(top.test) == "TYPE_CHECKING"
+        for node in ast.walk(top)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert set(nengo_dl.__all__) <= names
+    assert set(nengo_dl._PUBLIC) <= set(nengo_dl.__all__)
+
+
+@pytest.mark.slow
+def test_type_checkers_find_wrong_calls(tmp_path):
+    pytest.importorskip("mypy")
+    lines = {
+        "import nengo_dl": "",
+        "sim = nengo_dl.Simulator(None, minibatch_size='eight')": "arg-type",
+        "sim.no_such_method()": "attr-defined",
+        "nengo_dl.Converter(None, allow_fallbacks=True)": "call-arg",
+        "nengo_dl.TensorNode(abs, shape_inn=(2,))": "call-arg",
+        "nengo_dl.losses.no_such_loss": "attr-defined",
+    }
+    program = tmp_path / "user.py"
+    program.write_text("\n".join(lines) + "\n")
+    command = [sys.executable, "-m", "mypy", "--follow-imports=silent", "--ignore-missing-imports"]
+    options = {"cwd": tmp_path, "capture_output": True, "text": True, "check": False}
+    environment = {**os.environ, "MYPYPATH": str(Path(nengo_dl.__file__).parents[1])}
+    found = subprocess.run([*command, str(program)], env=environment, **options).stdout
+    for number, (line, code) in enumerate(lines.items(), 1):
+        said = [text for text in found.splitlines() if f"user.py:{number}:" in text]
+        assert bool(said) == bool(code), (line, found)
+        assert not code or f"[{code}]" in said[0]
+
+
+def test_python_m_is_the_command_line():
+    done = python("-m", "nengo_dl", "convert", "--help")
+    assert done.returncode == 0 and "Usage: nengo-dl convert" in done.stdout
+
+
+WITHOUT_PICTURES = """
+import sys
+sys.modules["matplotlib"] = sys.modules["sklearn"] = None  # as if not installed
+import nengo, nengo_dl, numpy as np
+for name in nengo_dl.__all__:
+    getattr(nengo_dl, name)
+with nengo.Network(seed=0) as net:
+    a, e = nengo.Node([0.0]), nengo.Ensemble(5, 1)
+    nengo.Connection(a, e, synapse=None)
+    p = nengo.Probe(e)
+with nengo_dl.Simulator(net) as sim:
+    sim.run_steps(3)
+    sim.compile("sgd", "mse")
+    sim.fit(np.ones((1, 2, 1)), np.ones((1, 2, 1)), verbose=0)
+repr(sim), sim._repr_html_()
+try:
+    nengo_dl.viz.decoded(sim, p)
+except ImportError as error:
+    print(error)
+from nengo_dl.cli import main
+main(["demo"])
+"""
+
+
+def test_pictures_are_optional():
+    """Neither to simulate and train, nor to install, is matplotlib or scikit-learn needed."""
+    required = importlib.metadata.requires(DISTRIBUTION)
+    for line in required:
+        if line.startswith(("matplotlib", "scikit-learn")):
+            assert "extra ==" in line
+    done = python("-c", WITHOUT_PICTURES)
+    assert 'matplotlib is not installed; `pip install "nengo-dl[viz]"`' in done.stdout
+    assert done.returncode == 1 and '"nengo-dl[demo]"' in done.stderr.splitlines()[-1]
+
+
+def test_scripts_install_what_they_need():
+    scripts = Path(__file__).parents[1] / "scripts"
+    extras = {name: (scripts / name).read_text() for name in ("demo", "test")}
+    assert "scripts/install demo" in extras["demo"] and "scripts/install test" in extras["test"]
+    required = importlib.metadata.requires(DISTRIBUTION)
+    needed = {line.split(">")[0] for line in required if "'test'" in line.replace('"', "'")}
+    assert {"matplotlib", "scikit-learn", "pytest"} <= needed
+
+
+HIDDEN = """
+import sys
+from importlib.machinery import PathFinder
+class Finder(PathFinder):  # as if the package were not installed
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        hidden = name.split(".")[0] == "{hidden}"
+        return None if hidden else PathFinder.find_spec(name, path, target)
+sys.meta_path[:] = [Finder if f is PathFinder else f for f in sys.meta_path]
+"""
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch", "none_such"])
+def test_a_missing_backend_is_told_in_a_sentence(backend):
+    hidden = HIDDEN.format(hidden=backend)
+    done = python("-c", hidden + "import nengo_dl\nnengo_dl.Simulator", KERAS_BACKEND=backend)
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1 and last.startswith("ImportError: Keras is set to use the backend")
+    other = "jax" if backend == "tensorflow" else "tensorflow"
+    assert backend in last and f"KERAS_BACKEND={other}" in last
+    info = "from nengo_dl.cli import main\nmain(['info'])"
+    done = python("-c", hidden + info, KERAS_BACKEND=backend)
+    assert done.returncode == 0 and f"KERAS_BACKEND={other}" in done.stdout
+
+
+def test_the_backend_is_known_before_keras_is_loaded(tmp_path):
+    code = "from nengo_dl import keras_backend; print(keras_backend.name())"
+    home = {"KERAS_HOME": str(tmp_path), "KERAS_BACKEND": None}
+    assert python("-c", code, **home).stdout == "tensorflow\n"
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
+    assert python("-c", code, **home).stdout == "jax\n"
+    (tmp_path / "keras.json").write_text("[")
+    assert python("-c", code, **home).stdout == "tensorflow\n"
+
+
+def python(*arguments, **environment):
+    changed = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env={name: value for name, value in changed.items() if value is not None},
+        capture_output=True,
+        text=True,
+        check=False,
+    )

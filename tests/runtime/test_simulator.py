@@ -357,14 +357,6 @@ def test_reset_that_keeps_probe_data(sim, model, expected):
     np.testing.assert_array_equal(recorded[:10], recorded[10:])
 
 
-def test_soft_reset_is_deprecated(sim, model):
-    sim.run_steps(5)
-    with pytest.warns(DeprecationWarning, match="use Simulator.reset"):
-        sim.soft_reset()
-    assert sim.n_steps == 0
-    assert sim.data[model.in_probe].shape == (5, 1)
-
-
 def test_clear_probes(sim, model, expected):
     sim.run_steps(20)
     sim.clear_probes()

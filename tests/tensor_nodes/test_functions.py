@@ -5,6 +5,7 @@ import nengo
 import numpy as np
 import pytest
 from keras import ops
+from nengo.exceptions import SimulationError
 
 import nengo_dl
 from tensor_nodes.running import fit, run
@@ -171,3 +172,37 @@ def test_fit_function_of_two():
     y = np.sum(x[0] * x[1], axis=-1, keepdims=True)
     losses = fit(net, x, y, keras.optimizers.Adam(0.03), minibatch_size=16, epochs=25)
     assert losses[-1] < 0.1 * losses[0]
+
+
+@pytest.mark.core
+def test_functions_of_time_return_the_minibatch_first():
+    """As all others; what has no axis for it is the same for each item."""
+    items = np.arange(2.0)[:, None]
+
+    def different(t):
+        return t + ops.convert_to_tensor(items, dtype=t.dtype)
+
+    with nengo.Network() as net:
+        nodes = [
+            nengo_dl.TensorNode(lambda t: t * ops.ones((1, 2))),
+            nengo_dl.TensorNode(lambda t: t * ops.ones((2, 3))),
+            nengo_dl.TensorNode(different),
+            nengo_dl.TensorNode(lambda t: t * ops.ones((2, 3, 4))),
+            nengo_dl.TensorNode(lambda t: ops.stack([t, t, t])),
+            nengo_dl.TensorNode(lambda t: t * ops.ones((2, 3)), shape_out=(2, 3)),
+        ]
+        probes = [nengo.Probe(node) for node in nodes]
+    shapes = [(2,), (3,), (1,), (3, 4), (3,), (2, 3)]
+    assert [node.shape_out for node in nodes] == shapes
+    data = run(net, 2)
+    time = np.array([0.001, 0.002])[None, :, None]
+    for k, (probe, shape) in enumerate(zip(probes, shapes, strict=True)):
+        expected = time + items[:, None] if k == 2 else time * np.ones((2, 1, np.prod(shape)))
+        np.testing.assert_allclose(data[probe], expected, rtol=1e-6)
+
+
+def test_functions_of_time_for_another_minibatch():
+    with nengo.Network() as net:
+        nengo.Probe(nengo_dl.TensorNode(lambda t: t * ops.ones((3, 2))))
+    with pytest.raises(SimulationError, match=r"\(3, 2\); expected \(2, 2\).*shape_out=\(3, 2\)"):
+        run(net, 1)

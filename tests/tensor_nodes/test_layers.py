@@ -5,6 +5,7 @@ import nengo
 import numpy as np
 import pytest
 from keras import ops
+from nengo.exceptions import ValidationError
 
 import nengo_dl
 from tensor_nodes.running import fit, run
@@ -231,3 +232,91 @@ def test_half_precision():
     values = run(net, 2)[probe]
     np.testing.assert_allclose(values, float(np.float16(0.1) + np.float16(0.2)), rtol=1e-3)
     assert np.all(values == values.astype(np.float16))
+
+
+class Listed(keras.layers.Layer):
+    """Gets the time and the input in a list, and has weights that depend on its shapes."""
+
+    def build(self, input_shape):
+        self.scale = self.add_weight(shape=(input_shape[1][-1],), initializer="ones")
+
+    def call(self, inputs, training=False):
+        t, x = inputs
+        return x * self.scale + t
+
+
+class Separate(keras.layers.Layer):
+    def call(self, t, x):
+        return x + t
+
+
+class CellWithTime(keras.layers.Layer):
+    state_size = 2
+
+    def call(self, inputs, states):
+        t, x = inputs
+        return x + t, [states[0] + x]
+
+
+@pytest.mark.core
+def test_layers_that_get_the_time():
+    with nengo.Network() as net:
+        x = nengo.Node([1.0, 2.0])
+        probes = []
+        for layer in (Listed(), Separate(), Listed, CellWithTime()):
+            node = nengo_dl.TensorNode(layer, shape_in=(2,))
+            nengo.Connection(x, node, synapse=None)
+            probes.append(nengo.Probe(node))
+        probes.append(nengo.Probe(nengo_dl.Layer(Listed())(x, pass_time=True)))
+    data = run(net, 2)
+    for probe in probes:
+        np.testing.assert_allclose(data[probe], [[[1.001, 2.001], [1.002, 2.002]]] * 2, rtol=1e-6)
+    with nengo.Network(), pytest.raises(ValidationError, match=r"list \[t, x\].*pass_time=False"):
+        nengo_dl.TensorNode(keras.layers.Dense(3), shape_in=(2,))
+
+
+def test_arguments_of_the_tensor_node():
+    def double(x):
+        return 2 * x
+
+    with nengo.Network():
+        a = nengo.Node([0.0, 0.0])
+        given = {"label": "mine", "shape_out": (2,)}
+        for layer in (double, keras.layers.Dense(2), keras.layers.Activation("relu")):
+            node = nengo_dl.Layer(layer)(a, **given)
+            assert (node.label, node.shape_out) == ("mine", (2,))
+        assert nengo_dl.tensor_layer(a, double, **given).label == "mine"
+        dense = nengo_dl.Layer(keras.layers.Dense)(a, units=2, label="mine")
+        assert (dense.label, dense.shape_out) == ("mine", (2,))
+        assert isinstance(nengo_dl.Layer(nengo.LIF)(a).ensemble.neuron_type, nengo.LIF)
+    assert "'double'" in str(nengo_dl.Layer(double))
+    with pytest.raises(ValidationError, match="expected a Keras layer, a function.*got 5"):
+        nengo_dl.Layer(5)
+
+
+@pytest.mark.core
+def test_the_connection_to_a_layer_is_not_trained():
+    """Unless it is asked for, in whichever network around it."""
+
+    def n_trained(asked, settings):
+        with nengo.Network(seed=0) as net:
+            if settings is not None:
+                nengo_dl.configure_settings(**settings)
+            a, ens = nengo.Node(np.ones(3)), nengo.Ensemble(20, 2)
+            with nengo.Network():
+                inner_x, inner_conn = nengo_dl.Layer(keras.layers.Dense(2))(ens, return_conn=True)
+            x, conn = nengo_dl.Layer(nengo.RectifiedLinear())(
+                a, transform=np.ones((4, 3)), return_conn=True
+            )
+            nengo.Probe(inner_x), nengo.Probe(x)
+            if asked:
+                net.config[conn].trainable = net.config[inner_conn].trainable = True
+        with nengo_dl.Simulator(net, progress_bar=False) as sim:
+            return sum(int(np.prod(w.shape)) for w in sim.keras_model.trainable_weights)
+
+    own = 6 + 4 + 20 + 40  # the layer; biases; biases and encoders of the ensemble
+    weights = 12 + 40
+    assert n_trained(False, None) == own
+    assert n_trained(False, {"trainable": True}) == own
+    assert n_trained(True, None) == own + weights
+    assert n_trained(True, {"trainable": None}) == own + weights

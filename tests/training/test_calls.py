@@ -1,9 +1,8 @@
-"""compile, fit and evaluate: losses, metrics, results, errors, and the calls of version 2."""
+"""compile, fit and evaluate: losses, metrics, results, errors."""
 
 import warnings
 
 import keras
-import nengo
 import numpy as np
 import pytest
 from keras import ops
@@ -159,46 +158,6 @@ def test_train_on_batch_is_a_step_of_fit(model, arrays):
         sim.compile("sgd", loss="mse")
         with pytest.raises(ValidationError, match="batch of 16 items; expected 4"):
             sim.train_on_batch(list(arrays[:2]), list(arrays[2:]))
-
-
-def test_calls_of_version_2(model, arrays):
-    left, right, first, second = arrays
-    data = {model.left: left, model.right: right, model.first: first, model.second: second}
-    with simulator(model) as sim:
-        a, b = errors(sim, model, arrays)
-
-        def loss(objective=None):
-            with pytest.warns(DeprecationWarning, match="compile and Simulator.evaluate"):
-                return sim.loss(data, objective=objective)
-
-        def asymmetric(outputs, targets):
-            return ops.mean(outputs - 2 * ops.cast(targets, outputs.dtype))
-
-        assert loss() == pytest.approx(a + b, rel=1e-5)
-        assert loss({model.first: nengo_dl.obj.mse}) == pytest.approx(a, rel=1e-5)
-        assert loss({model.second: "mse"}) == pytest.approx(b, rel=1e-5)
-        outputs = sim.predict([left, right])
-        expected = np.mean(outputs[model.first] - 2 * first)
-        assert loss({model.first: asymmetric}) == pytest.approx(expected, rel=1e-4)
-        objective = {model.first: nengo_dl.obj.mse, model.second: nengo_dl.obj.mse}
-        with pytest.warns(DeprecationWarning, match="compile and Simulator.fit"):
-            sim.train(data, keras.optimizers.SGD(0.01), n_epochs=3, objective=objective)
-        assert loss() < a + b
-
-
-def test_version_2_without_inputs():
-    with nengo.Network(seed=0) as net:
-        ens, out = nengo.Ensemble(5, 1, neuron_type=nengo.RectifiedLinear()), nengo.Node(size_in=1)
-        nengo.Connection(ens.neurons, out, transform=np.zeros((1, 5)), synapse=None)
-        probe = nengo.Probe(out)
-    data = {probe: np.ones((1, 2, 1))}
-    with nengo_dl.Simulator(net, progress_bar=False) as sim:
-        with pytest.warns(DeprecationWarning):
-            assert sim.loss(data) == pytest.approx(1)
-        with pytest.warns(DeprecationWarning):
-            sim.train(data, keras.optimizers.SGD(1e-6), n_epochs=5)
-        with pytest.warns(DeprecationWarning):
-            assert sim.loss(data) < 1
 
 
 ERRORS = {

@@ -129,6 +129,8 @@ def convert(name: str, value: Any) -> Any:
         return None
     try:
         return definition.convert(value)
+    except ConfigError:  # it says more
+        raise
     except ValueError:
         raise ConfigError(
             f"the setting {name!r} was given {value!r}; expected {definition.expected}"

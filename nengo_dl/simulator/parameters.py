@@ -81,7 +81,7 @@ class ParameterInterface(SimulatorParts):
         self._check_open("freeze parameters")
         freezing.freeze(self._live_parameters(item), objs)
 
-    @older_arguments(include_non_trainable="include_state")
+    @older_arguments(include_non_trainable="include_state", include_local="include_state")
     def save_params(self, path: str | os.PathLike, include_state: bool = False) -> None:
         """Save the parameters of all objects, trained or not, and the weights of Keras layers.
 
@@ -100,7 +100,7 @@ class ParameterInterface(SimulatorParts):
         self._check_open("save parameters")
         saving.save(self._running(), path, include_state)
 
-    @older_arguments(include_non_trainable="include_state")
+    @older_arguments(include_non_trainable="include_state", include_local="include_state")
     def load_params(self, path: str | os.PathLike, include_state: bool = False) -> None:
         """Load what `save_params` saved.
 

@@ -98,13 +98,15 @@ def test_training_sees_their_rates(loihi, smoothing):
             (loihi.LoihiLIF(tau_ref=0.003), 1),
             (loihi.LoihiSpikingRectifiedLinear(amplitude=0.7), 90),
         ):
-            ens = nengo.Ensemble(40, 1, neuron_type=neurons, gain=np.ones(40), bias=current * scale)
-            probes[nengo.Probe(ens.neurons)] = neurons.rates(
-                np.zeros(1), np.ones(40), current * scale
-            )
+            ens = nengo.Ensemble(40, 1, neuron_type=neurons)
+            nengo.Connection(nengo.Node(scale * current), ens.neurons, synapse=None)
+            probes[nengo.Probe(ens.neurons)] = scale * current
     with nengo_dl.Simulator(net, progress_bar=False) as sim:
         sim.run_steps(1)
-        for probe, rates in probes.items():
+        for probe, added in probes.items():
+            ens = probe.obj.ensemble
+            total = sim.data[ens].bias + added
+            rates = ens.neuron_type.rates(np.zeros(1), np.ones(40), total)
             np.testing.assert_allclose(sim.data[probe][0], np.ravel(rates))
         sim.compile("sgd", loss="mse")
         before = [sim.data[probe.obj.ensemble].bias.copy() for probe in probes]

@@ -19,7 +19,7 @@ def installed(extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
+        package = (error.name or str(error)).partition(".")[0]
         raise ImportError(
-            f'{error.name} is not installed; `pip install "nengo-dl[{extra}]"` brings it',
-            name=error.name,
+            f'{package} is not installed; `pip install "nengo-dl[{extra}]"` brings it', name=package
         ) from error

@@ -98,7 +98,7 @@ def test_training_sees_their_rates(loihi, smoothing):
             (loihi.LoihiLIF(tau_ref=0.003), 1),
             (loihi.LoihiSpikingRectifiedLinear(amplitude=0.7), 90),
         ):
-            ens = nengo.Ensemble(40, 1, neuron_type=neurons)
+            ens = nengo.Ensemble(40, 1, neuron_type=neurons, max_rates=nengo.dists.Choice([200]))
             nengo.Connection(nengo.Node(scale * current), ens.neurons, synapse=None)
             probes[nengo.Probe(ens.neurons)] = scale * current
     with nengo_dl.Simulator(net, progress_bar=False) as sim:

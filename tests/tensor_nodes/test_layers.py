@@ -314,7 +314,7 @@ def test_the_connection_to_a_layer_is_not_trained():
         with nengo_dl.Simulator(net, progress_bar=False) as sim:
             return sum(int(np.prod(w.shape)) for w in sim.keras_model.trainable_weights)
 
-    own = 6 + 4 + 20 + 40  # the layer; biases; biases and encoders of the ensemble
+    own = 6 + 4 + 20  # the layer; biases of the rectified linear neurons; of the ensemble
     weights = 12 + 40
     assert n_trained(False, None) == own
     assert n_trained(False, {"trainable": True}) == own

@@ -8,7 +8,6 @@ import pytest
 from keras import ops
 from nengo.exceptions import SimulationError, SimulatorClosed, ValidationError
 
-import nengo_dl
 from training.conftest import MINIBATCH, parameters, regression, simulator
 
 

@@ -129,8 +129,6 @@ def _with_fallback(compile_with: Callable[[bool], Callable], jit: bool | None) -
     return run
 
 
-
-
 def _compile(chunk: Chunk, jit: bool):
     concrete: dict[tuple, Callable] = {}
 

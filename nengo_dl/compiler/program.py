@@ -11,7 +11,7 @@ from nengo.builder.operator import Operator
 from nengo.builder.signal import Signal
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Input:
     """Values that do not depend on the simulation: computed ahead, one row a step.
 

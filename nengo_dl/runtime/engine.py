@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,7 +21,9 @@ from nengo_dl.runtime.host_loop import HostLoop
 from nengo_dl.runtime.inputs import interleaved_rows
 from nengo_dl.runtime.item_threads import ItemThreads, share_size
 from nengo_dl.runtime.keras_model import NengoModel
+from nengo_dl.runtime.packing import Packing
 from nengo_dl.runtime.reuse.structure import step_structure
+from nengo_dl.runtime.short_runs import ShortRuns
 from nengo_dl.runtime.step import LoweredNetwork, stored_values
 
 #: most steps in one call of the compiled function ...
@@ -32,6 +34,11 @@ CHUNK_BYTES = 16 * 2**20
 CHUNK_SECONDS = 0.5
 #: ... before which it runs this many steps
 FIRST_CHUNK = 50
+#: the most steps of a run that has a compiled function, and buffers, for so few
+FEW_STEPS = 32
+#: runs of few steps one after the other for which such a function is compiled, where there is one
+#: for any number of steps
+FEW_RUNS = 3
 #: steps that a GPU runs before it asks the host whether there are more
 GPU_STEPS = 50
 
@@ -50,11 +57,34 @@ class State:
     carried: tuple[Any, ...] | None = None
 
 
-@contextmanager
+@dataclass(frozen=True)
+class _Changing:
+    """Inputs that change from step to step, those of them for which there is no data, and those
+    that do not change.
+    """
+
+    changing: tuple[Input, ...]
+    own: list[Input]
+    fixed: list[Input]
+
+
 def scope(backend, dtype: str, device: str | None):
     """Context in which tensors of a precision live on a device."""
+    if dtype != "float64" and device is None:
+        return nullcontext()
+    return _scope(backend, dtype, device)
+
+
+@contextmanager
+def _scope(backend, dtype: str, device: str | None):
     with backend.precision(dtype), backend.placement(device):
         yield
+
+
+def _tensor(backend, dtype: str, device: str | None, value: np.ndarray):
+    """A tensor on a device, integers in 32 bits and all else in a precision."""
+    with scope(backend, dtype, device):
+        return backend.tensor(value, "int32" if value.dtype.kind in "iu" else dtype)
 
 
 class Engine:
@@ -84,18 +114,24 @@ class Engine:
         self.carry = Carry(model.lowered.states)
         self.settings = self.lowered.settings
         self.widths = tuple(recipe.width for recipe in self.lowered.layout.outputs)
+        item = np.dtype(self.settings.dtype).itemsize * self.settings.minibatch_size
+        recorded = sum(w for w, keep in zip(self.widths, self.kept, strict=True) if keep)
+        #: bytes of inputs and outputs in a step
+        self._step_bytes = item * (recorded + sum(i.size for i in self.lowered.layout.inputs))
         #: how often a step was traced, for tests
         self.n_traces = 0
         self._comfortable = FIRST_CHUNK
-        self._functions: dict[tuple[Input, ...], Any] = {}
+        self._functions: dict[tuple[tuple[Input, ...], int | None], Any] = {}
+        self._changing_with: dict[tuple[Input, ...], _Changing] = {}
+        self._few_runs = 0
+        self._packing: Packing | None = None
 
     def scope(self):
         """Context in which tensors of the network's precision live on its device."""
         return scope(self.backend, self.settings.dtype, self.device)
 
     def _tensor(self, value: np.ndarray):
-        dtype = "int32" if value.dtype.kind in "iu" else self.settings.dtype
-        return self.backend.tensor(value, dtype)
+        return _tensor(self.backend, self.settings.dtype, self.device, value)
 
     def on_cpu(self) -> bool:
         """Whether the network runs on a CPU."""
@@ -130,10 +166,7 @@ class Engine:
 
     def capacity(self) -> int:
         """Most steps in a chunk."""
-        item = np.dtype(self.settings.dtype).itemsize * self.settings.minibatch_size
-        widths = sum(w for w, keep in zip(self.widths, self.kept, strict=True) if keep)
-        widths += sum(i.size for i in self.lowered.layout.inputs)
-        return int(np.clip(CHUNK_BYTES // max(item * widths, 1), 1, MAX_CHUNK))
+        return max(1, min(CHUNK_BYTES // max(self._step_bytes, 1), MAX_CHUNK))
 
     # -- running -----------------------------------------------------------------------------------
 
@@ -145,17 +178,31 @@ class Engine:
         ``data`` has arrays of shape (minibatch_size or 1, n_steps, size). Outputs have shape
         (minibatch_size, steps of the chunk, width), or 1 step where only the last is kept.
         """
-        capacity, done = self.capacity(), 0
-        changing = self._changing(data)
+        inputs, done = self._changing(data), 0
+        capacity = self._capacity_for(inputs.changing, n_steps)
+        if n_steps <= min(capacity, FEW_STEPS, self._comfortable):
+            yield self._run_chunk(state, n_steps, inputs, data, capacity)
+            return
         while done < n_steps:
             n = min(capacity, n_steps - done, self._comfortable)
             chunk_data = {item: rows[:, done : done + n] for item, rows in data.items()}
             n_traces, start = self.n_traces, time.perf_counter()
-            state, outputs = self._run_chunk(state, n, changing, chunk_data)
+            state, outputs = self._run_chunk(state, n, inputs, chunk_data, capacity)
             if self.n_traces == n_traces:
                 self._learn_speed(n, time.perf_counter() - start)
             yield state, outputs
             done += n
+
+    def _capacity_for(self, changing: tuple[Input, ...], n_steps: int) -> int:
+        """Rows of the buffers for a run of so many steps: few where runs are short."""
+        capacity, few = self.capacity(), 1 << (int(n_steps) - 1).bit_length()
+        if n_steps > FEW_STEPS or few >= capacity:
+            self._few_runs = 0
+            return capacity
+        self._few_runs += 1
+        if (changing, few) in self._functions or (changing, capacity) not in self._functions:
+            return few
+        return few if self._few_runs >= FEW_RUNS else capacity
 
     def _learn_speed(self, n_steps: int, seconds: float) -> None:
         """Choose how many steps to run at once, so that progress and Ctrl-C are not kept
@@ -163,29 +210,37 @@ class Engine:
         """
         self._comfortable = max(1, int(n_steps * CHUNK_SECONDS / max(seconds, 1e-6)))
 
-    def _changing(self, data: Mapping[Input, np.ndarray]) -> tuple[Input, ...]:
-        program_inputs = self.lowered.layout.inputs
-        changing = [
-            item for item in program_inputs if item in data or not self.sources[item].constant
-        ]
-        return (*changing, *(item for item in data if item not in program_inputs))
+    def _changing(self, data: Mapping[Input, np.ndarray]) -> _Changing:
+        given = tuple(data)
+        found = self._changing_with.get(given)
+        if found is None:
+            program_inputs = self.lowered.layout.inputs
+            own = [i for i in program_inputs if i not in data and not self.sources[i].constant]
+            changing = [i for i in program_inputs if i in data or i in own]
+            changing.extend(i for i in data if i not in program_inputs)
+            fixed = [i for i in program_inputs if i not in changing]
+            found = self._changing_with[given] = _Changing(tuple(changing), own, fixed)
+        return found
 
-    def _run_chunk(self, state: State, n: int, changing, data) -> tuple[State, list[np.ndarray]]:
-        first = state.n_steps + 1
-        own = self._own_rows([item for item in changing if item not in data], first, n)
-        rows = [data[item] if item in data else own[item] for item in changing]
-        fixed = [
-            self.sources[item].rows(first, n)
-            for item in self.lowered.layout.inputs
-            if item not in changing
-        ]
+    def _run_chunk(
+        self, state: State, n: int, inputs: _Changing, data, capacity: int
+    ) -> tuple[State, list[np.ndarray]]:
+        first, sources = state.n_steps + 1, self.sources
+        if inputs.own:
+            data = {**data, **self._own_rows(inputs.own, first, n)}
+        rows = [data[item] for item in inputs.changing]
+        fixed = [sources[item].rows(first, n) for item in inputs.fixed]
         carried = self.model.carried() if state.carried is None else state.carried
         before = [*state.tensors, *carried] if carried else state.tensors
+        run = self._functions.get((inputs.changing, capacity))
+        if run is None:
+            run = self._new_function(inputs.changing, capacity)
+            self._functions[inputs.changing, capacity] = run
         with self.scope():
-            run = self._function(changing)
-            tensors, outputs = run(self.model.arguments(), fixed, before, rows, first, n)
+            given = () if isinstance(run, ShortRuns) else (self.model.arguments(),)
+            tensors, outputs = run(*given, fixed, before, rows, first, n)
         outputs = [
-            np.swapaxes(value[:n], 0, 1) if keep else value[:, None]
+            value[:n].swapaxes(0, 1) if keep else value[:, None]
             for value, keep in zip(outputs, self.kept, strict=True)
         ]
         if not carried:
@@ -194,14 +249,17 @@ class Engine:
         after = State(tuple(tensors[:n_states]), state.n_steps + n, tuple(tensors[n_states:]))
         return after, outputs
 
-    def _call(self, function, arguments, fixed, state, rows, first: int, n: int):
+    def _call(self, function, capacity: int, arguments, fixed, state, rows, first: int, n: int):
         """Call a function of the backend with arrays; in whatever thread."""
         with self.scope():
             tensors, outputs = function(
                 arguments,
                 [self._tensor(value) for value in fixed],
                 list(state),
-                [self.backend.argument(self._padded(r), self.settings.dtype) for r in rows],
+                [
+                    self.backend.argument(self._padded(r, capacity), self.settings.dtype)
+                    for r in rows
+                ],
                 self.backend.argument(np.asarray(first), "int32"),
                 self.backend.argument(np.asarray(n), "int32"),
             )
@@ -209,65 +267,88 @@ class Engine:
 
     def _own_rows(self, items: list[Input], first: int, n: int) -> dict[Input, np.ndarray]:
         """Rows of inputs for which there is no data."""
-        functions = [item for item in items if self.sources[item].is_function]
-        rows = {}
-        if len(functions) > 1:
-            sources = [self.sources[item] for item in functions]
-            rows = dict(zip(functions, interleaved_rows(sources, first, n), strict=True))
-        return {i: rows[i] if i in rows else self.sources[i].rows(first, n) for i in items}
+        sources = self.sources
+        functions = [item for item in items if sources[item].is_function]
+        if len(functions) < 2:
+            return {item: sources[item].rows(first, n) for item in items}
+        rows = interleaved_rows([sources[item] for item in functions], first, n)
+        others = (item for item in items if item not in functions)
+        own = {item: sources[item].rows(first, n) for item in others}
+        return {**dict(zip(functions, rows, strict=True)), **own}
 
     def settle(self, state: State) -> State:
         """Let the Keras variables have their values in ``state``, from which a later run goes
         on.
         """
-        if state.carried:
-            with self.scope():
-                self.model.assign_carried(state.carried)
+        if not state.carried:
+            return state
+        with self.scope():
+            self.model.assign_carried(state.carried)
         return State(state.tensors, state.n_steps)
 
-    def _padded(self, rows: np.ndarray) -> np.ndarray:
+    def _padded(self, rows: np.ndarray, capacity: int) -> Any:
         """(batch, n, size) -> (capacity, batch, size)"""
-        result = np.zeros((self.capacity(), len(rows), rows.shape[2]), dtype=self.settings.dtype)
+        result = np.zeros((capacity, len(rows), rows.shape[2]), dtype=self.settings.dtype)
         result[: rows.shape[1]] = np.swapaxes(rows, 0, 1)
-        return result
+        return self.backend.argument(result, self.settings.dtype)
 
-    def _function(self, changing: tuple[Input, ...]):
-        """Runs a chunk: ``f(arguments, fixed, state, rows, first_step, n_steps)``."""
-        if changing not in self._functions:
-            training = bool(self.model.learning_phase)
-            if HostLoop.suits(self.lowered, changing):
-                run = partial(self._call, self._host_loop(changing, training))
-            else:
-                run = self._loop(changing, training)
-            self._functions[changing] = run
-        return self._functions[changing]
+    def _new_function(self, changing: tuple[Input, ...], capacity: int):
+        """Runs a chunk: ``f(arguments, fixed, state, rows, first_step, n_steps)``, or `ShortRuns`,
+        which know their arguments.
+        """
+        training = bool(self.model.learning_phase)
+        if HostLoop.suits(self.lowered, changing):
+            return partial(self._call, self._host_loop(changing, training), capacity)
+        chunk = self._chunk(self.lowered, changing, training, capacity)
+        size = self._share_size(chunk)
+        if self._is_short(chunk, size):
+            return self._short_runs(chunk, changing)
+        if size < chunk.minibatch_size:
+            chunk = self._chunk(self.lowered.resized(size), changing, training, capacity)
+        run = partial(self._call, self.backend.chunk_function(chunk, self.jit), capacity)
+        batch = self.settings.minibatch_size
+        return (
+            run
+            if size == batch
+            else ItemThreads(run, size, batch, self.backend, self.settings.dtype)
+        )
 
-    def _loop(self, changing: tuple[Input, ...], training: bool):
-        """The compiled loop, for all items or for shares of them."""
-        chunk, batch = self._chunk(self.lowered, changing, training), self.settings.minibatch_size
-        size = batch
+    def _share_size(self, chunk: Chunk) -> int:
+        """How many items of a minibatch run together."""
         # what is not known may do with the items of a minibatch what it likes
         if self.on_cpu() and self.jit is not False and chunk.structure is not None:
-            size = share_size(self.lowered)
-        if size < batch:
-            chunk = self._chunk(self.lowered.resized(size), changing, training)
-        run = partial(self._call, self.backend.chunk_function(chunk, self.jit))
-        if size == batch:
-            return run
-        return ItemThreads(run, size, batch, self.backend, self.settings.dtype)
+            return share_size(self.lowered)
+        return chunk.minibatch_size
 
-    def _chunk(self, lowered: LoweredNetwork, changing: tuple[Input, ...], training: bool) -> Chunk:
+    def _is_short(self, chunk: Chunk, size: int) -> bool:
+        """Whether a chunk runs in one call of one compiled function, and is for few steps."""
+        few = chunk.capacity <= FEW_STEPS and chunk.capacity < self.capacity()
+        whole = size == chunk.minibatch_size and not self.model.quantized
+        return few and whole and self.backend.can_be_short(self.jit)
+
+    def _short_runs(self, chunk: Chunk, changing: tuple[Input, ...]) -> ShortRuns:
+        if self._packing is None:
+            states = self.initial_state().tensors
+            self._packing = Packing([*states, *self.model.carried()])
+        tensor = partial(_tensor, self.backend, self.settings.dtype, self.device)
+        sizes = [item.size for item in changing]
+        return ShortRuns(chunk, self.model, sizes, self._packing, tensor, self.jit)
+
+    def _chunk(
+        self, lowered: LoweredNetwork, changing: tuple[Input, ...], training: bool, capacity: int
+    ) -> Chunk:
         prepare, step = lowered.functions(changing, training, defers=True)
+        unroll = min(self.unroll, capacity)
         return Chunk(
             prepare=prepare,
             step=self._counted(step),
             complete=lowered.complete if lowered.deferred else None,
             carry=self.carry,
-            capacity=self.capacity(),
+            capacity=capacity,
             kept=self.kept,
             output_widths=self.widths,
-            unroll=self.unroll,
-            inner=1 if self.on_cpu() else max(1, GPU_STEPS // self.unroll),
+            unroll=unroll,
+            inner=1 if self.on_cpu() else max(1, min(GPU_STEPS, capacity) // unroll),
             dtype=self.settings.dtype,
             minibatch_size=lowered.settings.minibatch_size,
             device=self.device,

@@ -145,6 +145,8 @@ def array_of(value: Any) -> Any:
     """``value`` as an array of numpy; an array of JAX, which has its interface, stays on its
     device.
     """
+    if type(value) is np.ndarray:
+        return value
     if keras.ops.is_tensor(value) and isinstance(value.dtype, np.dtype):
         return value
     return np.asarray(value)

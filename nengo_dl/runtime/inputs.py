@@ -38,6 +38,8 @@ class SteppedSource:
     def __init__(self, item: Input, host: HostRuntime, seed: int):
         self.op, self.host, self.seed = item.operator, host, seed
         self.size = item.size
+        #: whether a user's function of time gives the values
+        self.is_function = isinstance(self.op, SimPyFunc)
         self.target = (*self.op.sets, *self.op.incs, *self.op.updates)[:1]
         self.items = host.minibatch_size if differs_by_item(self.op) else 1
         #: steps of the process that were run (None: an interruption left it anywhere) ...
@@ -57,11 +59,6 @@ class SteppedSource:
         self.position = before + n_steps
         return result
 
-    @property
-    def is_function(self) -> bool:
-        """Whether a user's function of time gives the values."""
-        return isinstance(self.op, SimPyFunc)
-
     def keep_after_reset(self, n_steps: int) -> None:
         """Go on, although the simulation starts again after ``n_steps`` steps."""
         self.origin += n_steps
@@ -72,7 +69,7 @@ class SteppedSource:
             for i in range(n_steps):
                 values = self.host.run(self.op, item, first_step + i, (), (), self.target)
                 if values:
-                    result[item, i] = np.ravel(values[0])
+                    result[item, i] = values[0].ravel()
         return result
 
 
@@ -88,7 +85,7 @@ def interleaved_rows(
         for source in sources_in_order:
             values = source.host.run(source.op, 0, first_step + i, (), (), source.target)
             if values:
-                rows[source][0, i] = np.ravel(values[0])
+                rows[source][0, i] = values[0].ravel()
     return [rows[source] for source in sources]
 
 

@@ -207,10 +207,14 @@ class NengoModel(keras.Model):
         for variable in self.lowered.carried:
             variable.assign(self._first_values[id(variable)])
 
+    def argument_variables(self) -> dict[str, keras.Variable]:
+        """The variables of everything that the step functions take as arguments."""
+        weights = {weight_name(i): v for i, v in enumerate(self.lowered.weights)}
+        return {**self.fixed.values, **self.parameters, **weights}
+
     def arguments(self) -> dict[str, Any]:
         """Tensors of everything that the step functions take as arguments."""
-        weights = {weight_name(i): v for i, v in enumerate(self.lowered.weights)}
-        variables = {**self.fixed.values, **self.parameters, **weights}
+        variables = self.argument_variables()
         tensors = {name: ops.convert_to_tensor(value) for name, value in variables.items()}
         return self.quantized.round(tensors)
 

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import keras.ops as ops
+import numpy as np
 
 #: elements up to which a tensor is packed
 SMALL = 4096
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where a tensor is: in which of the packed tensors, from where on there, and its shape; from
-    None on if that is the tensor itself.
+class Place:
+    """Where a tensor is: in which of the packed tensors, which part of that, and its shape; no part
+    if that is the tensor itself.
     """
 
     index: int
-    start: int | None
+    span: slice | None
     shape: tuple[int, ...]
 
 
@@ -32,45 +33,66 @@ class Packing:
     ----------
     tensors
         The tensors, or others of the same shapes and dtypes.
+    small
+        Elements up to which a tensor is packed.
     """
 
-    def __init__(self, tensors: Sequence[Any]):
+    def __init__(self, tensors: Sequence[Any], small: float = SMALL):
         shapes = [tuple(tensor.shape) for tensor in tensors]
         dtypes = [keras.backend.standardize_dtype(tensor.dtype) for tensor in tensors]
-        small = [math.prod(shape) <= SMALL for shape in shapes]
+        is_small = [math.prod(shape) <= small for shape in shapes]
         self._dtypes = list(
-            dict.fromkeys(dtype for dtype, packs in zip(dtypes, small, strict=True) if packs)
+            dict.fromkeys(dtype for dtype, packs in zip(dtypes, is_small, strict=True) if packs)
         )
         filled = dict.fromkeys(self._dtypes, 0)
         n_packed = len(self._dtypes)
-        self._places: list[_Place] = []
-        for shape, dtype, packs in zip(shapes, dtypes, small, strict=True):
+        self.places: list[Place] = []
+        for shape, dtype, packs in zip(shapes, dtypes, is_small, strict=True):
             if packs:
-                self._places.append(_Place(self._dtypes.index(dtype), filled[dtype], shape))
+                start = filled[dtype]
                 filled[dtype] += math.prod(shape)
+                span = slice(start, filled[dtype])
+                self.places.append(Place(self._dtypes.index(dtype), span, shape))
             else:
-                self._places.append(_Place(n_packed, None, shape))
+                self.places.append(Place(n_packed, None, shape))
                 n_packed += 1
         self.n_packed = n_packed
 
+    def __len__(self) -> int:
+        return len(self.places)
+
     def pack(self, tensors: Sequence[Any]) -> list[Any]:
         """``n_packed`` tensors."""
+        return self._joined(tensors, lambda x: ops.reshape(x, (-1,)), ops.concatenate)
+
+    def packed(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """As `pack`, of arrays."""
+        return self._joined(arrays, np.ravel, np.concatenate)
+
+    def _joined(self, values: Sequence[Any], flat: Callable, joined: Callable) -> list[Any]:
         vectors: list[list] = [[] for _ in self._dtypes]
         own = []
-        for place, tensor in zip(self._places, tensors, strict=True):
-            if place.start is None:
-                own.append(tensor)
+        for place, value in zip(self.places, values, strict=True):
+            if place.span is None:
+                own.append(value)
             else:
-                vectors[place.index].append(ops.reshape(tensor, (-1,)))
-        return [*(ops.concatenate(vector) for vector in vectors), *own]
+                vectors[place.index].append(flat(value))
+        return [*map(joined, vectors), *own]
 
     def unpack(self, packed: Sequence[Any]) -> list[Any]:
         """The tensors."""
         return [
             packed[place.index]
-            if place.start is None
-            else ops.reshape(
-                packed[place.index][place.start : place.start + math.prod(place.shape)], place.shape
-            )
-            for place in self._places
+            if place.span is None
+            else ops.reshape(packed[place.index][place.span], place.shape)
+            for place in self.places
+        ]
+
+    def taken(self, packed: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """As `unpack`, of arrays."""
+        return [
+            packed[place.index]
+            if place.span is None
+            else packed[place.index][place.span].reshape(place.shape)
+            for place in self.places
         ]

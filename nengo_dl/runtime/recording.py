@@ -53,7 +53,8 @@ class ProbeRecord:
 
     def append(self, values: np.ndarray, first_step: int, n_steps: int) -> None:
         """Add the samples among ``values``."""
-        values = self.sampled(values, first_step, n_steps)
+        if self.period != 1:
+            values = self.sampled(values, first_step, n_steps)
         if not self.keep_history:
             if values.shape[1]:
                 self._buffer, self._length = np.array(values[:, -1:], dtype=self.dtype), 1

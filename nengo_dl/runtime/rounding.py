@@ -30,6 +30,9 @@ class RoundedValues:
                 parts = [(span, quantizers.get(sig)) for sig, span in item.spans()]
                 self._parts[tensor_name(item)] = parts
 
+    def __bool__(self) -> bool:
+        return bool(self._parts)
+
     def __contains__(self, name: str) -> bool:
         return name in self._parts
 

@@ -6,6 +6,7 @@ import itertools
 import logging
 import warnings
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from nengo_dl.compiler.compile import Compiled
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime import backends, build, checks, feeds, snapshot
 from nengo_dl.runtime.data import SimulationData
-from nengo_dl.runtime.engine import State
+from nengo_dl.runtime.engine import FEW_STEPS, State
 from nengo_dl.runtime.interrupt import DeferredInterrupt
 from nengo_dl.runtime.recording import ProbeRecord
 from nengo_dl.runtime.signals import PresentSignals
@@ -219,7 +220,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
             in the order of the Nodes, or one array, each of shape (minibatch_size, n_steps,
             node.size_out).
         progress_bar
-            As in the constructor, which gives the default.
+            As in the constructor, which gives the default; up to 32 steps show none of Nengo's.
         stateful
             Whether the next call goes on from where this one ends. If not, it starts where this one
             did, but for what online learning rules have learned, which stays.
@@ -239,13 +240,13 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         before = self._state
         for record in self.records.values():
             record.expect(n_steps)
-        tracker = ProgressTracker(bar, Progress("Simulating", "Simulation", n_steps))
-        with tracker as progress, DeferredInterrupt() as interrupt:
+        with _tracker(bar, n_steps) as progress, DeferredInterrupt() as interrupt:
             for state, outputs in self._run(self._state, n_steps, rows):
                 n = state.n_steps - self.n_steps
                 self._record(state, outputs, n)
                 self._raise_failure()
-                progress.total_progress.step(n=n)
+                if progress is not None:
+                    progress.total_progress.step(n=n)
                 interrupt.check()
         keep = stateful and self._built.choices.stateful
         self._state = self._after(before, self._state, keep)
@@ -275,17 +276,18 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
     def _run(self, state: State, n_steps: int, rows: dict) -> Iterator:
         """Chunks of a run, cut off before a step in which Python code failed."""
         for after, outputs in self._engine.run(state, n_steps, rows):
-            if self._host.failure is not None:
-                failed = self._host.failure[1]
-                after = State(after.tensors, failed - 1, after.carried)
-                n = failed - 1 - state.n_steps
-                # what keeps the last step only has seen the steps after the failure
-                outputs = [
-                    values[:, : n if keep else 0]
-                    for values, keep in zip(outputs, self._engine.kept, strict=True)
-                ]
-            yield after, outputs
-            state = after
+            failure = self._host.failure
+            yield (after, outputs) if failure is None else self._cut(after, outputs, failure[1])
+
+    def _cut(self, after: State, outputs: list, failed: int) -> tuple[State, list]:
+        """What was run before the step that failed."""
+        # what keeps the last step only has seen the steps after the failure
+        n = failed - 1 - after.n_steps
+        outputs = [
+            values[:, :n] if keep else values[:, :0]
+            for values, keep in zip(outputs, self._engine.kept, strict=True)
+        ]
+        return State(after.tensors, failed - 1, after.carried), outputs
 
     def _raise_failure(self) -> None:
         self._host.check()
@@ -476,6 +478,8 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
     # -- checks ------------------------------------------------------------------------------------
 
     def _feed(self, data: Any, argument: str = "data") -> dict[Input, np.ndarray]:
+        if data is None:
+            return {}
         names = {node: self._names[node] for node in self._inputs}
         return feeds.by_input(data, self._inputs, names, argument)
 
@@ -497,6 +501,15 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
                 "an error was raised inside the simulation, whose state is undefined since; "
                 "call sim.reset() before going on"
             )
+
+
+def _tracker(bar: Any, n_steps: int):
+    """Context manager that shows how far a run is; gives None where nothing is shown: Nengo's bars
+    take a tenth of a second to begin and to end.
+    """
+    if bar is None or bar is False or (bar is True and n_steps <= FEW_STEPS):
+        return nullcontext()
+    return ProgressTracker(bar, Progress("Simulating", "Simulation", n_steps))
 
 
 def _choose_seed(network: Network | None, seed: int | None) -> int:

@@ -1,4 +1,4 @@
-"""Runs of any length use one compiled function."""
+"""Runs of any length use one compiled function; short ones one of a few others."""
 
 import pytest
 
@@ -46,27 +46,32 @@ def test_runs_of_any_length(functions):
             sim.run(0.1)
         for _ in range(20):
             sim.run(0.05)
-        for _ in range(500):
-            sim.step()
         sim.run_steps(1234)
-        sim.predict(n_steps=17)
+        sim.predict(n_steps=170)
         sim.reset(seed=3)
-        sim.run_steps(3)
+        sim.run_steps(33)
         assert sim._engine.n_traces == traces
         assert functions() == compiled
+        for _ in range(500):
+            sim.step()
+        for n_steps in (3, 4, 3):
+            sim.run_steps(n_steps)
+        sim.predict(n_steps=1)
+        assert sim._engine.n_traces == traces + 2
+        assert set(functions()) == {1}
 
 
 def test_data_is_compiled_once_more(functions):
     """A Node that gives the same in each step is not read step by step, unless it is given data."""
     net, node, _ = small(stimulus=[0.5])
     with nengo_dl.Simulator(net, unroll_simulation=3, minibatch_size=2) as sim:
-        sim.run_steps(5)
+        sim.run_steps(50)
         constant = functions()
-        for n_steps in (1, 7, 1001):
+        for n_steps in (40, 70, 1001):
             sim.run_steps(n_steps, data={node: [[[0.1]] * n_steps] * 2})
         with_data = functions()
         assert len(with_data) == len(constant) + 1
-        sim.run_steps(5)
-        sim.run_steps(8, data={node: [[[0.1]] * 8] * 2})
+        sim.run_steps(50)
+        sim.run_steps(80, data={node: [[[0.1]] * 80] * 2})
         assert functions() == with_data
         assert set(with_data) == {1}

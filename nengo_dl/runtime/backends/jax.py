@@ -28,6 +28,8 @@ jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 name = "jax"
 compiles_host_calls = True
+#: compiled functions are given the values of variables
+reads_variables = False
 #: steps of a loop of training that become one on a GPU, where to start a small operation takes
 #: longer than the operation
 GPU_UNROLL = 8
@@ -64,6 +66,14 @@ def tensor(array: np.ndarray, dtype: str):
 def argument(array: np.ndarray, dtype: str):
     """An array to call a compiled function with; it takes those of numpy fastest."""
     return np.asarray(array, dtype=dtype)
+
+
+def shared(size: int, dtype: str):
+    """A vector, and an argument of compiled functions whose values are those of the vector when
+    such a function is called; to be filled again when the results of the call are there.
+    """
+    vector = np.zeros(size, dtype)
+    return vector, vector
 
 
 def array(value) -> np.ndarray:
@@ -113,33 +123,38 @@ def _array_bits(value: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(value)[..., None].view(np.int32)
 
 
+def run_steps(chunk: Chunk, invariant, state, rows, first_step, n_steps):
+    """The loop over the steps, in a function that is compiled: state and outputs."""
+
+    def step(loop):
+        i, state, buffers, _ = loop
+        now = [jax.lax.dynamic_index_in_dim(r, i, keepdims=False) for r in rows]
+        state, outputs = chunk.step(invariant, state, now, first_step + i)
+        history, last = split_outputs(outputs, chunk.kept)
+        buffers = [
+            jax.lax.dynamic_update_index_in_dim(b, value, i, 0)
+            for b, value in zip(buffers, history, strict=True)
+        ]
+        return i + 1, state, buffers, last
+
+    loop = (jnp.zeros((), jnp.int32), chunk.carry.shaped(state), *_buffers(chunk))
+    if chunk.complete is not None:
+        loop = step(loop)
+    several = _repeat(step, chunk.unroll, chunk.inner)
+    if several is not step:
+        loop = _loop(several, loop, n_steps - chunk.unroll * chunk.inner + 1)
+    _, state, buffers, last = _loop(step, loop, n_steps)
+    if chunk.complete is not None:
+        state = chunk.complete(invariant, state)
+    return chunk.carry.flat(state), merge_outputs(buffers, last, chunk.kept)
+
+
 def chunk_function(chunk: Chunk, jit: bool | None):
     """A function ``(arguments, fixed, state, rows, first_step, n_steps) -> (state, outputs)``."""
 
     def run(arguments, fixed, state, rows, first_step, n_steps):
         invariant = chunk.prepare(arguments, fixed)
-
-        def step(loop):
-            i, state, buffers, _ = loop
-            now = [jax.lax.dynamic_index_in_dim(r, i, keepdims=False) for r in rows]
-            state, outputs = chunk.step(invariant, state, now, first_step + i)
-            history, last = split_outputs(outputs, chunk.kept)
-            buffers = [
-                jax.lax.dynamic_update_index_in_dim(b, value, i, 0)
-                for b, value in zip(buffers, history, strict=True)
-            ]
-            return i + 1, state, buffers, last
-
-        loop = (jnp.zeros((), jnp.int32), chunk.carry.shaped(state), *_buffers(chunk))
-        if chunk.complete is not None:
-            loop = step(loop)
-        several = _repeat(step, chunk.unroll, chunk.inner)
-        if several is not step:
-            loop = _loop(several, loop, n_steps - chunk.unroll * chunk.inner + 1)
-        _, state, buffers, last = _loop(step, loop, n_steps)
-        if chunk.complete is not None:
-            state = chunk.complete(invariant, state)
-        return chunk.carry.flat(state), merge_outputs(buffers, last, chunk.kept)
+        return run_steps(chunk, invariant, state, rows, first_step, n_steps)
 
     if jit is False:
         return run
@@ -150,13 +165,7 @@ def chunk_function(chunk: Chunk, jit: bool | None):
 
 def _shared(jitted, key):
     """As ``jitted``, but what it compiles is kept for all functions of this key."""
-    settings = (
-        jax.config.jax_default_matmul_precision,
-        jax.config.jax_numpy_dtype_promotion,
-        jax.config.jax_numpy_rank_promotion,
-        jax.config.jax_debug_nans,
-        jax.config.jax_debug_infs,
-    )
+    settings = _settings()
     own: dict[tuple, Any] = {}
 
     def run(arguments, fixed, state, rows, first_step, n_steps):
@@ -174,6 +183,16 @@ def _shared(jitted, key):
     return run
 
 
+def _settings() -> tuple:
+    return (
+        jax.config.jax_default_matmul_precision,
+        jax.config.jax_numpy_dtype_promotion,
+        jax.config.jax_numpy_rank_promotion,
+        jax.config.jax_debug_nans,
+        jax.config.jax_debug_infs,
+    )
+
+
 def _type(value) -> tuple:
     return value.shape, value.dtype, getattr(value, "weak_type", False)
 
@@ -181,6 +200,33 @@ def _type(value) -> tuple:
 def compiled(function, jit: bool | None):
     """A function of a list of tensors that returns such a list, compiled when it is called."""
     return function if jit is False else jax.jit(function)
+
+
+def compiled_for(function, tensors, jit: bool | None, key=None):
+    """As `compiled`, for tensors like these; with a key, shared by all functions of this key."""
+    if key is not None:
+        key = (name, key, _settings(), tuple(map(_type, tensors)))
+
+    def make():
+        return jax.jit(lambda *given: function(list(given))).lower(*tensors).compile()
+
+    call = chunk_functions.get(key, make)
+    return lambda given: call(*given)
+
+
+def trace(function, tensors) -> None:
+    """Call ``function`` with tensors that have no values."""
+    jax.eval_shape(function, tensors)
+
+
+def can_be_short(jit: bool | None) -> bool:
+    """Whether functions are compiled as for any other simulator."""
+    return jit is not False and not is_distributed() and not jax.config.jax_disable_jit
+
+
+def version(variable):
+    """Another object whenever a Keras variable has changed: the tensor that is its value."""
+    return variable._value
 
 
 def _buffers(chunk: Chunk):

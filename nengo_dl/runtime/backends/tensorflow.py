@@ -9,12 +9,14 @@ import logging
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python.xla import optimization_barrier
 from tensorflow.python.eager import context
 from tensorflow.python.framework.ops import EagerTensor
+from tensorflow.python.ops.gen_resource_variable_ops import read_variable_op
 
 from nengo_dl.runtime.backends import large_product
 from nengo_dl.runtime.backends.tensorflow_refusal import is_refusal, traced_for_xla
@@ -27,9 +29,14 @@ from nengo_dl.runtime.backends.tensorflow_scan import (  # noqa: F401  (they bel
 from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
 from nengo_dl.runtime.reuse.functions import chunk_functions
 
+#: bytes to a multiple of which an array has to begin to be a tensor without being copied
+ALIGNMENT = 64
 logger = logging.getLogger(__name__)
 name = "tensorflow"
 compiles_host_calls = False
+#: compiled functions of short runs read variables themselves; three reads from outside take as long
+#: as such a run
+reads_variables = True
 
 
 @contextmanager
@@ -58,7 +65,22 @@ def tensor(array: np.ndarray, dtype: str):
 
 def argument(array: np.ndarray, dtype: str):
     """An array to call a compiled function with."""
-    return tf.constant(array, dtype=dtype)
+    array = np.ascontiguousarray(array, dtype=dtype)
+    # tf.constant takes three times as long
+    return EagerTensor(array, context.context().device_name, None)
+
+
+def shared(size: int, dtype: str) -> tuple[np.ndarray, Any]:
+    """A vector, and an argument of compiled functions whose values are those of the vector when
+    such a function is called; to be filled again when the results of the call are there.
+    """
+    itemsize = np.dtype(dtype).itemsize
+    memory = np.zeros(size * itemsize + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    vector = memory[start : start + size * itemsize].view(dtype)
+    made = argument(vector, dtype)
+    # only what is on the CPU, and aligned as TensorFlow wants it, is not a copy
+    return vector, made if np.shares_memory(np.asarray(made), vector) else vector
 
 
 def array(value) -> np.ndarray:
@@ -107,6 +129,42 @@ def compiled(function, jit: bool | None):
         return run
 
     return _with_fallback(compile_with, jit)
+
+
+def compiled_for(function, tensors, jit: bool | None, key=None):
+    """As `compiled`, for tensors like these; with a key, shared by all functions of this key."""
+    specs = [tf.TensorSpec(value.shape, value.dtype) for value in map(_tensor, tensors)]
+
+    def compile_with(jit: bool):
+        def make():
+            traced = tf.function(lambda *t: function(list(t)), jit_compile=jit, autograph=False)
+            return _flat_call(traced.get_concrete_function(*specs))
+
+        own = None if key is None else (name, key, jit, tuple(specs))
+        return chunk_functions.get(own, make)[0]
+
+    return _with_fallback(compile_with, jit)
+
+
+def can_be_short(jit: bool | None) -> bool:
+    """Whether functions are compiled as for any other simulator."""
+    return jit is not False and not is_distributed()
+
+
+def version(variable):
+    """Whether a Keras variable has changed cannot be seen, but `read` finds what it is."""
+
+
+def reference(variable):
+    """What a compiled function reads the value of a Keras variable from."""
+    return variable.value.handle
+
+
+def read(handle, variable):
+    """The value of a Keras variable, in a function that is given its `reference`."""
+    value = read_variable_op(handle, variable.dtype)
+    value.set_shape(variable.shape)
+    return value
 
 
 def _with_fallback(compile_with: Callable[[bool], Callable], jit: bool | None) -> Callable:
@@ -196,6 +254,11 @@ def _run_chunk(chunk: Chunk, names: tuple[str, ...], counts: tuple[int, int, int
     fixed, state, rows = ([flat.pop(0) for _ in range(n)] for n in counts)
     first_step, n_steps = flat
     invariant = chunk.prepare(arguments, fixed)
+    return run_steps(chunk, invariant, state, rows, first_step, n_steps)
+
+
+def run_steps(chunk: Chunk, invariant, state, rows, first_step, n_steps):
+    """The loop over the steps, in a function that is compiled: state and outputs."""
 
     def step(i, state, arrays, last):
         state, outputs = chunk.step(

@@ -8,7 +8,7 @@ from typing import Any
 
 from nengo_dl.benchmarks.peers.process import Job
 
-SETS = "simulation", "training", "building", "memory", "scaling"
+SETS = "simulation", "interactive", "training", "building", "memory", "scaling"
 OURS = "nengo_dl"  # with a stroke and the backend after it, where a peer is named
 TITLES = {
     "nengo": "nengo.Simulator",

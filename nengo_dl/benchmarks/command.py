@@ -163,6 +163,7 @@ def all_cases(batches=(), dtypes=()) -> list[Case]:
     """Every comparison there is."""
     return [
         *simulation.simulation(batches or simulation.BATCHES, dtypes or ("float32",)),
+        *simulation.interactive(),
         *training.training(),
         *simulation.building(),
         *simulation.memory(),

@@ -123,6 +123,30 @@ def lif(n_neurons: int = N_LIF) -> Case:
     return Case("lif", "simulation", ours, {"copy": copied}, n=500, parameters=parameters)
 
 
+def interactive() -> list[Case]:
+    """Time of a single step: without data, with data, and in a loop that the program closes."""
+    sizes = {
+        "200": {"n_ensembles": 1, "n_neurons": 200},
+        "2000": {"n_ensembles": 20, "n_neurons": 100},
+    }
+    return [
+        _interactive(f"{how}-{name}", how, arguments)
+        for how in ("step", "data", "loop")
+        for name, arguments in sizes.items()
+    ]
+
+
+def _interactive(name: str, how: str, size: dict[str, int]) -> Case:
+    arguments = {"network": "controlled", "network_arguments": size, "how": how}
+    jobs = {
+        simulator: Job(MODULE, "interact", {"simulator": simulator, **arguments})
+        for simulator in ("nengo_dl", "nengo_dl_3", "nengo")
+    }
+    peers = {"nengo": jobs["nengo"], "nengo-dl-3": jobs["nengo_dl_3"]}
+    parameters = {"minibatch_size": 1, "dtype": "float32"}
+    return Case(name, "interactive", jobs["nengo_dl"], peers, n=2000, parameters=parameters)
+
+
 def building() -> list[Case]:
     """Time to build a network, and of its first second; of a small one also if another simulator of
     its structure has run.

@@ -85,6 +85,11 @@ TARGETS = [
     _simulation("closed-loop", "nengo", None, 1),
     _simulation("closed-loop", "nengo-dl-3", 2.5, 1),
     _simulation("lif", "copy", 0.5, 0.5),
+    *(
+        Target(f"{how}-{size}", "nengo", tensorflow, jax, set="interactive")
+        for how in ("step", "data")
+        for size, tensorflow, jax in ((200, 0.67, 1), (2000, 1.25, 2))
+    ),
     Target("spaun-build", "nengo", 3, 3, set="building"),
     *(
         Target("spiking-training", peer, ratio, ratio, set="training", parameters={})

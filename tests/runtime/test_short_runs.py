@@ -14,20 +14,29 @@ from runtime.networks import small
 N_STEPS = 60
 
 
-def network(dtype="float32", in_loop=False):
+def sine(t):
+    return np.sin(30 * t)
+
+
+def product(x):
+    return x[0] * x[1]
+
+
+def network(dtype="float32", in_loop=False, learning=True):
     """Inputs of all kinds, learning, and probes that sample."""
     with nengo.Network(seed=0) as net:
         nengo_dl.configure_settings(dtype=dtype)
         given = nengo.Node([0.3, -0.2])
-        function = nengo.Node(lambda t: np.sin(30 * t))
+        function = nengo.Node(sine)
         process = nengo.Node(nengo.processes.WhiteSignal(0.05, high=30, seed=1))
         a, b = nengo.Ensemble(20, 2), nengo.Ensemble(15, 1)
         nengo.Connection(given, a)
         nengo.Connection(function, a[0], synapse=None)
         nengo.Connection(process, b)
-        learned = nengo.Connection(a, b, function=lambda x: x[0] * x[1])
-        learned.learning_rule_type = nengo.PES()
-        nengo.Connection(process, learned.learning_rule, synapse=0.01)
+        learned = nengo.Connection(a, b, function=product)
+        if learning:
+            learned.learning_rule_type = nengo.PES()
+            nengo.Connection(process, learned.learning_rule, synapse=0.01)
         if in_loop:
             count = nengo.Node(lambda t, x: [x[0] ** 2, t], size_in=1, size_out=2)
             nengo.Connection(b, count)
@@ -42,7 +51,7 @@ def pieces(rng):
     """Numbers of steps that are `N_STEPS` together."""
     left = N_STEPS
     while left:
-        n = min(int(rng.choice([1, 1, 1, 2, 4, FEW_STEPS + 8])), left)
+        n = min(int(rng.choice([1, 1, 1, 2, FEW_STEPS + 8])), left)
         yield n
         left -= n
 
@@ -106,7 +115,7 @@ def test_single_steps_equal_nengos():
 @pytest.mark.core
 def test_what_others_do_to_the_state_between_steps():
     """Short runs leave the state as they need it; all that reads or changes it has to see it."""
-    net, node = network()
+    net, node = network(learning=False)
     data = inputs()
     with nengo_dl.Simulator(net, progress_bar=False) as sim:
         sim.run_steps(N_STEPS, data={node: data})
@@ -119,9 +128,10 @@ def test_what_others_do_to_the_state_between_steps():
         sim.predict({node: data[:, :3]})
         sim.run_steps(3, data={node: data[:, :3]}, stateful=False)
         with pickle.loads(pickle.dumps(sim)) as copy:
+            copied = copy.model.toplevel.nodes[0]
             copy.clear_probes()
             for i in range(20, 30):
-                copy.run_steps(1, data={node: data[:, i : i + 1]})
+                copy.run_steps(1, data={copied: data[:, i : i + 1]})
             spikes = expected[2][20:30]
             np.testing.assert_array_equal(copy.data[copy.model.probes[2]], spikes)
         sim.clear_probes()

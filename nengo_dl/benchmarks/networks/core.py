@@ -192,6 +192,38 @@ def closed_loop(n_neurons: int = 100, neuron_type: NeuronType = LIF) -> nengo.Ne
     return net
 
 
+def controlled(
+    n_ensembles: int = 1, n_neurons: int = 200, neuron_type: NeuronType = LIF
+) -> nengo.Network:
+    """Drive ensembles of two dimensions from outside: by ``net.value``, or by data for
+    ``net.input``.
+
+    Parameters
+    ----------
+    n_ensembles
+        Number of ensembles.
+    n_neurons
+        Neurons in each of them.
+    neuron_type
+        Neuron type of the ensembles.
+    """
+    value = np.zeros(2)
+    with seeded_network(neuron_type) as net:
+        net.value, net.input = value, nengo.Node(lambda t: value, size_out=2)
+        control = nengo.Node(size_in=1)
+        for _ in range(n_ensembles):
+            ensemble = nengo.Ensemble(n_neurons, dimensions=2)
+            nengo.Connection(net.input, ensemble, synapse=None)
+            nengo.Connection(
+                ensemble,
+                control,
+                function=lambda x: (-2 * x[0] - x[1]) / n_ensembles,
+                synapse=0.005,
+            )
+        net.p = nengo.Probe(control)
+    return net
+
+
 def lif(n_neurons: int = 500_000, neuron_type: NeuronType = LIF) -> nengo.Network:
     """Drive one ensemble with a sine: the neurons themselves, without decoders.
 

@@ -57,6 +57,45 @@ def simulate(
     return run, facts
 
 
+def interact(
+    simulator: str, network: str, network_arguments: dict[str, Any] | None = None, how: str = "step"
+) -> Job:
+    """Single steps of a simulator that exists, as in a program that gives it inputs.
+
+    Parameters
+    ----------
+    simulator, network, network_arguments
+        As in `simulate`; the network has an ``input``, whose own output is ``value``.
+    how
+        "step": nothing but steps; "data": steps with data; "loop": what the probe saw in a step is
+        the input of the next one. nengo.Simulator has no data and takes ``value``.
+    """
+    import numpy as np
+
+    make, libraries = SIMULATORS[simulator]
+    net = _network(network, network_arguments)
+    sim = make(net, None, "float32")()
+    facts = _facts(net, sim, libraries)
+    takes_data = simulator != "nengo" and how != "step"
+    given = np.zeros((1, 1, net.input.size_out))
+    # `nengo.Simulator.data` makes an array of all samples whenever it is asked
+    last = (sim.data.raw if simulator == "nengo" else sim.data).__getitem__
+
+    def run(n_steps):
+        if hasattr(sim, "clear_probes"):
+            sim.clear_probes()
+        for _ in range(n_steps):
+            if takes_data:
+                sim.run_steps(1, data={net.input: given}, progress_bar=False)
+            else:
+                sim.step()
+            if how == "loop":
+                seen = float(last(net.p)[-1][0])
+                given[...] = net.value[...] = 0.1 * seen
+
+    return run, facts
+
+
 def build(
     simulator: str,
     network: str,

@@ -16,8 +16,20 @@
     Calls numpy code from inside a compiled function.
 ``chunk_function(chunk, jit)``
     Compiles a `Chunk`.
+``run_steps(chunk, invariant, state, rows, first_step, n_steps)``
+    The loop of a `Chunk`, inside a compiled function.
 ``compiled(function, jit)``
     Compiles a function of a list of tensors.
+``compiled_for(function, tensors, jit, key)``
+    The same for tensors like these; functions of one key are compiled once.
+``can_be_short(jit)``
+    Whether short runs can have functions of their own.
+``reads_variables``, ``version(variable)``, ``reference(variable)``, ``read(reference, variable)``
+    Whether such functions read Keras variables themselves, by their references; else ``version`` is
+    another object whenever a variable has another value, and ``trace(function, tensors)`` calls a
+    function without computing anything.
+``shared(size, dtype)``
+    A vector in which a compiled function finds its input.
 ``compiles_host_calls``
     Whether what the backend compiles with XLA may call Python.
 ``scan(step, state, rows, n_steps, kept, shapes, dtype)``

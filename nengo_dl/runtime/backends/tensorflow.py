@@ -136,12 +136,20 @@ def compiled_for(function, tensors, jit: bool | None, key=None):
     specs = [tf.TensorSpec(value.shape, value.dtype) for value in map(_tensor, tensors)]
 
     def compile_with(jit: bool):
+        concrete = None
+
         def make():
             traced = tf.function(lambda *t: function(list(t)), jit_compile=jit, autograph=False)
-            return _flat_call(traced.get_concrete_function(*specs))
+            return _flat_call(_traced(traced, jit, *specs))
 
-        own = None if key is None else (name, key, jit, tuple(specs))
-        return chunk_functions.get(own, make)[0]
+        def run(tensors):
+            nonlocal concrete
+            if concrete is None:
+                own = None if key is None else (name, key, jit, tuple(specs))
+                concrete, _ = chunk_functions.get(own, make)
+            return concrete(tensors)
+
+        return run
 
     return _with_fallback(compile_with, jit)
 

@@ -7,7 +7,7 @@ import os
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from nengo_dl import keras_backend, xla_options
+from nengo_dl import keras_backend, process_settings
 from nengo_dl.config import configure_settings
 from nengo_dl.version import __version__
 
@@ -106,7 +106,7 @@ _PUBLIC = {
     "tensor_layer": "tensor_node",
 }
 
-xla_options.set_defaults(os.environ)
+process_settings.set_xla_flags(os.environ)
 
 
 def __getattr__(name: str) -> Any:

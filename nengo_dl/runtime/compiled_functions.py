@@ -38,3 +38,9 @@ class CompiledFunctions:
     def clear(self) -> None:
         """Forget all of them: losses or metrics have changed."""
         self._kept.clear()
+
+    def release(self) -> None:
+        """Forget all of them, those in use too; Keras makes them anew."""
+        self.clear()
+        for function in FUNCTIONS:
+            setattr(self._model, function, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from nengo_dl.runtime.inputs import interleaved_rows
 from nengo_dl.runtime.item_threads import ItemThreads, share_size
 from nengo_dl.runtime.keras_model import NengoModel
 from nengo_dl.runtime.packing import Packing
+from nengo_dl.runtime.processes import Watch
 from nengo_dl.runtime.reuse.structure import step_structure
 from nengo_dl.runtime.short_runs import ShortRuns
 from nengo_dl.runtime.step import LoweredNetwork, stored_values
@@ -121,10 +123,15 @@ class Engine:
         #: how often a step was traced, for tests
         self.n_traces = 0
         self._comfortable = FIRST_CHUNK
+        self._watch = Watch()
         self._functions: dict[tuple[tuple[Input, ...], int | None], Any] = {}
         self._changing_with: dict[tuple[Input, ...], _Changing] = {}
         self._few_runs = 0
         self._packing: Packing | None = None
+
+    def _weak(self) -> Engine:
+        """The engine for the functions that it keeps: no cycle, so that it is freed at once."""
+        return weakref.proxy(self)
 
     def scope(self):
         """Context in which tensors of the network's precision live on its device."""
@@ -236,9 +243,7 @@ class Engine:
         if run is None:
             run = self._new_function(inputs.changing, capacity)
             self._functions[inputs.changing, capacity] = run
-        with self.scope():
-            given = () if isinstance(run, ShortRuns) else (self.model.arguments(),)
-            tensors, outputs = run(*given, fixed, before, rows, first, n)
+        tensors, outputs = self._watch.call(self._in_scope, run, fixed, before, rows, first, n)
         outputs = [
             value[:n].swapaxes(0, 1) if keep else value[:, None]
             for value, keep in zip(outputs, self.kept, strict=True)
@@ -248,6 +253,12 @@ class Engine:
         n_states = len(state.tensors)
         after = State(tuple(tensors[:n_states]), state.n_steps + n, tuple(tensors[n_states:]))
         return after, outputs
+
+    def _in_scope(self, run, *values):
+        """Call what runs a chunk, in whatever thread."""
+        with self.scope():
+            given = () if isinstance(run, ShortRuns) else (self.model.arguments(),)
+            return run(*given, *values)
 
     def _call(self, function, capacity: int, arguments, fixed, state, rows, first: int, n: int):
         """Call a function of the backend with arrays; in whatever thread."""
@@ -298,14 +309,17 @@ class Engine:
         """
         training = bool(self.model.learning_phase)
         if HostLoop.suits(self.lowered, changing):
-            return partial(self._call, self._host_loop(changing, training), capacity)
+            return partial(
+                Engine._call, self._weak(), self._host_loop(changing, training), capacity
+            )
         chunk = self._chunk(self.lowered, changing, training, capacity)
         size = self._share_size(chunk)
         if self._is_short(chunk, size):
             return self._short_runs(chunk, changing)
         if size < chunk.minibatch_size:
             chunk = self._chunk(self.lowered.resized(size), changing, training, capacity)
-        run = partial(self._call, self.backend.chunk_function(chunk, self.jit), capacity)
+        function = self.backend.chunk_function(chunk, self.jit)
+        run = partial(Engine._call, self._weak(), function, capacity)
         batch = self.settings.minibatch_size
         return (
             run
@@ -358,25 +372,30 @@ class Engine:
     def _host_loop(self, changing: tuple[Input, ...], training: bool):
         """As the backend's ``chunk_function``, for steps that call Python."""
         loops: dict[tuple[int, ...], HostLoop] = {}
+        engine = self._weak()
 
         def run(arguments, fixed, state, rows, first_step, n_steps):
             # rows are the same for all items, or different for each
             batches = tuple(row.shape[1] for row in rows)
             if batches not in loops:
-                self.n_traces += 1
-                loops[batches] = HostLoop(self.lowered, changing, training, self.backend, self.jit)
-            rows = [self._tensor(np.asarray(row)) for row in rows]
+                engine.n_traces += 1
+                loops[batches] = HostLoop(
+                    engine.lowered, changing, training, engine.backend, engine.jit
+                )
+            rows = [engine._tensor(np.asarray(row)) for row in rows]
             return loops[batches].run(
-                arguments, fixed, state, rows, int(first_step), int(n_steps), self.kept
+                arguments, fixed, state, rows, int(first_step), int(n_steps), engine.kept
             )
 
         return run
 
     def _counted(self, step):
+        engine, carry = self._weak(), self.carry
+
         def traced(invariant, state, *arguments):
-            self.n_traces += 1
-            state, outputs = step(invariant, self.carry.flat(state), *arguments)
-            return self.carry.shaped(state), outputs
+            engine.n_traces += 1
+            state, outputs = step(invariant, carry.flat(state), *arguments)
+            return carry.shaped(state), outputs
 
         return traced
 

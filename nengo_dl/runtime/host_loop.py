@@ -9,6 +9,7 @@ long.
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -121,14 +122,18 @@ class HostLoop:
         self._state_indices = [stored.tensor.index for stored in network.states]
         #: for each piece, tensors from before the last call that it or a later one reads
         self._passed = [self._passed_to(k) for k in range(len(self._pieces))]
-        self._prepare = backend.compiled(self._trace_prepare, jit)
-        self._begin = backend.compiled(self._trace_begin, jit)
-        self._middle = [
-            backend.compiled(partial(self._trace_middle, k), jit)
-            for k in range(1, len(self._pieces) - 1)
-        ]
-        self._turn = backend.compiled(self._trace_turn, jit)
-        self._finish = backend.compiled(self._trace_finish, jit)
+
+        weak = weakref.proxy(self)  # no cycle, so that what is compiled is freed with this
+
+        def compiled(trace: Callable, *given):
+            return backend.compiled(partial(trace, weak, *given), jit)
+
+        self._prepare = compiled(HostLoop._trace_prepare)
+        self._begin = compiled(HostLoop._trace_begin)
+        middle = range(1, len(self._pieces) - 1)
+        self._middle = [compiled(HostLoop._trace_middle, k) for k in middle]
+        self._turn = compiled(HostLoop._trace_turn)
+        self._finish = compiled(HostLoop._trace_finish)
         # found when the functions are traced
         self._names: list[str] = []
         self._keys: tuple[list, list] = ([], [])

@@ -51,6 +51,16 @@ class StoredValues(keras.layers.Layer):
             for key, value in values.items()
         }
         self.built = True
+        _drop_wrappers(self)
+
+
+def _drop_wrappers(layer: keras.layers.Layer) -> None:
+    """Keras puts functions that hold a layer in place of two of its methods: a cycle, for which
+    what the layer holds stays in memory until Python's collector comes by. A layer that is built
+    needs neither.
+    """
+    for method in ("build", "quantize"):
+        vars(layer).pop(method, None)
 
 
 class _Given(keras.initializers.Initializer):
@@ -155,6 +165,7 @@ class NengoModel(keras.Model):
         self.fixed = StoredValues(lowered.arguments, "fixed_values", dtype, trainable=False)
         self.state = StoredValues(self._initial_state(), "state", dtype, trainable=False)
         self.built = True
+        _drop_wrappers(self)
 
     def _initial_state(self) -> dict[str, np.ndarray]:
         batch, dtype = self.minibatch_size, self.lowered.settings.dtype
@@ -267,6 +278,7 @@ class NengoModel(keras.Model):
 
     train_function: Any
     test_function: Any
+    jit_compile: Any
 
     def make_train_function(self, force: bool = False) -> None:
         """As Keras; but many batches run in one call of a compiled function, without anything in
@@ -276,6 +288,7 @@ class NengoModel(keras.Model):
         if not (self.in_blocks or self.loop_backend.stacks_batches(self)):
             super().make_train_function(force)
         elif self.train_function is None or force:
+            self._choose_xla()
             self.train_function = self.loop_backend.block_function(
                 self, self.train_step, self._next
             )
@@ -286,6 +299,7 @@ class NengoModel(keras.Model):
         if not self.loop_backend.stacks_batches(self):
             super().make_test_function(force)
         elif self.test_function is None or force:
+            self._choose_xla()
             self.test_function = self.loop_backend.block_function(
                 self, self.test_step, self._next_stacked
             )
@@ -310,6 +324,10 @@ class NengoModel(keras.Model):
         return any(
             run.kernel.on_host and not (training and run.kernel.differentiable) for run in runs
         )
+
+    def _choose_xla(self) -> None:
+        if self.jit_compile and not self.loop_backend.may_compile(self):
+            self.jit_compile = False
 
     def has_convolutions(self) -> bool:
         """Whether a step convolves, in a transform or in a Keras layer."""

@@ -8,17 +8,18 @@ import keras
 
 from nengo_dl.runtime.interrupt import DeferredInterrupt
 from nengo_dl.runtime.keras_model import NengoModel
+from nengo_dl.runtime.processes import Watch
 
 
 class Session(keras.callbacks.Callback):
     """What has to happen between the batches of every call."""
 
-    def __init__(self, model: NengoModel, backend: Any, interrupt: DeferredInterrupt):
+    def __init__(self, model: NengoModel, backend: Any, interrupt: DeferredInterrupt, watch: Watch):
         super().__init__()
         self._backend = backend
         #: what an interruption goes back to where the backend would lose the variables
         self.values = backend.variable_values(model)
-        self._nengo_model, self._interrupt = model, interrupt
+        self._nengo_model, self._interrupt, self._watch = model, interrupt, watch
         self._first = model.state_values() if model.keep_state else {}
         self._training: dict | None = None
         self._is_fit = False
@@ -30,9 +31,11 @@ class Session(keras.callbacks.Callback):
         self.values = self._backend.variable_values(self._nengo_model)
 
     def on_train_batch_end(self, batch, logs=None):
+        self._watch.well()
         self._interrupt.check()
 
     def on_test_batch_end(self, batch, logs=None):
+        self._watch.well()
         self._interrupt.check()
 
     def on_test_begin(self, logs=None):

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from nengo.builder import Model
+from nengo.builder.operator import Operator
 from nengo.builder.signal import Signal
 
 from nengo_dl.compiler.signals import as_array, initial_values, view_indices
 
 if TYPE_CHECKING:
     from nengo_dl.simulator import Simulator
+
+
+class SignalIndex:
+    """The signals of a network, and those among them that a step changes."""
+
+    def __init__(self, model: Model, compiled: Iterable[Operator]):
+        self.signals = dict.fromkeys(sig for op in model.operators for sig in op.all_signals)
+        self.written = {sig.base for op in compiled for sig in (*op.sets, *op.incs, *op.updates)}
 
 
 class PresentSignals(Mapping):
@@ -23,16 +33,9 @@ class PresentSignals(Mapping):
     the simulation changes have a leading axis of that length.
     """
 
-    def __init__(self, simulator: Simulator):
+    def __init__(self, simulator: Simulator, index: SignalIndex):
         self._simulator = simulator
-        self._signals = dict.fromkeys(
-            sig for op in simulator.model.operators for sig in op.all_signals
-        )
-        self._written = {
-            sig.base
-            for op in simulator.program.program.operators
-            for sig in (*op.sets, *op.incs, *op.updates)
-        }
+        self._signals, self._written = index.signals, index.written
 
     def _is_kept(self, signal: Signal) -> bool:
         sim = self._simulator

@@ -13,6 +13,7 @@ from nengo_dl.compiler.layout import Stored
 from nengo_dl.compiler.signals import initial_values
 from nengo_dl.runtime.engine import Engine, State
 from nengo_dl.runtime.step import tensor_name
+from nengo_dl.runtime.values import LastValues
 
 if TYPE_CHECKING:
     from nengo_dl.simulator import Simulator
@@ -28,15 +29,14 @@ ARGUMENTS = (
 )
 
 
-def take(simulator: Simulator, engine: Engine) -> dict[str, Any]:
+def take(simulator: Simulator, last: LastValues, engine: Engine | None) -> dict[str, Any]:
     """Everything that makes the simulator what it is.
 
     Values are kept by signal, so that the layout may be another one when they are restored. As
-    with nengo.Simulator, Python functions and processes start anew, at the present step.
+    with nengo.Simulator, Python functions and processes start anew, at the present step. Of a
+    closed simulator there is no engine.
     """
-    layout = engine.lowered.layout
-    changing = [s for s in layout.stored if s.tensor.kind != "constant"]
-    values = {sig: simulator.present_value(sig) for s in changing for sig in s.signals}
+    values = last.changed()
     return {
         "model": simulator.model,
         "arguments": {name: getattr(simulator, name) for name in ARGUMENTS},
@@ -46,12 +46,13 @@ def take(simulator: Simulator, engine: Engine) -> dict[str, Any]:
             (obj, attribute.name): values[attribute.signal].reshape(1, -1)
             for obj, attributes in simulator.trained_attributes.items()
             for attribute in attributes
+            if attribute.signal in values
         },
         "encoder_lengths": simulator.encoder_lengths,
         "values": {sig: value.reshape(len(value), -1) for sig, value in values.items()},
-        "variables": [
-            engine.backend.array(keras.ops.convert_to_tensor(v)) for v in _variables(engine)
-        ],
+        "variables": None
+        if engine is None
+        else [engine.backend.array(keras.ops.convert_to_tensor(v)) for v in _variables(engine)],
         "records": {probe: record.values() for probe, record in simulator.records.items()},
     }
 
@@ -63,14 +64,16 @@ def restore(simulator: Simulator, engine: Engine, snapshot: Mapping[str, Any]) -
         attribute.signal: snapshot["attributes"][obj, attribute.name]
         for obj, of_obj in simulator.trained_attributes.items()
         for attribute in of_obj
+        if (obj, attribute.name) in snapshot["attributes"]
     }
     values = {**snapshot["values"], **attributes}
     simulator.encoder_lengths = snapshot["encoder_lengths"]
     with engine.scope():
         for stored in engine.lowered.layout.of_kind("parameter"):
             engine.model.parameters[tensor_name(stored)].assign(_joined(stored, values))
-        for variable, value in zip(_variables(engine), snapshot["variables"], strict=True):
-            variable.assign(value)
+        if snapshot["variables"] is not None:
+            for variable, value in zip(_variables(engine), snapshot["variables"], strict=True):
+                variable.assign(value)
     for probe, samples in snapshot["records"].items():
         simulator.records[probe].restore(samples)
     return engine.state_of(

@@ -15,6 +15,7 @@ from nengo import Node, Probe
 from nengo.exceptions import SimulationError, ValidationError
 
 from nengo_dl.compiler.program import Input
+from nengo_dl.process_settings import floatx
 from nengo_dl.runtime.batch_hooks import batches_per_call
 from nengo_dl.runtime.batches import is_batches, number_of_batches
 from nengo_dl.runtime.blocks import Blocks, ticks
@@ -24,6 +25,7 @@ from nengo_dl.runtime.engine import Engine, State
 from nengo_dl.runtime.interrupt import DeferredInterrupt
 from nengo_dl.runtime.keras_model import NengoModel
 from nengo_dl.runtime.objectives import Objectives
+from nengo_dl.runtime.processes import Watch
 from nengo_dl.runtime.session import Session
 from nengo_dl.runtime.step import tensor_name
 from nengo_dl.runtime.trainability import check_parameters, check_steps
@@ -66,6 +68,16 @@ class Training:
         )
         self._may_choose_jit = True
         self._functions = CompiledFunctions(keras_model)
+
+    def release(self) -> None:
+        """Let go of what Keras compiled: functions that hold the model, a cycle for which all that
+        it holds stays in memory until Python's collector comes by.
+        """
+        self._functions.release()
+        if getattr(self.model, "history", None) is not None:
+            self.model.history._model = None
+        if hasattr(self.model, "_compiled_trainable_state"):
+            del self.model._compiled_trainable_state  # by layer, the model among them
 
     # -- compile -----------------------------------------------------------------------------------
 
@@ -297,13 +309,8 @@ class Training:
         itself.
         """
         keras.config.dtype_policy()  # the default is made at the first look, of the precision then
-        before = keras.config.floatx()
-        with self.engine.scope():
-            keras.config.set_floatx(self.engine.settings.dtype)
-            try:
-                yield
-            finally:
-                keras.config.set_floatx(before)
+        with self.engine.scope(), floatx(self.engine.settings.dtype, keras.config):
+            yield
 
     def _run(self, method: Callable, data: tuple, start: Start, **kwargs: Any) -> tuple[Any, State]:
         """Call a method of the Keras model from a state; returns what it returns, and the last
@@ -314,7 +321,8 @@ class Training:
             self.loaded(start.state, self._kept_of(start)),
             DeferredInterrupt() as interrupt,
         ):
-            session = Session(self.model, self.engine.backend, interrupt)
+            watch = Watch()
+            session = Session(self.model, self.engine.backend, interrupt, watch)
             if "callbacks" in kwargs:
                 kwargs["callbacks"] = [session, *kwargs["callbacks"]]
             try:
@@ -324,7 +332,9 @@ class Training:
                     n_batches = self.model.blocks.n_batches
                     data, kwargs = (ticks(),), {**kwargs, "steps_per_epoch": n_batches}
                 names = ("x", "y", "sample_weight")
-                result = method(**dict(zip(names, data, strict=False)), **kwargs)
+                result = watch.call(
+                    self._in_scope, method, **dict(zip(names, data, strict=False)), **kwargs
+                )
             except BaseException:
                 self.engine.backend.restore_variables(self.model, session.values)
                 raise
@@ -341,6 +351,11 @@ class Training:
     def _last_state(self, start: Start) -> State:
         kept = self._kept_of(start)
         return start.state if kept is False else self._saved_state()
+
+    def _in_scope(self, method: Callable, **kwargs: Any) -> Any:
+        """Call a method in whatever thread."""
+        with self.engine.scope():
+            return method(**kwargs)
 
     def _build(self, data: Sequence[Mapping[str, np.ndarray]]) -> None:
         """Let Keras build losses and metrics with batches of the right size."""

@@ -55,6 +55,41 @@ def write_values(engine: Engine, state: State, values: Mapping[Signal, np.ndarra
     return State(tuple(tensors), state.n_steps, state.carried)
 
 
+class LastValues:
+    """What a simulator holds that training or a simulation may have changed, on the host; nothing
+    that it runs with.
+    """
+
+    def __init__(self, engine: Engine, state: State):
+        layout, model = engine.lowered.layout, engine.model
+        states = {sig for s in layout.of_kind("state") for sig in s.signals}
+        variable = {sig for s in layout.stored if not model.is_constant(s) for sig in s.signals}
+        #: base signal -> (minibatch_size or 1, size); None for parameters with their first values
+        self._values = {
+            sig: np.array(value) if sig in states or _is_changed(sig, value) else None
+            for sig, value in read_values(engine, state, variable).items()
+        }
+
+    def is_variable(self, signal: Signal) -> bool:
+        """As `Engine.is_variable`."""
+        return signal.base in self._values
+
+    def value(self, signal: Signal) -> np.ndarray:
+        """As `Engine.value`."""
+        base = signal.base
+        flat = self._values[base]
+        flat = initial_values(base)[None] if flat is None else flat
+        return flat if base.sparse else flat.reshape(len(flat), *np.shape(base.initial_value))
+
+    def changed(self) -> dict[Signal, np.ndarray]:
+        """Base signal -> (minibatch_size or 1, size)."""
+        return {sig: value for sig, value in self._values.items() if value is not None}
+
+
+def _is_changed(signal: Signal, value: np.ndarray) -> bool:
+    return not np.array_equal(value, initial_values(signal)[None].astype(value.dtype))
+
+
 class PresentValues:
     """Signal -> its present value, (minibatch_size or 1, *shape); of a sparse one its entries.
 

@@ -26,9 +26,12 @@ from nengo_dl.runtime import backends, build, checks, feeds, snapshot
 from nengo_dl.runtime.data import SimulationData
 from nengo_dl.runtime.engine import FEW_STEPS, State
 from nengo_dl.runtime.interrupt import DeferredInterrupt
+from nengo_dl.runtime.keras_model import NengoModel
+from nengo_dl.runtime.processes import OneThread
 from nengo_dl.runtime.recording import ProbeRecord
-from nengo_dl.runtime.signals import PresentSignals
+from nengo_dl.runtime.signals import PresentSignals, SignalIndex
 from nengo_dl.runtime.training import Training
+from nengo_dl.runtime.values import LastValues
 from nengo_dl.simulator.display import simulator_html
 from nengo_dl.simulator.operators import OperatorInterface
 from nengo_dl.simulator.parameters import ParameterInterface
@@ -100,20 +103,21 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         with ProgressTracker(progress_bar, Progress("Building", "Build")) as progress:
             target = build.Target(self.batch_size, device, unrolled)
             built = build.build(network, dt, model, target, progress)
-        self.model, self.program, self.keras_model = built.model, built.compiled, built.keras_model
+        self.model, self.program = built.model, built.compiled
         self._built, self._engine, self._host = built, built.engine, built.host
+        self._last: LastValues | None = None
+        self._alone = OneThread()
         self.trained_attributes = built.attributes.of
         self._inputs, self._names = built.inputs, built.names
         self._seed = _choose_seed(network, seed)
         self.records = {
             probe: ProbeRecord(probe, self.dt, keep, built.choices.data_dtype)
-            for probe, keep in zip(self.model.probes, self.keras_model.kept, strict=True)
+            for probe, keep in zip(self.model.probes, built.keras_model.kept, strict=True)
         }
         self._training = Training(
-            self.keras_model, self._engine, self._inputs, self.model.probes, self._names
+            built.keras_model, self._engine, self._inputs, self.model.probes, self._names
         )
-        self.data = SimulationData(self)
-        self.signals = PresentSignals(self)
+        self._signal_index = SignalIndex(self.model, self.program.program.operators)
         self.closed = False
         self.reset()
 
@@ -122,8 +126,25 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
     program: Compiled
     """The compiled network; print it to see its groups."""
 
-    signals: PresentSignals
-    """Maps Nengo's signals to their present values."""
+    # what looks at the simulator is made when it is asked for: kept, it would be a cycle, for which
+    # the simulator stays in memory until Python's collector finds it
+
+    @property
+    def data(self) -> SimulationData:
+        """Maps probes to what they recorded, and other objects to their present parameters."""
+        return SimulationData(self)
+
+    @property
+    def signals(self) -> PresentSignals:
+        """Maps Nengo's signals to their present values."""
+        return PresentSignals(self, self._signal_index)
+
+    @property
+    def keras_model(self) -> NengoModel:
+        """The ``keras.Model`` that owns the parameters; a closed simulator has none."""
+        if self.closed:
+            raise SimulatorClosed("Cannot access Simulator.keras_model after Simulator is closed")
+        return self._built.keras_model
 
     @property
     def dt(self) -> float:
@@ -237,10 +258,12 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         n_steps = feeds.check_steps(rows, steps if n_steps is None else n_steps)
         self._check_one_batch(rows)
         bar = self.progress_bar if progress_bar is None else progress_bar
+        self._alone.check()
         before = self._state
         for record in self.records.values():
             record.expect(n_steps)
-        with _tracker(bar, n_steps) as progress, DeferredInterrupt() as interrupt:
+        tracker = _tracker(bar, n_steps)
+        with self._alone, tracker as progress, DeferredInterrupt() as interrupt:
             for state, outputs in self._run(self._state, n_steps, rows):
                 n = state.n_steps - self.n_steps
                 self._record(state, outputs, n)
@@ -248,8 +271,8 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
                 if progress is not None:
                     progress.total_progress.step(n=n)
                 interrupt.check()
-        keep = stateful and self._built.choices.stateful
-        self._state = self._after(before, self._state, keep)
+            keep = stateful and self._built.choices.stateful
+            self._state = self._after(before, self._state, keep)
 
     def _after(self, before: State, after: State, keep: bool, n_items: int | None = None) -> State:
         """The state from which the next call goes on, where only the first ``n_items`` count."""
@@ -333,17 +356,18 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         stateful, before = stateful and self._built.choices.stateful, self._state
         minibatches = self._training.data.minibatches(x, n_steps, stateful)
         hooks = self._training.prediction_hooks(callbacks, verbose, steps)
-        hooks.on_predict_begin()
-        for i, (rows, n_steps, n_items) in enumerate(itertools.islice(minibatches, steps)):
-            hooks.on_predict_batch_begin(i)
-            state, result = self._predict_minibatch(self._state, n_steps, rows)
-            result = {probe: values[:n_items] for probe, values in result.items()}
-            for probe, values in result.items():
-                parts[probe].append(values)
-            self._state = self._after(before, state, stateful, n_items)
-            by_name = {self._names[probe]: values for probe, values in result.items()}
-            hooks.on_predict_batch_end(i, {"outputs": by_name})
-        hooks.on_predict_end()
+        with self._alone:
+            hooks.on_predict_begin()
+            for i, (rows, n_steps, n_items) in enumerate(itertools.islice(minibatches, steps)):
+                hooks.on_predict_batch_begin(i)
+                state, result = self._predict_minibatch(self._state, n_steps, rows)
+                result = {probe: values[:n_items] for probe, values in result.items()}
+                for probe, values in result.items():
+                    parts[probe].append(values)
+                self._state = self._after(before, state, stateful, n_items)
+                by_name = {self._names[probe]: values for probe, values in result.items()}
+                hooks.on_predict_batch_end(i, {"outputs": by_name})
+            hooks.on_predict_end()
         return {probe: np.concatenate(values) for probe, values in parts.items()}
 
     def predict_on_batch(self, x: Any = None, n_steps: int | None = None, **kwargs: Any) -> dict:
@@ -394,6 +418,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         """
         self._check_open("reset")
         seed = checks.checked_seed(seed)
+        self._alone.check()
         if seed is not None:
             self._seed = seed
         n_steps = 0 if include_processes else self.n_steps
@@ -428,10 +453,18 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
             record.clear()
 
     def close(self) -> None:
-        """Free what the simulation needs. Recorded data stays; running again raises
+        """Free what the simulation needs: the Keras model with all tensors on the device, and what
+        was compiled for this simulator alone. ``sim.data`` stays as it is; running again raises
         SimulatorClosed.
         """
+        if self.closed:
+            return
+        self._alone.check()
+        self._last = LastValues(self._engine, self._state)
+        self._state = State((), self.n_steps)
         self.closed = True
+        self._training.release()
+        del self._built, self._engine, self._host, self._training
 
     def __enter__(self) -> Simulator:
         if self.closed:
@@ -446,6 +479,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
 
     def __del__(self):
         if not getattr(self, "closed", True):
+            self._training.release()  # else only Python's collector finds it
             warnings.warn(
                 f"Simulator with model={self.model} was deallocated while open. Please close "
                 "simulators manually to ensure resources are properly freed.",
@@ -454,7 +488,9 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        return snapshot.take(self, self._engine)
+        if self._last is not None:
+            return snapshot.take(self, self._last, None)
+        return snapshot.take(self, LastValues(self._engine, self._state), self._engine)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         model = state["model"]
@@ -467,12 +503,14 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
 
     def is_variable(self, signal: Signal) -> bool:
         """Whether training or the simulation can change the value of a signal."""
-        return self._engine.is_variable(signal)
+        return (self._last or self._engine).is_variable(signal)
 
     def present_value(self, signal: Signal) -> np.ndarray:
         """The value now of a signal that is stored, of shape ``(minibatch_size
         or 1, *signal.shape)``.
         """
+        if self._last is not None:
+            return self._last.value(signal)
         return self._engine.value(signal, self._state)
 
     # -- checks ------------------------------------------------------------------------------------

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 def simulator_html(sim: Simulator) -> str:
     """A table of the simulator's size, what it has done and what its probes have recorded."""
     network = sim.model.toplevel
-    weights = sim.keras_model.trainable_weights
     rows = {"network": sim.model.label or getattr(network, "label", None) or "without a label"}
     if network is not None:
         rows["size"] = (
@@ -24,11 +23,13 @@ def simulator_html(sim: Simulator) -> str:
         )
     rows |= {
         "compiled": f"{sim.program.n_groups:,} groups of operators, on {keras.backend.backend()}",
-        "trainable": f"{sum(math.prod(w.shape) for w in weights):,} values",
         "minibatch": f"{sim.batch_size:,}",
         "simulated": f"{sim.time:g} s, {sim.n_steps:,} steps of {sim.dt:g} s"
         + (" (closed)" if sim.closed else ""),
     }
+    if not sim.closed:
+        weights = sim.keras_model.trainable_weights
+        rows["trainable"] = f"{sum(math.prod(w.shape) for w in weights):,} values"
     for probe, record in sim.records.items():
         rows[str(probe)] = f"{len(record):,} samples of {probe.size_in:,} values"
     cells = "".join(

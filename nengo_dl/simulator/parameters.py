@@ -120,6 +120,7 @@ class ParameterInterface(SimulatorParts):
             how, and nothing is changed.
         """
         self._check_open("load parameters")
+        self._alone.check()
         loaded = saving.load(self._running(), path, include_state)
         self._state, self.encoder_lengths = loaded.state, loaded.encoder_lengths
         if loaded.seed is not None:

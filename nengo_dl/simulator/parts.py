@@ -17,6 +17,7 @@ from nengo_dl.runtime.build import Built
 from nengo_dl.runtime.engine import Engine, State
 from nengo_dl.runtime.host import HostRuntime
 from nengo_dl.runtime.keras_model import NengoModel
+from nengo_dl.runtime.processes import OneThread
 from nengo_dl.runtime.training import Training
 
 
@@ -25,11 +26,11 @@ class SimulatorParts:
 
     model: Model
     program: Compiled
-    keras_model: NengoModel
     trained_attributes: Mapping[NengoObject, tuple[Attribute, ...]]
     encoder_lengths: Mapping[Ensemble, np.ndarray]
     batch_size: int
     progress_bar: Any
+    _alone: OneThread
     _built: Built
     _engine: Engine
     _host: HostRuntime
@@ -38,6 +39,11 @@ class SimulatorParts:
     _seed: int
     _state: State
     _training: Training
+
+    @property
+    def keras_model(self) -> NengoModel:
+        """The ``keras.Model`` that owns the parameters."""
+        raise NotImplementedError
 
     @property
     def seed(self) -> int:

@@ -42,7 +42,8 @@ class TrainingInterface(SimulatorParts):
         """
         self._check_open("compile")
         jit = self._built.choices.jit_compile if jit_compile is None else jit_compile
-        self._training.compile(optimizer, loss, metrics, loss_weights, jit, **kwargs)
+        with self._alone:
+            self._training.compile(optimizer, loss, metrics, loss_weights, jit, **kwargs)
 
     def fit(
         self,
@@ -100,9 +101,10 @@ class TrainingInterface(SimulatorParts):
         targets have one step.
         """
         self._check_open("fit")
-        history, self._state = self._training.fit(
-            x, y, self._start(n_steps, stateful), **{"verbose": self._verbosity(), **kwargs}
-        )
+        with self._alone:
+            history, self._state = self._training.fit(
+                x, y, self._start(n_steps, stateful), **{"verbose": self._verbosity(), **kwargs}
+            )
         return history
 
     def evaluate(
@@ -121,9 +123,10 @@ class TrainingInterface(SimulatorParts):
             ``"loss"`` and for each probe ``"<name>_loss"`` and ``"<name>_<metric>"``.
         """
         self._check_open("evaluate")
-        logs, self._state = self._training.evaluate(
-            x, y, self._start(n_steps, stateful), **{"verbose": self._verbosity(), **kwargs}
-        )
+        with self._alone:
+            logs, self._state = self._training.evaluate(
+                x, y, self._start(n_steps, stateful), **{"verbose": self._verbosity(), **kwargs}
+            )
         return logs
 
     def train_on_batch(
@@ -137,7 +140,8 @@ class TrainingInterface(SimulatorParts):
         """One update with one minibatch, or with fewer items; returns the loss and metrics."""
         self._check_open("train_on_batch")
         start = self._start(n_steps, stateful)
-        logs, self._state = self._training.train_on_batch(x, y, start, **kwargs)
+        with self._alone:
+            logs, self._state = self._training.train_on_batch(x, y, start, **kwargs)
         return logs
 
     def _start(self, n_steps: int | None, stateful: bool) -> Start:
@@ -186,7 +190,7 @@ class TrainingInterface(SimulatorParts):
         if inputs is None and n_steps is None:
             n_steps = 5
         examples, _ = self._training.data.examples(inputs, n_steps, self._state)
-        with self._engine.scope(), self._training.loaded(self._state):
+        with self._alone, self._engine.scope(), self._training.loaded(self._state):
             GradientCheck(
                 self.keras_model,
                 {name: x[: self.batch_size] for name, x in examples.items()},

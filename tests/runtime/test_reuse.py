@@ -1,7 +1,6 @@
 """What was compiled for one simulator is used by others of the same structure, and by no others."""
 
 import functools
-import gc
 import weakref
 
 import keras
@@ -174,10 +173,9 @@ def test_simulators_are_forgotten(n_steps):
     net = network()
     sim = nengo_dl.Simulator(net)
     sim.run_steps(n_steps)
-    sim.close()
     seen = [weakref.ref(o) for o in (sim, sim._engine, sim._engine.lowered, sim.keras_model)]
+    sim.close()
     del sim
-    gc.collect()
     assert len(chunk_functions) > 0
     assert [ref() for ref in seen] == [None] * len(seen)
 

@@ -32,6 +32,9 @@
     A vector in which a compiled function finds its input.
 ``compiles_host_calls``
     Whether what the backend compiles with XLA may call Python.
+``may_compile(owner=None)``
+    Whether XLA may compile one more function, which is gone when ``owner`` is: see
+    `nengo_dl.runtime.backends.memory_maps`.
 ``scan(step, state, rows, n_steps, kept, shapes, dtype)``
     The loop of training: a fixed number of steps, differentiable.
 ``recomputing_scan(step, invariant, state, rows, n_steps, kept, shapes, dtype)``

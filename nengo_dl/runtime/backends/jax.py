@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -11,20 +13,17 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 from jax.experimental import io_callback
+from nengo.exceptions import SimulationError
 
-from nengo_dl.runtime.backends import large_product
-from nengo_dl.runtime.backends.freed_memory import keep_freed_memory
+from nengo_dl import process_settings
+from nengo_dl.runtime.backends import large_product, memory_maps
 from nengo_dl.runtime.backends.jax_convolutions import write_out_transpositions
 from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
 from nengo_dl.runtime.reuse.functions import chunk_functions
 
-keep_freed_memory()
+process_settings.keep_freed_memory()
+process_settings.compute_in_calling_thread(jax)
 write_out_transpositions()
-
-# Else each call of a compiled function wakes another thread and waits for it, which takes 40 us, as
-# long as a step with a Python function of a small network. Once JAX has begun to compute on the CPU
-# this changes nothing.
-jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 name = "jax"
 compiles_host_calls = True
@@ -37,10 +36,7 @@ GPU_UNROLL = 8
 
 def precision(dtype: str):
     """JAX computes in 64 bits only where it is told to."""
-    if dtype != "float64":
-        return nullcontext()
-    # where JAX 0.6 has it, the last one for Python 3.10
-    return jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64(True)
+    return process_settings.x64(jax) if dtype == "float64" else nullcontext()
 
 
 def placement(device: str | None):
@@ -159,6 +155,7 @@ def chunk_function(chunk: Chunk, jit: bool | None):
     if jit is False:
         return run
     if chunk.key is None or is_distributed() or jax.config.jax_disable_jit:
+        may_compile()
         return jax.jit(run)
     return _shared(jax.jit(run), chunk.key)
 
@@ -166,19 +163,21 @@ def chunk_function(chunk: Chunk, jit: bool | None):
 def _shared(jitted, key):
     """As ``jitted``, but what it compiles is kept for all functions of this key."""
     settings = _settings()
-    own: dict[tuple, Any] = {}
+    own = _Compiled()
+    _all_compiled.add(own)
 
     def run(arguments, fixed, state, rows, first_step, n_steps):
         values = arguments, fixed, state, rows, first_step, n_steps
         # rows are the same for all items, or different for each
         shapes = tuple(row.shape[1] for row in rows)
-        if shapes not in own:
+        function = own.get(shapes)
+        if function is None:
             leaves, tree = jax.tree.flatten(values)
-            own[shapes] = chunk_functions.get(
+            function = own[shapes] = chunk_functions.get(
                 (name, key, settings, tree, tuple(map(_type, leaves))),
-                lambda: jitted.lower(*values).compile(),
+                lambda: may_compile() and jitted.lower(*values).compile(),
             )
-        return own[shapes](*values)
+        return function(*values)
 
     return run
 
@@ -193,13 +192,48 @@ def _settings() -> tuple:
     )
 
 
+class _Compiled(dict):
+    """Compiled functions by the shapes of their arguments, that can be taken from who has them."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return id(self)
+
+
+_all_compiled: weakref.WeakSet[_Compiled] = weakref.WeakSet()
+
+
+def may_compile(owner: Any = None) -> bool:
+    """True; an error where the process has no memory maps left for what XLA compiles. Where they
+    become few, what was compiled is given up, and compiled again when it is wanted.
+    """
+    if not memory_maps.has_room(_give_up):
+        raise SimulationError(
+            "the process has nearly all memory maps that the system gives it, and JAX cannot "
+            f"compile without them; {memory_maps.ADVICE}"
+        )
+    return True
+
+
+def _give_up() -> None:
+    chunk_functions.clear()
+    for compiled in list(_all_compiled):
+        compiled.clear()
+    gc.collect()
+    if memory_maps.used() > memory_maps.HIGH:
+        jax.clear_caches()
+        gc.collect()
+
+
 def _type(value) -> tuple:
     return value.shape, value.dtype, getattr(value, "weak_type", False)
 
 
 def compiled(function, jit: bool | None):
     """A function of a list of tensors that returns such a list, compiled when it is called."""
-    return function if jit is False else jax.jit(function)
+    if jit is False:
+        return function
+    may_compile()
+    return jax.jit(function)
 
 
 def compiled_for(function, tensors, jit: bool | None, key=None):
@@ -208,6 +242,7 @@ def compiled_for(function, tensors, jit: bool | None, key=None):
         key = (name, key, _settings(), tuple(map(_type, tensors)))
 
     def make():
+        may_compile()
         return jax.jit(lambda *given: function(list(given))).lower(*tensors).compile()
 
     call = chunk_functions.get(key, make)

@@ -19,6 +19,7 @@ from tensorflow.python.framework.ops import EagerTensor
 from tensorflow.python.ops.gen_resource_variable_ops import read_variable_op
 
 from nengo_dl.runtime.backends import large_product
+from nengo_dl.runtime.backends.tensorflow_executables import executables, may_compile
 from nengo_dl.runtime.backends.tensorflow_refusal import is_refusal, traced_for_xla
 from nengo_dl.runtime.backends.tensorflow_scan import (  # noqa: F401  (they belong to the backend)
     checkpoint,
@@ -65,7 +66,7 @@ def tensor(array: np.ndarray, dtype: str):
 
 def argument(array: np.ndarray, dtype: str):
     """An array to call a compiled function with."""
-    array = np.ascontiguousarray(array, dtype=dtype)
+    array = np.asarray(array, dtype=dtype, order="C")
     # tf.constant takes three times as long
     return EagerTensor(array, context.context().device_name, None)
 
@@ -122,8 +123,7 @@ def compiled(function, jit: bool | None):
         def run(tensors):
             nonlocal concrete
             if concrete is None:
-                traced = tf.function(lambda *t: function(list(t)), jit_compile=jit, autograph=False)
-                concrete, _ = _flat_call(_traced(traced, jit, *tensors))
+                concrete, _ = _concrete(lambda *t: function(list(t)), jit, tensors)
             return concrete(tensors)
 
         return run
@@ -139,8 +139,7 @@ def compiled_for(function, tensors, jit: bool | None, key=None):
         concrete = None
 
         def make():
-            traced = tf.function(lambda *t: function(list(t)), jit_compile=jit, autograph=False)
-            return _flat_call(_traced(traced, jit, *specs))
+            return _concrete(lambda *t: function(list(t)), jit, specs)
 
         def run(tensors):
             nonlocal concrete
@@ -204,13 +203,10 @@ def _compile(chunk: Chunk, jit: bool):
         shapes = tuple(row.shape[1] for row in rows)
         if shapes not in concrete:
             names, counts = tuple(arguments), (len(fixed), len(state), len(rows))
-            traced = tf.function(
-                partial(_run_chunk, chunk, names, counts), jit_compile=jit, autograph=False
-            )
             types = tuple((tuple(value.shape), value.dtype) for value in flat)
             key = None if chunk.key is None else (name, chunk.key, jit, names, counts, types)
             concrete[shapes] = chunk_functions.get(
-                key, lambda: _flat_call(_traced(traced, jit, *flat))
+                key, lambda: _concrete(partial(_run_chunk, chunk, names, counts), jit, flat)
             )
         call, pack = concrete[shapes]
         return pack(call(flat))
@@ -218,11 +214,17 @@ def _compile(chunk: Chunk, jit: bool):
     return run
 
 
-def _traced(function, jit: bool, *arguments):
-    """The concrete function, before XLA compiles it."""
+def _concrete(function: Callable, jit: bool, tensors: list) -> tuple[Callable, Callable]:
+    """A function of tensors, compiled for those of these shapes, as `_flat_call`; not yet by XLA,
+    which compiles when it is called.
+    """
+    jit = jit and may_compile()
+    traced = tf.function(function, jit_compile=jit, autograph=False)
+    trace = partial(traced_for_xla, traced) if jit else traced.get_concrete_function
+    call, pack = _flat_call(trace(*tensors))
     if jit:
-        return traced_for_xla(function, *arguments)
-    return function.get_concrete_function(*arguments)
+        executables.count(call)
+    return call, pack
 
 
 def _flat_call(function) -> tuple[Callable, Callable]:

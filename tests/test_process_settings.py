@@ -1,11 +1,11 @@
-"""Options of XLA: added to the user's own, and taken by the compiler."""
+"""What is set for the whole process: options of XLA, Keras's floatx."""
 
 import subprocess
 import sys
 
 import pytest
 
-from nengo_dl import xla_options
+from nengo_dl import process_settings
 
 RUN = """
 import nengo, nengo_dl
@@ -17,23 +17,23 @@ with nengo_dl.Simulator(net, progress_bar=False) as sim:
     sim.run_steps(3)
 """
 #: what XLA does by default
-DEFAULT = f"{xla_options.FLAG}=xla_cpu_small_while_loop_byte_threshold=1024"
+DEFAULT = f"{process_settings.FLAG}=xla_cpu_small_while_loop_byte_threshold=1024"
 
 
 def test_added_to_other_flags():
     environment = {"XLA_FLAGS": "--xla_cpu_enable_fast_math=false"}
-    xla_options.set_defaults(environment)
+    process_settings.set_xla_flags(environment)
     first, second = environment["XLA_FLAGS"].split()
     assert first == "--xla_cpu_enable_fast_math=false"
     assert second.startswith("--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=")
-    xla_options.set_defaults(environment)
+    process_settings.set_xla_flags(environment)
     assert environment["XLA_FLAGS"].split() == [first, second]
 
 
 def test_own_options_are_left_alone():
     environment = {"XLA_FLAGS": "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion=false"}
     before = dict(environment)
-    xla_options.set_defaults(environment)
+    process_settings.set_xla_flags(environment)
     assert environment == before
 
 

@@ -1,0 +1,163 @@
+"""Everything that nengo_dl sets for the whole process, and how to keep it from doing so.
+
+What is set once stays: options of XLA's compiler (`set_xla_flags`), the C library's management of
+memory (`keep_freed_memory`) and the thread in which JAX computes (`compute_in_calling_thread`).
+What is set while something runs is put back: Keras's ``floatx`` (`floatx`) and, of one thread,
+JAX's ``jax_enable_x64`` (`x64`). Each is left alone where the environment variable of its name says
+``0``: see `OPT_OUT`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+#: what is set -> the environment variable with which it is not
+OPT_OUT = {
+    "xla flags": "NENGO_DL_XLA_FLAGS",
+    "malloc": "NENGO_DL_MALLOC",
+    "synchronous dispatch": "NENGO_DL_SYNC_DISPATCH",
+    "floatx": "NENGO_DL_FLOATX",
+    "x64": "NENGO_DL_ENABLE_X64",
+}
+
+
+def _may_set(what: str) -> bool:
+    return os.environ.get(OPT_OUT[what]) != "0"
+
+
+# -- XLA -------------------------------------------------------------------------------------------
+
+FLAG = "--xla_backend_extra_options"
+OPTIONS = {
+    # Loops whose body touches fewer bytes become one native function, in place of a function for
+    # each operation, which are called one after the other: of a step of a small network, most of
+    # the time went into the calls. Not more: backpropagation through 200 steps of 784-256-10
+    # neurons took 60 ms with 32 KB and 100 ms with 64 KB on TensorFlow, 85 and 115 ms on JAX, and
+    # beyond that the XLA of TensorFlow 2.21 gives the sum of 32,768 elements to a library, and
+    # cannot ("Fusion kind not implemented") call it from there.
+    "xla_cpu_small_while_loop_byte_threshold": "32768",
+    # One loop over the neurons writes voltages, refractory times and spikes, instead of one each
+    "xla_cpu_use_multi_output_fusion": "true",
+}
+
+
+def set_xla_flags(environment: MutableMapping[str, str]) -> None:
+    """Add `OPTIONS` to the variable ``XLA_FLAGS``, when nengo_dl is imported.
+
+    XLA reads it once, before it compiles for the first time in a process. Where it already has
+    ``--xla_backend_extra_options``, those are left as they are; versions of XLA that do not know an
+    option ignore it.
+    """
+    flags = environment.get("XLA_FLAGS", "")
+    if _may_set("xla flags") and FLAG not in flags:
+        options = ",".join(f"{name}={value}" for name, value in OPTIONS.items())
+        environment["XLA_FLAGS"] = f"{flags} {FLAG}={options}".strip()
+
+
+# -- memory ----------------------------------------------------------------------------------------
+
+# mallopt's parameters, from glibc's malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+#: bytes of a block, and bytes that are free at the end of the heap, from which on they are given
+#: back; and the size of a block that versions of glibc before 2.35 accept
+BLOCK, FREE, OLD_BLOCK = 2**30, 2**31 - 1, 2**25
+
+
+def keep_freed_memory() -> bool:
+    """Tell glibc to keep what is freed, unless the environment says how it shall manage memory.
+
+    JAX asks the C library for the memory of each computation on the processor, and the C library
+    hands blocks of more than some 100 KiB back to the system as soon as they are free. The system
+    fills them with zeros before it gives them out again, which took a third of an update through
+    200 steps of 784-256-10 spiking neurons.
+
+    Returns whether it was told.
+    """
+    given = any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ)
+    if given or not _may_set("malloc") or not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:  # another C library
+        return False
+    block = mallopt(M_MMAP_THRESHOLD, BLOCK) or mallopt(M_MMAP_THRESHOLD, OLD_BLOCK)
+    return bool(block and mallopt(M_TRIM_THRESHOLD, FREE))
+
+
+# -- JAX -------------------------------------------------------------------------------------------
+
+
+def compute_in_calling_thread(jax: Any) -> None:
+    """Let JAX compute on the processor in the thread that asks for it.
+
+    Else each call of a compiled function wakes another thread and waits for it, which takes 40 us,
+    as long as a step with a Python function of a small network. Once JAX has begun to compute on
+    the processor this changes nothing.
+    """
+    if _may_set("synchronous dispatch"):
+        jax.config.update("jax_cpu_enable_async_dispatch", False)
+
+
+def x64(jax: Any) -> Any:
+    """Context in which JAX computes in 64 bits, in this thread; it does so only where it is told
+    to.
+    """
+    if not _may_set("x64"):
+        return nullcontext()
+    # where JAX 0.6 has it, the last one for Python 3.10
+    return jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64(True)
+
+
+# -- Keras -----------------------------------------------------------------------------------------
+
+
+class _Floatx:
+    """Keras's ``floatx``, which is one for all threads: those that want another one wait until
+    those that have it are done.
+    """
+
+    def __init__(self) -> None:
+        self._free = threading.Condition()
+        self._users: list[int] = []  # threads
+        self._before = ""
+
+    @contextmanager
+    def __call__(self, dtype: str, config: Any) -> Iterator[None]:
+        """Context in which ``keras.config.floatx()`` is ``dtype``; ``config`` is keras.config."""
+        if not _may_set("floatx"):
+            yield
+            return
+        own = threading.get_ident()
+        with self._free:
+            # who is inside already may not wait for itself
+            self._free.wait_for(lambda: self._suits(dtype, config) or own in self._users)
+            before = config.floatx()
+            if not self._users:
+                self._before = before
+            self._users.append(own)
+            config.set_floatx(dtype)
+        try:
+            yield
+        finally:
+            with self._free:
+                self._users.remove(own)
+                config.set_floatx(before if self._users else self._before)
+                self._free.notify_all()
+
+    def _suits(self, dtype: str, config: Any) -> bool:
+        return not self._users or config.floatx() == dtype
+
+    def forget(self) -> None:
+        """In a forked process, in which the other threads are not."""
+        self._free, self._users = threading.Condition(), []
+
+
+floatx = _Floatx()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=floatx.forget)

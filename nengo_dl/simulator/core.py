@@ -372,14 +372,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
 
     def predict_on_batch(self, x: Any = None, n_steps: int | None = None, **kwargs: Any) -> dict:
         """`predict` for data of one minibatch, or of fewer items."""
-        for item, values in self._feed(x, "x").items():
-            if len(values) > self.batch_size:
-                raise ValidationError(
-                    f"the array for Node {item.name!r} has batch size {len(values)}; expected "
-                    f"{self.batch_size} at most, the simulator's minibatch_size (predict takes "
-                    "larger batches)",
-                    attr="x",
-                )
+        self._check_one_batch(self._feed(x, "x"), "x", fewer=True)
         return self.predict(x, n_steps, **kwargs)
 
     def _predict_minibatch(self, state: State, n_steps: int, rows: dict) -> tuple[State, dict]:
@@ -521,14 +514,14 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         names = {node: self._names[node] for node in self._inputs}
         return feeds.by_input(data, self._inputs, names, argument)
 
-    def _check_one_batch(self, rows: dict) -> None:
+    def _check_one_batch(self, rows: dict, argument: str = "data", fewer: bool = False) -> None:
         for item, values in rows.items():
-            if len(values) != self.batch_size:
+            if len(values) > self.batch_size or (len(values) < self.batch_size and not fewer):
                 raise ValidationError(
-                    f"the array for Node {item.name!r} has batch size {len(values)}; expected "
-                    f"{self.batch_size}, the simulator's minibatch_size (predict takes other "
-                    "batches)",
-                    attr="data",
+                    f"the array for Node {self._names[item.node]!r} has batch size {len(values)}; "
+                    f"expected {self.batch_size}{' at most' if fewer else ''}, the simulator's "
+                    "minibatch_size (predict takes other batches)",
+                    attr=argument,
                 )
 
     def _check_open(self, what: str) -> None:

@@ -85,13 +85,13 @@ def test_advice_for_other_neurons(make):
 def test_filters(make):
     """Trained time constants; levels that were trained too are what NIR has not."""
     model, converter = network(make(0.01))
-    model.compile(optimizer=keras.optimizers.SGD(1.0), loss="mse")
+    model.compile(optimizer=keras.optimizers.SGD(0.01), loss="mse")
     model.fit(X, np.ones((1, STEPS, 2)), verbose=0)
     converter = Converter(model, temporal_model=True, allow_fallback=False)
     with pytest.raises(ValidationError, match="trainable_attributes='tau'"):
         to_nir(converter.net)
     model, _ = network(make(0.01, trainable_attributes="tau"))
-    model.compile(optimizer=keras.optimizers.SGD(1.0), loss="mse")
+    model.compile(optimizer=keras.optimizers.SGD(0.01), loss="mse")
     model.fit(X, np.ones((1, STEPS, 2)), verbose=0)
     tau = model.layers[1].attribute("tau")
     graph = to_nir(Converter(model, temporal_model=True, allow_fallback=False).net)

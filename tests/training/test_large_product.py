@@ -27,7 +27,6 @@ def test_value_and_gradients(monkeypatch):
         monkeypatch.setattr(large_product, name, 2)
     rng = np.random.RandomState(0)
     x, a, weights = (rng.normal(size=s).astype(np.float32) for s in ((5, 4), (4, 3), (5, 3)))
-    variables = [keras.Variable(x.T), keras.Variable(a.T)]
     transposed = []
 
     def stored(value):
@@ -37,11 +36,12 @@ def test_value_and_gradients(monkeypatch):
     product = keras.ops.convert_to_numpy(large_product.multiply(x, a, stored))
     np.testing.assert_allclose(product, x @ a, rtol=1e-5)
 
-    def loss():
-        tensors = [keras.ops.transpose(variable) for variable in variables]
-        return keras.ops.sum(large_product.multiply(*tensors, stored) * weights)
+    def loss(tensors):
+        transposed = map(keras.ops.transpose, tensors)
+        return keras.ops.sum(large_product.multiply(*transposed, stored) * weights)
 
-    d_x, d_a = (np.transpose(gradient) for gradient in active().gradients(loss, variables))
+    tensors = [keras.ops.convert_to_tensor(values.T) for values in (x, a)]
+    d_x, d_a = (np.transpose(gradient) for gradient in active().gradients(loss, tensors))
     assert set(transposed) == {(4, 5), (3, 5)}  # of x, and of what its gradient is computed from
     np.testing.assert_allclose(d_x, weights @ a.T, rtol=1e-5)
     np.testing.assert_allclose(d_a, x.T @ weights, rtol=1e-5)

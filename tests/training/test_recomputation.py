@@ -92,11 +92,15 @@ def test_eager_calls_have_the_same_gradients(monkeypatch):
     def gradients():
         with nengo_dl.Simulator(network(3), minibatch_size=BATCH, progress_bar=False) as sim:
             model, backend = sim.keras_model, sim._engine.backend
-            loss = lambda: sum(  # noqa: E731
-                keras.ops.sum(value**2) for value in model({"inp": x}, training=True).values()
-            )
+            variables = model.trainable_variables
+
+            def loss(tensors):
+                with keras.StatelessScope(list(zip(variables, tensors, strict=True))):
+                    outputs = model({"inp": x}, training=True).values()
+                return sum(keras.ops.sum(value**2) for value in outputs)
+
             with sim._engine.scope():
-                found = backend.gradients(loss, model.trainable_variables)
+                found = backend.gradients(loss, [keras.ops.copy(v.value) for v in variables])
                 return [keras.ops.convert_to_numpy(g) for g in found]
 
     ours = gradients()

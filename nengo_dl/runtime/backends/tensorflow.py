@@ -4,7 +4,6 @@ compile.
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
@@ -20,7 +19,11 @@ from tensorflow.python.ops.gen_resource_variable_ops import read_variable_op
 
 from nengo_dl.runtime.backends import large_product
 from nengo_dl.runtime.backends.tensorflow_executables import executables, may_compile
-from nengo_dl.runtime.backends.tensorflow_refusal import is_refusal, traced_for_xla
+from nengo_dl.runtime.backends.tensorflow_refusal import (  # noqa: F401  (it belongs to the backend)
+    is_refusal,
+    loses_seed_in_xla,
+    traced_for_xla,
+)
 from nengo_dl.runtime.backends.tensorflow_scan import (  # noqa: F401  (they belong to the backend)
     checkpoint,
     is_in_xla,
@@ -390,29 +393,6 @@ def output_shapes(function, shapes, dtype: str):
     specs = [tf.TensorSpec(shape, dtype) for shape in shapes]
     traced = tf.function(function, autograph=False).get_concrete_function(*specs)
     return tf.nest.map_structure(lambda value: tuple(value.shape), traced.structured_outputs)
-
-
-#: operations whose random numbers come from the seed of `tf.random`, and in XLA from nowhere
-SEEDED = frozenset(
-    """
-    Multinomial ParameterizedTruncatedNormal RandomGamma RandomPoisson RandomPoissonV2 RandomShuffle
-    RandomStandardNormal RandomUniform RandomUniformInt TruncatedNormal
-    """.split()
-)
-
-
-def loses_seed_in_xla(function, shapes, dtype: str) -> bool:
-    """Whether what ``function`` draws for tensors of these shapes has no seed once XLA compiles
-    it.
-    """
-    specs = [tf.TensorSpec(shape, dtype) for shape in shapes]
-    try:
-        traced = tf.function(function, autograph=False).get_concrete_function(*specs)
-    except Exception:  # the simulation will say so
-        return False
-    graph = traced.graph.as_graph_def()
-    inner = (node for called in graph.library.function for node in called.node_def)
-    return any(node.op in SEEDED for node in itertools.chain(graph.node, inner))
 
 
 def product_form(n: int, rows: int, columns: int, batch: int) -> str:

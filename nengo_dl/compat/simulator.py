@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 from nengo import Probe
+from nengo.exceptions import ValidationError
 
 from nengo_dl import obj
 from nengo_dl.compat.arguments import warn
@@ -59,6 +61,10 @@ class OlderCalls:
 
 
 def _split_data(data: dict) -> tuple[dict, dict]:
+    if not isinstance(data, Mapping):
+        raise ValidationError(
+            f"expected a dict of inputs by Node and targets by Probe, got {data!r}", attr="data"
+        )
     y = {key: value for key, value in data.items() if isinstance(key, Probe)}
     return {key: value for key, value in data.items() if key not in y}, y
 
@@ -72,7 +78,7 @@ def _objective_losses(objective: Any, y: dict) -> dict:
 
 def _swapped(objective: Any) -> Any:
     """An objective of (outputs, targets) as a loss of (targets, outputs)."""
-    if isinstance(objective, str):
+    if not callable(objective):
         return objective
 
     @functools.wraps(objective)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +41,8 @@ class SimulationData(Mapping, OlderData):
 
     def __getitem__(self, obj: Any) -> Any:
         sim = self._simulator
+        if not isinstance(obj, Hashable) or obj not in sim.model.params:
+            raise KeyError(f"{obj!r} is not in the network that is simulated")
         if isinstance(obj, Probe):
             return self._probe(obj)
         built = sim.model.params[obj]
@@ -110,6 +112,8 @@ class RawSamples(Mapping):
         self._simulator = simulator
 
     def __getitem__(self, probe: Probe) -> ProbeSamples:
+        if not isinstance(probe, Probe) or probe not in self._simulator.records:
+            raise KeyError(f"{probe!r} is not a Probe of the network that is simulated")
         return ProbeSamples(self._simulator, probe)
 
     def __iter__(self) -> Iterator:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import keras
 from nengo.exceptions import ValidationError
 
+from nengo_dl.runtime.checks import checked_path
 from nengo_dl.runtime.keras_model import NengoModel
 
 #: name for users -> name in Keras
@@ -38,7 +38,8 @@ def export(
     nengo.exceptions.ValidationError
         For what a file cannot hold.
     """
-    if format not in FORMATS:
+    path = checked_path("path", path)
+    if not isinstance(format, str) or format not in FORMATS:
         raise ValidationError(f"expected one of {', '.join(FORMATS)}, got {format!r}", "format")
     _check(model, names, in_python)
     dtype = model.compute_dtype
@@ -57,7 +58,7 @@ def export(
         for name in names
     }
     model.export(
-        os.fspath(path), format=FORMATS[format], verbose=False, input_signature=[signature]
+        str(path), format=FORMATS[format], verbose=False, input_signature=[signature]
     )
 
 

@@ -64,7 +64,7 @@ def as_list(values: Any) -> list:
     if not isinstance(values, (list, tuple)):
         return [values]
     nested = all(isinstance(value, (list, tuple)) for value in values)
-    return [values] if nested and len(values) > 0 and np.ndim(values[0]) == 2 else list(values)
+    return [values] if nested and len(values) > 0 and rank(values[0]) == 2 else list(values)
 
 
 def _from_list(data: Any, nodes: list[Node], argument: str) -> dict[Node, Any]:
@@ -220,7 +220,7 @@ def split_steps(x: Any, n_steps: int | None = None) -> tuple[Any, int | None]:
     if isinstance(x, Mapping) and N_STEPS in x:
         given = x[N_STEPS]
         x = {key: value for key, value in x.items() if key != N_STEPS}
-    elif isinstance(x, (tuple, list)) and _ends_with_steps(x):
+    elif isinstance(x, (tuple, list)) and len(x) > 1 and _ends_with_steps(x):
         *x, given = x
         x = x[0] if len(x) == 1 and isinstance(x[0], Mapping) else x
     else:
@@ -233,12 +233,18 @@ def _ends_with_steps(x: Sequence) -> bool:
     after arrays of three dimensions.
     """
     *inputs, last = x
-    arrays = all(isinstance(value, Mapping) or _rank(value) == 3 for value in inputs)
-    return arrays and _rank(last) < 3 and _is_integer(last)
+    arrays = all(isinstance(value, Mapping) or rank(value) == 3 for value in inputs)
+    return arrays and rank(last) in (0, 1, 2) and _is_integer(last)
 
 
-def _rank(value: Any) -> int:
-    return len(value.shape) if hasattr(value, "shape") else np.ndim(value)
+def rank(value: Any) -> int:
+    """Number of dimensions; -1 for nested lists of different lengths."""
+    if hasattr(value, "shape"):
+        return len(value.shape)
+    try:
+        return np.ndim(value)
+    except ValueError:
+        return -1
 
 
 def _is_integer(value: Any) -> bool:

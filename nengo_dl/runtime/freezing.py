@@ -232,10 +232,6 @@ class LiveParameters:
                 f"differ; choose one of them with item=0 to item={len(values) - 1}",
                 attr="item",
             )
-        if not -len(values) <= self.item < len(values):
-            raise ValidationError(
-                f"there is no item {self.item} in a minibatch of {len(values)}", attr="item"
-            )
         return values[self.item]
 
     def params(self, obj: NengoObject) -> dict[str, Any]:

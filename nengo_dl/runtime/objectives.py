@@ -10,6 +10,7 @@ import keras
 from nengo.exceptions import ValidationError
 
 from nengo_dl.losses import Penalty
+from nengo_dl.runtime.checks import checked_number
 from nengo_dl.runtime.targets import Targets
 
 
@@ -66,6 +67,8 @@ class Objectives:
             for name, value in _by_probe(targets, loss, "loss").items()
             if value is not None
         }
+        for name, value in losses.items():
+            _check_kind(value, keras.losses, "loss", name)
         measured = list(losses) or list(targets.sizes)
         by_name = _metrics(targets, metrics, "metrics", measured)
         weighted = _metrics(targets, weighted_metrics, "weighted_metrics", measured)
@@ -73,18 +76,17 @@ class Objectives:
             name for name in targets.sizes if name in losses or name in by_name or name in weighted
         )
         weights = _by_probe(targets, loss_weights, "loss_weights")
-        for name, weight in weights.items():
-            if weight is not None and not isinstance(weight, (int, float)):
-                raise ValidationError(
-                    f"the weight of Probe {name!r} is {weight!r}; expected a number",
-                    attr="loss_weights",
-                )
+        weights = {
+            name: checked_number(f"loss_weights of Probe {name!r}", weight)
+            for name, weight in weights.items()
+            if weight is not None
+        }
         return cls(
             loss={name: losses.get(name) for name in active} if losses else None,
             metrics={name: by_name[name] for name in active if name in by_name} or None,
             weighted_metrics={n: weighted[n] for n in active if n in weighted} or None,
             loss_weights={
-                name: 1.0 if weights.get(name) is None else float(weights[name]) for name in active
+                name: weights.get(name, 1.0) for name in active
             }
             if weights and losses
             else None,
@@ -93,6 +95,10 @@ class Objectives:
             any_steps=frozenset(n for n in active if n not in losses or not _is_known(losses[n])),
             without_targets=frozenset(n for n in active if isinstance(losses.get(n), Penalty)),
         )
+
+
+#: names of metrics that Keras makes one of many of, by the shapes that it sees
+_METRICS_BY_SHAPES = ("accuracy", "acc", "crossentropy", "ce")
 
 
 def _zero(targets: Any, outputs: Any) -> Any:
@@ -122,10 +128,33 @@ def _metrics(
     nested = isinstance(value, (list, tuple)) and any(isinstance(v, (list, tuple)) for v in value)
     if value is None or isinstance(value, Mapping) or nested:
         by_name = _by_probe(targets, value, argument)
-        return {name: metrics for name, metrics in by_name.items() if metrics not in (None, [])}
+        found = {name: metrics for name, metrics in by_name.items() if metrics not in (None, [])}
+        for name, metrics in found.items():
+            for metric in metrics if isinstance(metrics, (list, tuple)) else [metrics]:
+                _check_kind(metric, keras.metrics, argument, name)
+        return found
     metrics = list(value) if isinstance(value, (list, tuple)) else [value]
+    for metric in metrics:
+        _check_kind(metric, keras.metrics, argument, ", ".join(measured))
     # a metric keeps what it has seen, so each probe needs its own
     return {name: [m if i == 0 else _copied(m) for m in metrics] for i, name in enumerate(measured)}
+
+
+def _check_kind(value: Any, kind: Any, argument: str, name: str) -> None:
+    """Whether Keras can make a loss or a metric of a value; ``kind`` is its module for them."""
+    by_shapes = kind is keras.metrics and value in _METRICS_BY_SHAPES
+    if value is None or callable(value) or by_shapes:
+        return
+    try:
+        found = kind.get(value)
+    except (TypeError, ValueError):
+        found = None
+    if not callable(found):
+        raise ValidationError(
+            f"Probe {name!r} was given {value!r}; expected a function of targets and outputs, an "
+            "object of Keras or the name of one",
+            attr=argument,
+        )
 
 
 def _copied(metric: Any) -> Any:

@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 from nengo.exceptions import ValidationError
 
+from nengo_dl.runtime.checks import checked_path
+
 FORMAT = 1
 DTYPES = ("float32", "float64")
 #: as many differences an error lists
@@ -58,7 +60,7 @@ class Contents:
 
 def with_suffix(path: str | os.PathLike) -> Path:
     """``path``, with ``.npz`` added where it does not end so."""
-    path = Path(path)
+    path = checked_path("path", path)
     return path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
 
 

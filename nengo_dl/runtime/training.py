@@ -19,7 +19,7 @@ from nengo_dl.process_settings import floatx
 from nengo_dl.runtime.batch_hooks import batches_per_call
 from nengo_dl.runtime.batches import is_batches, number_of_batches
 from nengo_dl.runtime.blocks import Blocks, ticks
-from nengo_dl.runtime.checks import check_counts, warn_of_batch_size
+from nengo_dl.runtime.checks import check_counts, checked_count, checked_number, warn_of_batch_size
 from nengo_dl.runtime.compiled_functions import CompiledFunctions
 from nengo_dl.runtime.engine import Engine, State
 from nengo_dl.runtime.interrupt import DeferredInterrupt
@@ -140,6 +140,9 @@ class Training:
         self._check_compiled("fit")
         check_parameters(self.model)
         check_counts(kwargs, "steps_per_epoch", "validation_steps")
+        for name, default in (("epochs", 1), ("initial_epoch", 0)):
+            kwargs[name] = checked_count(name, kwargs.get(name, default), least=0)
+        validation_split = checked_number("validation_split", validation_split, 0)
         self._drop_batch_sizes(kwargs, "batch_size", "validation_batch_size")
         self.data.warns_of_nan = True
         validation_data = self._validation(validation_data, start)
@@ -243,6 +246,8 @@ class Training:
         """Keras callbacks for predictions."""
         if isinstance(callbacks, keras.callbacks.CallbackList):
             return callbacks
+        if verbose not in ("auto", None, 0, 1, 2):
+            raise ValidationError(f"expected 'auto', 0, 1 or 2, got {verbose!r}", attr="verbose")
         shown = verbose not in (0, "auto", None)
         return keras.callbacks.CallbackList(
             _as_list(callbacks),
@@ -422,4 +427,10 @@ def _as_list(callbacks: Any) -> list:
         return []
     if isinstance(callbacks, keras.callbacks.CallbackList):
         return list(callbacks.callbacks)
-    return list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
+    listed = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
+    for callback in listed:
+        if isinstance(callback, type) or not hasattr(callback, "set_model"):
+            raise ValidationError(
+                f"expected keras.callbacks.Callback objects, got {callback!r}", attr="callbacks"
+            )
+    return listed

@@ -89,6 +89,8 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         checks.check_network(network, model)
         checks.check_dt(dt, model)
         seed = checks.checked_seed(seed)
+        progress_bar = checks.checked_progress_bar(progress_bar)
+        optimize = checks.checked_flag("optimize", optimize)
         unroll_simulation = checks.checked_count("unroll_simulation", unroll_simulation)
         unrolled = checks.unrolled(unroll_simulation)
         if minibatch_size is not None:
@@ -185,19 +187,22 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
                 "`dt` is deprecated. Use `sample_every` instead.", DeprecationWarning, stacklevel=2
             )
             sample_every = dt
-        period = 1 if sample_every is None else sample_every / self.dt
+        period = 1.0
+        if sample_every is not None:
+            period = checks.checked_duration("sample_every", sample_every) / self.dt
         steps = np.arange(1, self.n_steps + 1)
         return self.dt * steps[steps % period < 1]
 
     @older_arguments(obj="node_or_probe")
     def get_name(self, node_or_probe: Node | Probe) -> str:
         """The unique name by which Keras knows a Node or Probe."""
-        if node_or_probe not in self._names:
+        name = checks.looked_up(node_or_probe, self._names)
+        if name is None:
             raise ValidationError(
                 f"{node_or_probe} is neither a Node without input nor a Probe of this network",
                 attr="node_or_probe",
             )
-        return self._names[node_or_probe]
+        return name
 
     # -- running -----------------------------------------------------------------------------------
 
@@ -257,7 +262,9 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         rows = self._feed(data)
         n_steps = feeds.check_steps(rows, steps if n_steps is None else n_steps)
         self._check_one_batch(rows)
+        stateful = checks.checked_flag("stateful", stateful)
         bar = self.progress_bar if progress_bar is None else progress_bar
+        bar = checks.checked_progress_bar(bar)
         self._alone.check()
         before = self._state
         for record in self.records.values():
@@ -352,6 +359,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         self._check_open("predict")
         checks.warn_of_batch_size(batch_size, self.batch_size, "batch_size", stacklevel=3)
         steps = None if steps is None else checks.checked_count("steps", steps)
+        stateful = checks.checked_flag("stateful", stateful)
         parts: dict[Probe, list[np.ndarray]] = {probe: [] for probe in self.model.probes}
         stateful, before = stateful and self._built.choices.stateful, self._state
         minibatches = self._training.data.minibatches(x, n_steps, stateful)
@@ -411,6 +419,9 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         """
         self._check_open("reset")
         seed = checks.checked_seed(seed)
+        include_trainable = checks.checked_flag("include_trainable", include_trainable)
+        include_probes = checks.checked_flag("include_probes", include_probes)
+        include_processes = checks.checked_flag("include_processes", include_processes)
         self._alone.check()
         if seed is not None:
             self._seed = seed

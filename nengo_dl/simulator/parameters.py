@@ -57,6 +57,7 @@ class ParameterInterface(SimulatorParts):
                 nengo.Connection(a, b, **params[2])
         """
         self._check_open("read parameters")
+        as_dict = checks.checked_flag("as_dict", as_dict)
         return freezing.nengo_params(self._live_parameters(item), nengo_objs, as_dict)
 
     def freeze_params(self, objs: Any, item: int | None = None) -> None:
@@ -98,6 +99,7 @@ class ParameterInterface(SimulatorParts):
             in it.
         """
         self._check_open("save parameters")
+        include_state = checks.checked_flag("include_state", include_state)
         saving.save(self._running(), path, include_state)
 
     @older_arguments(include_non_trainable="include_state", include_local="include_state")
@@ -120,6 +122,7 @@ class ParameterInterface(SimulatorParts):
             how, and nothing is changed.
         """
         self._check_open("load parameters")
+        include_state = checks.checked_flag("include_state", include_state)
         self._alone.check()
         loaded = saving.load(self._running(), path, include_state)
         self._state, self.encoder_lengths = loaded.state, loaded.encoder_lengths
@@ -130,6 +133,8 @@ class ParameterInterface(SimulatorParts):
 
     def _live_parameters(self, item: int | None) -> freezing.LiveParameters:
         present = PresentValues(self._engine, self._state)
+        if item is not None:
+            item = checks.checked_item("item", item, self.batch_size)
         return freezing.LiveParameters(
             self.model, present, item, self.trained_attributes, self.encoder_lengths
         )
@@ -182,7 +187,7 @@ class ParameterInterface(SimulatorParts):
         self._check_open("be exported")
         n_steps = checks.checked_count("n_steps", n_steps)
         known = {self._names[node]: node for node in self._inputs if node in self._names}
-        wanted = known if inputs is None else [self._input_name(node, known) for node in inputs]
+        wanted = known if inputs is None else [self._input_name(node, known) for node in checks.listed_values("inputs", inputs)]
         start = self._engine.keeping_learned(self._engine.initial_state(), self._state)
         with self._engine.scope(), self._training.loaded(start):
             exporting.export(
@@ -195,7 +200,7 @@ class ParameterInterface(SimulatorParts):
             )
 
     def _input_name(self, node: Node | str, known: dict[str, Node]) -> str:
-        name = node if isinstance(node, str) else self._names.get(node)
+        name = node if isinstance(node, str) else checks.looked_up(node, self._names)
         if name not in known:
             raise ValidationError(
                 f"{node} is not a Node without input of this network; these are {', '.join(known)}",

@@ -7,7 +7,9 @@ from typing import Any
 
 import keras
 from nengo import Probe
+from nengo.exceptions import ValidationError
 
+from nengo_dl.runtime.checks import checked_flag, checked_number, listed_values
 from nengo_dl.runtime.gradients import GradientCheck
 from nengo_dl.runtime.training_data import Start
 from nengo_dl.simulator.parts import SimulatorParts
@@ -42,6 +44,8 @@ class TrainingInterface(SimulatorParts):
         """
         self._check_open("compile")
         jit = self._built.choices.jit_compile if jit_compile is None else jit_compile
+        if jit not in (None, "auto"):
+            jit = checked_flag("jit_compile", jit)
         with self._alone:
             self._training.compile(optimizer, loss, metrics, loss_weights, jit, **kwargs)
 
@@ -145,7 +149,8 @@ class TrainingInterface(SimulatorParts):
         return logs
 
     def _start(self, n_steps: int | None, stateful: bool) -> Start:
-        return Start(self._state, n_steps, stateful and self._built.choices.stateful)
+        stateful = checked_flag("stateful", stateful) and self._built.choices.stateful
+        return Start(self._state, n_steps, stateful)
 
     def check_gradients(
         self,
@@ -185,8 +190,13 @@ class TrainingInterface(SimulatorParts):
         ...     sim.check_gradients(outputs=probe)
         """
         self._check_open("check_gradients")
-        probes = self.model.probes if outputs is None else outputs
-        probes = [probes] if isinstance(probes, Probe) else probes
+        atol, rtol = checked_number("atol", atol, 0), checked_number("rtol", rtol, 0)
+        probes = self.model.probes if outputs is None else listed_values("outputs", outputs)
+        names = [self.get_name(probe) for probe in probes]
+        if not names or not all(isinstance(probe, Probe) for probe in probes):
+            raise ValidationError(
+                f"expected Probes of this network, got {outputs!r}", attr="outputs"
+            )
         if inputs is None and n_steps is None:
             n_steps = 5
         examples, _ = self._training.data.examples(inputs, n_steps, self._state)
@@ -194,7 +204,7 @@ class TrainingInterface(SimulatorParts):
             GradientCheck(
                 self.keras_model,
                 {name: x[: self.batch_size] for name, x in examples.items()},
-                [self.get_name(probe) for probe in probes],
+                names,
                 atol,
                 rtol,
             ).run(self._engine.backend)

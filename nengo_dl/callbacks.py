@@ -13,6 +13,7 @@ from nengo.exceptions import ValidationError
 
 from nengo_dl import viz
 from nengo_dl.runtime import backends
+from nengo_dl.runtime.checks import checked_path, listed_values
 from nengo_dl.viz.images import probe_image
 
 if TYPE_CHECKING:
@@ -72,8 +73,8 @@ class NengoSummaries(keras.callbacks.Callback):
         n_steps: int | None = None,
     ):
         super().__init__()
-        self._summary = _summary_module()
-        objects = list(objects)
+        log_dir, _ = checked_path("log_dir", log_dir), _check_simulator(sim)
+        objects = listed_values("objects", objects)
         self.sim, self.data, self.n_steps = sim, data, n_steps
         self.probes = [obj for obj in objects if isinstance(obj, Probe)]
         self.objects = [obj for obj in objects if not isinstance(obj, Probe)]
@@ -88,6 +89,7 @@ class NengoSummaries(keras.callbacks.Callback):
                 "simulated for their pictures",
                 attr="n_steps",
             )
+        self._summary = _summary_module()
         self._writer = self._summary.create_file_writer(str(log_dir))
 
     def on_train_begin(self, logs=None):
@@ -123,6 +125,7 @@ class IsolateState(keras.callbacks.Callback):
 
     def __init__(self, sim: Simulator):
         super().__init__()
+        _check_simulator(sim)
         self.sim = sim
         self._values: dict = {}
         self._state = None
@@ -181,8 +184,19 @@ class HyperparameterScheduler(keras.callbacks.Callback):
         compile_again: bool = False,
     ):
         super().__init__()
+        if not callable(schedule):
+            raise ValidationError(
+                f"expected a function of the epoch's number, got {schedule!r}", attr="schedule"
+            )
+        if not isinstance(attribute, str) or not attribute.isidentifier():
+            raise ValidationError(
+                f"expected the name of an attribute, got {attribute!r}", attr="attribute"
+            )
+        self.objects = None if objects is None else listed_values("objects", objects)
+        for obj in self.objects or []:
+            if not hasattr(obj, attribute):
+                raise ValidationError(f"{obj!r} has no attribute {attribute!r}", attr="objects")
         self.schedule, self.attribute = schedule, attribute
-        self.objects = None if objects is None else list(objects)
         self.compile_again = compile_again
         self._targets: list = []
 
@@ -209,6 +223,11 @@ class HyperparameterScheduler(keras.callbacks.Callback):
                 "the objects that have it with objects=[...]"
             )
         return found
+
+
+def _check_simulator(sim: Any) -> None:
+    if not hasattr(sim, "keras_model"):
+        raise ValidationError(f"expected a nengo_dl.Simulator, got {sim!r}", attr="sim")
 
 
 def _tag(obj: Ensemble | Neurons | Connection | Probe, parameter: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 from keras import ops
+from nengo.utils.numpy import is_integer
 
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
@@ -23,7 +24,9 @@ class Mean(keras.constraints.Constraint):
     """
 
     def __init__(self, axis: int = -1):
-        self.axis = axis
+        if not is_integer(axis):
+            raise TypeError(f"axis was given {axis!r}; expected an integer")
+        self.axis = int(axis)
 
     def __call__(self, w):
         """The values, of the shape that they had."""

@@ -15,6 +15,7 @@ import numpy as np
 from nengo.dists import Distribution
 from nengo.exceptions import ValidationError
 from nengo.params import EnumParam, NumberParam
+from nengo.utils.numpy import is_integer
 
 #: standard deviation of a standard normal distribution without what is further than 2 from 0; Keras
 #: divides by it where it cuts a normal distribution
@@ -191,8 +192,10 @@ class He(VarianceScaling):
 
 def _shape(n: int, d: int | Sequence[int] | None) -> tuple[int, ...]:
     rest = () if d is None else tuple(d) if isinstance(d, Sequence) else (d,)
-    if any(size < 0 for size in (n, *rest)):
-        raise ValidationError(f"expected sizes that are not negative; got {(n, *rest)}", attr="n")
+    if not all(is_integer(size) and size >= 0 for size in (n, *rest)):
+        raise ValidationError(
+            f"expected integers that are not negative; got {(n, *rest)}", attr="n"
+        )
     return (n, *rest)
 
 

@@ -106,7 +106,7 @@ def _find_network(name: str) -> Any:
     import nengo
 
     module_name, _, attribute = name.partition(":")
-    if not attribute:
+    if not attribute or not module_name or module_name.startswith("."):
         raise click.BadParameter(
             f"expected package.module:name, got {name!r}", param_hint="NETWORK"
         )
@@ -117,7 +117,7 @@ def _find_network(name: str) -> Any:
         raise click.BadParameter(str(error), param_hint="NETWORK") from error
     finally:
         sys.path.remove(str(Path.cwd()))
-    found = found if isinstance(found, nengo.Network) else found()
+    found = found() if callable(found) and not isinstance(found, nengo.Network) else found
     if not isinstance(found, nengo.Network):
         raise click.BadParameter(
             f"{name} gave {found!r} of type {type(found).__name__}, expected a nengo.Network",

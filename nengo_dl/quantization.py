@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from nengo.utils.numpy import is_integer, is_number
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,9 @@ class Quantizer:
     step: float | None = None
 
     def __post_init__(self):
-        if not 2 <= self.bits <= 16 or int(self.bits) != self.bits:
+        if not is_integer(self.bits) or not 2 <= self.bits <= 16:
             raise ValueError(f"expected a number of bits from 2 to 16, got {self.bits!r}")
-        if self.step is not None and not self.step > 0:
+        if self.step is not None and not (is_number(self.step) and self.step > 0):
             raise ValueError(f"expected a step > 0, got {self.step!r}")
 
     @property

@@ -24,7 +24,7 @@ class RateRegularizer(keras.regularizers.Regularizer):
 
     def __init__(self, l1: float, l2: float, target: Any):
         for name, weight in (("l1", l1), ("l2", l2)):
-            if not is_number(weight) or weight < 0:
+            if not is_number(weight) or not weight >= 0:
                 raise ValueError(
                     f"{name} was given {weight!r}; expected a number that is 0 or larger"
                 )
@@ -58,7 +58,7 @@ class RateRegularizer(keras.regularizers.Regularizer):
 
 
 def _target(target: Any) -> Any:
-    if is_number(target):
+    if is_number(target) and target == target:
         return float(target)
     if isinstance(target, (tuple, list)) and len(target) == 2 and all(map(is_number, target)):
         low, high = map(float, target)

@@ -139,8 +139,8 @@ def convert(name: str, value: Any) -> Any:
 
 def check_name(name: str) -> None:
     """Raise a ConfigError for a setting that does not exist."""
-    if name not in SETTINGS:
-        close = difflib.get_close_matches(name, SETTINGS, n=1)
+    if not isinstance(name, str) or name not in SETTINGS:
+        close = difflib.get_close_matches(str(name), SETTINGS, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         raise ConfigError(
             f"{name!r} is not a setting of nengo_dl; "

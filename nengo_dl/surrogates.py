@@ -14,12 +14,14 @@ from typing import Any
 
 from keras import ops
 from nengo.exceptions import ConfigError
+from nengo.utils.numpy import is_number
 
 Derivative = Callable[[Any], Any]
 
 
 def fast_sigmoid(slope: float = 25.0) -> Derivative:
     """``1 / (1 + slope |x|)^2`` (Zenke and Ganguli, 2018, "SuperSpike")."""
+    _check_positive("slope", slope)
 
     def derivative(x):
         return 1.0 / ops.square(1.0 + slope * ops.abs(x))
@@ -31,6 +33,7 @@ def arctan(alpha: float = 2.0) -> Derivative:
     """``(alpha / 2) / (1 + (pi/2 alpha x)^2)`` (Fang et al., 2021, "Incorporating learnable
     membrane time constant").
     """
+    _check_positive("alpha", alpha)
 
     def derivative(x):
         return (alpha / 2.0) / (1.0 + ops.square(1.5707963267948966 * alpha * x))
@@ -42,11 +45,17 @@ def triangle(width: float = 1.0) -> Derivative:
     """``max(0, 1 - |x| / width) / width`` (Bellec et al., 2018, "Long short-term memory and
     learning-to-learn").
     """
+    _check_positive("width", width)
 
     def derivative(x):
         return ops.maximum(0.0, 1.0 - ops.abs(x) / width) / width
 
     return derivative
+
+
+def _check_positive(name: str, value: Any) -> None:
+    if not is_number(value) or not value > 0:
+        raise ConfigError(f"{name} was given {value!r}; expected a positive number")
 
 
 class RateDerivative:

@@ -6,18 +6,19 @@ import traceback
 import warnings
 from pathlib import Path
 
+import click
 import keras
 import numpy as np
 import pytest
-from bad_inputs import simulator
-from bad_inputs.shared import Fine, Shared
 from nengo.exceptions import NengoException
 
+from bad_inputs import others, simulator
+from bad_inputs.shared import Fine, Shared
+
 TABLES = {
-    f"{module.__name__.split('.')[-1]} {name.lower()}": rows
-    for module in (simulator,)
-    for name, rows in vars(module).items()
-    if name.isupper() and isinstance(rows, list) and rows and isinstance(rows[0], tuple)
+    f"{module.__name__.split('.')[-1]}, {name.lower()}": getattr(module, name)
+    for module in (simulator, others)
+    for name in module.TABLES
 }
 
 
@@ -49,8 +50,12 @@ def is_clear(error: BaseException) -> bool:
     """Whether an error is one that Nengo, Keras or we raise to say what is wrong, and not one that
     something inside comes upon.
     """
+    if isinstance(error, click.ClickException):
+        return True
     if not isinstance(error, (NengoException, ValueError, TypeError, OSError, KeyError)):
         return False
+    if isinstance(error, OSError) and error.filename is not None:
+        return True
     frame = traceback.extract_tb(error.__traceback__)[-1]
     packages = ("nengo_dl", "nengo", "keras", "click")
     ours = any(part in packages for part in Path(frame.filename).parts)

@@ -54,6 +54,6 @@ def older_arguments(
     return decorate
 
 
-def size_as_shape(size: int) -> tuple[int, ...] | None:
+def size_as_shape(size: Any) -> tuple[Any, ...] | None:
     """A ``shape_in`` or ``shape_out`` from version 2's ``size_in`` or ``size_out``."""
-    return (int(size),) if size else None
+    return None if size is None or size == 0 else (size,)

@@ -35,6 +35,9 @@ def register(*layer_types: type) -> Callable[[type[LayerConverter]], type[LayerC
     """Decorator that enters a `nengo_dl.converter.LayerConverter` for types of Keras layers (or
     operations).
     """
+    for layer_type in layer_types:
+        if not isinstance(layer_type, type) or not issubclass(layer_type, keras.Operation):
+            raise TypeError(f"expected classes of Keras layers, got {layer_type!r}")
 
     def decorate(converter: type[LayerConverter]) -> type[LayerConverter]:
         for layer_type in layer_types:

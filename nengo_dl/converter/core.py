@@ -11,7 +11,6 @@ import nengo
 import numpy as np
 from nengo.exceptions import ValidationError
 from nengo.neurons import NeuronType
-from nengo.utils.numpy import is_number
 
 from nengo_dl.config import configure_settings
 from nengo_dl.converter import base, lookup, rates, verification
@@ -20,7 +19,7 @@ from nengo_dl.converter.activations import Swaps
 from nengo_dl.converter.fallback import Fallback
 from nengo_dl.converter.graph import Call, Value, trace, trace_layer
 from nengo_dl.input_node import ConstantNode, InputNode
-from nengo_dl.runtime.checks import checked_count
+from nengo_dl.runtime.checks import checked_count, checked_flag, number
 
 
 class Converter:
@@ -101,10 +100,13 @@ class Converter:
         sample_inputs: Any = None,
         target_rate: float | None = None,
     ):
-        self.model, self.allow_fallback, self.inference_only = model, allow_fallback, inference_only
-        self.max_to_avg_pool, self.temporal_model = max_to_avg_pool, temporal_model
-        self.split_shared_weights = split_shared_weights
-        self.graph = trace(model, temporal_model)
+        self.model = model
+        self.allow_fallback = checked_flag("allow_fallback", allow_fallback)
+        self.inference_only = checked_flag("inference_only", inference_only)
+        self.max_to_avg_pool = checked_flag("max_to_avg_pool", max_to_avg_pool)
+        self.split_shared_weights = checked_flag("split_shared_weights", split_shared_weights)
+        self.temporal_model = checked_flag("temporal_model", temporal_model)
+        self.graph = trace(model, self.temporal_model)
         self.calls: list[Call] = list(self.graph.calls)
         self.swaps = Swaps(swap_activations)
         self._scales = rates.scales(self, scale_firing_rates, sample_inputs, target_rate)
@@ -314,7 +316,7 @@ def _synapse(value: Any) -> nengo.synapses.Synapse | None:
     """As connections take it: a number is the time constant of a Lowpass, in seconds."""
     if value is None or isinstance(value, nengo.synapses.Synapse):
         return value
-    if not is_number(value) or not 0 <= value < np.inf:
+    if not 0 <= number(value) < np.inf:
         raise ValidationError(
             f"expected a time constant in seconds, a nengo synapse or None; got {value!r}",
             attr="synapse",

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from nengo.exceptions import ValidationError
 from nengo.neurons import LIFRate, NeuronType
-from nengo.utils.numpy import is_number
 
 from nengo_dl.converter import lookup, probing
 from nengo_dl.converter.scaling import has_amplitude
+from nengo_dl.runtime.checks import number
 from nengo_dl.simulator import Simulator
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def scales(converter: Converter, choice: Any, sample_inputs: Any, target: Any) -
             "give some inputs of the model, for example a hundred items of its training data",
             attr="sample_inputs",
         )
-    if target is not None and (not is_number(target) or not target > 0):
+    if target is not None and not number(target) > 0:
         raise ValidationError(
             f"expected a positive number of hertz, got {target!r}", attr="target_rate"
         )
@@ -216,7 +216,7 @@ def default_target(neurons: NeuronType) -> float:
 def _scale(value: Any) -> float:
     if value is None:
         return 1.0
-    if not is_number(value) or not 0 < value < np.inf:
+    if not 0 < number(value) < np.inf:
         raise ValidationError(
             f"expected a positive number, a dict of layer -> number, or 'auto'; got {value!r}",
             attr="scale_firing_rates",

@@ -17,6 +17,7 @@ from nengo_dl.layers.legendre import LegendreMemory
 from nengo_dl.layers.lmu import LMU
 from nengo_dl.layers.neurons import LIF, AdaptiveLIF
 from nengo_dl.layers.spiking import SpikingActivation
+from nengo_dl.runtime.checks import checked_duration
 
 _SPIKING = (SpikingActivation, LIF, AdaptiveLIF)
 _ACTIVATIONS = (keras.layers.Activation, keras.layers.ReLU, keras.layers.LeakyReLU)
@@ -151,6 +152,8 @@ def count_model(
         For a model that is not built, and a layer with weights that it cannot count;
         `register_connections` says how.
     """
+    if not isinstance(model, keras.layers.Layer):
+        raise TypeError(f"expected a keras.Model, got {model!r}")
     if not model.built:
         raise ValueError(f"{model.name} has not been built; call it with examples first")
     given = dict(rates or {})
@@ -158,6 +161,7 @@ def count_model(
     unknown = set(given) - {layer.name for layer in layers}
     if unknown:
         raise ValueError(f"rates were given for {sorted(unknown)}, which the model has not")
+    dt = None if dt is None else checked_duration("dt", dt)
     first = next((layer for layer in layers if isinstance(layer, _SPIKING)), None)
     if dt is None:
         dt = default.dt if first is None else first.dt

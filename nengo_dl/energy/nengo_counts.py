@@ -9,6 +9,7 @@ from typing import Any
 import nengo
 import numpy as np
 from nengo import Connection, Ensemble
+from nengo.builder import Model
 from nengo.ensemble import Neurons
 from nengo.neurons import Direct
 from nengo.transforms import Convolution, ConvolutionTranspose, NoTransform, Sparse
@@ -44,6 +45,10 @@ def count_simulator(
     ValueError
         Where the rate of spiking neurons is not known.
     """
+    if not isinstance(getattr(sim, "model", None), Model):
+        raise TypeError(f"expected a simulator, got {sim!r}")
+    if rates is not None and not isinstance(rates, Mapping):
+        raise TypeError(f"rates was given {rates!r}; expected a dict of Ensemble -> hertz")
     network, dt = sim.model.toplevel, sim.dt
     n_steps = sim.n_steps if n_steps is None else checked_count("n_steps", n_steps)
     if not n_steps:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -142,6 +142,10 @@ def _initializer(value: Any) -> Callable | None:
 
 def checked_names(given: Any, known: Sequence[str]) -> tuple[str, ...]:
     """``trainable_attributes`` of a layer as a tuple."""
+    if given is not None and not isinstance(given, Iterable):
+        raise TypeError(
+            f"trainable_attributes was given {given!r}; expected a name or a list of names"
+        )
     names = (given,) if isinstance(given, str) else tuple(given or ())
     for name in names:
         if name not in known:

@@ -11,6 +11,7 @@ from keras import ops
 
 from nengo_dl.layers.arguments import checked_dt, is_variable, refuse_units
 from nengo_dl.layers.attributes import UnitAttribute, checked_names
+from nengo_dl.runtime.checks import integer
 
 
 class Cell(keras.layers.Layer):
@@ -71,7 +72,7 @@ class Cell(keras.layers.Layer):
         super().__init__(**kwargs)
         if size is not None:
             units = math.prod(size) if isinstance(size, (tuple, list)) else size
-        if units is not None and (not isinstance(units, (int, np.integer)) or units < 1):
+        if units is not None and ((integer(units) or 0) < 1):
             raise ValueError(f"units was given {units!r}; expected a positive integer")
         self.units = None if units is None else int(units)
         self.attributes = {attribute.name: attribute for attribute in attributes}

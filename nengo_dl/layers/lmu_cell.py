@@ -14,6 +14,7 @@ from keras import ops
 from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
 from nengo_dl.layers.legendre import LegendreMemoryCell
+from nengo_dl.runtime.checks import integer
 
 #: in place of a hidden component that is not given: the one of the paper
 PAPER = "paper"
@@ -95,6 +96,8 @@ class LMUCell(keras.layers.Layer, DropoutRNNCell):
             name="memory",
         )
         if self.of_paper:
+            if (integer(units) or 0) < 1:
+                raise ValueError(f"units was given {units!r}; expected a positive integer")
             hidden_cell = keras.layers.SimpleRNNCell(
                 units,
                 self.activation,

@@ -81,6 +81,12 @@ def register_neurons(
             voltage = voltage + context.dt * J * gain
             return ops.tanh(voltage), voltage
     """
+    is_type = isinstance(neuron_type, type) and issubclass(neuron_type, NeuronType)
+    if not is_type and not (isinstance(neuron_type, str) and ":" in neuron_type):
+        raise TypeError(
+            f"neuron_type was given {neuron_type!r}; expected a subclass of nengo.neurons."
+            'NeuronType, or the name of one, "module:name"'
+        )
     if state is None and isinstance(neuron_type, str):
         raise ValueError(f"{neuron_type} is given by its name; say which state it has (state=...)")
     names = tuple(neuron_type.state if state is None else state)  # type: ignore[union-attr]

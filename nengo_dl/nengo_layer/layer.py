@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from nengo import Network
+from nengo import Network, Node, Probe
 from nengo.exceptions import ValidationError
 from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress, ProgressTracker
@@ -91,7 +91,11 @@ class NengoLayer(keras.layers.Layer):
     ):
         n_steps = checks.checked_count("n_steps", n_steps)
         minibatch_size = checks.checked_count("minibatch_size", minibatch_size)
-        seed = int(np.random.randint(maxint)) if seed is None else seed
+        seed = int(np.random.randint(maxint)) if seed is None else checks.checked_seed(seed)
+        if arguments is not None and not isinstance(arguments, Mapping):
+            raise ValidationError(
+                f"expected a dict of keyword arguments, got {arguments!r}", attr="arguments"
+            )
         made = make_network(network, inputs, outputs, seed, arguments or {})
         checks.check_dt(dt, None)
         with ProgressTracker(False, Progress("Building", "Build")) as progress:
@@ -146,14 +150,14 @@ class NengoLayer(keras.layers.Layer):
             )
         known = list(built.inputs)
         for node in made.inputs:
-            if node not in built.inputs:
+            if not isinstance(node, Node) or node not in built.inputs:
                 raise ValidationError(
                     f"{node} is no Node of {made.network} to which values can be given (without "
                     f"inputs of its own); those are {known}",
                     attr="inputs",
                 )
         for probe in made.outputs:
-            if probe not in built.model.probes:
+            if not isinstance(probe, Probe) or probe not in built.model.probes:
                 raise ValidationError(
                     f"{probe} is no Probe of {made.network}; those are {built.model.probes}",
                     attr="outputs",

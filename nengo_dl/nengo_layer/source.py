@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,13 @@ def make_network(
             )
         network = source
     elif callable(source):
+        try:
+            inspect.signature(source).bind(**arguments)
+        except (TypeError, ValueError) as error:
+            raise ValidationError(
+                f"{source!r} cannot be called with the arguments {dict(arguments)}: {error}",
+                attr="network",
+            ) from error
         result = source(**arguments)
         parts = result if isinstance(result, tuple) else (result,)
         if len(parts) not in (1, 3) or not isinstance(parts[0], Network):
@@ -88,6 +96,8 @@ def _objects(given: Any, known: Sequence, default: Sequence, attr: str) -> list:
                     attr=attr,
                 )
             item = named[0]
+        if item in found:
+            raise ValidationError(f"{item} was given twice", attr=attr)
         found.append(item)
     return found
 

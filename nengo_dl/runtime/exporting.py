@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import keras
@@ -57,9 +58,7 @@ def export(
         )
         for name in names
     }
-    model.export(
-        str(path), format=FORMATS[format], verbose=False, input_signature=[signature]
-    )
+    model.export(str(path), format=FORMATS[format], verbose=False, input_signature=[signature])
 
 
 def _check(model: NengoModel, names: Sequence[str], in_python: Sequence[str]) -> None:

@@ -85,9 +85,7 @@ class Objectives:
             loss={name: losses.get(name) for name in active} if losses else None,
             metrics={name: by_name[name] for name in active if name in by_name} or None,
             weighted_metrics={n: weighted[n] for n in active if n in weighted} or None,
-            loss_weights={
-                name: weights.get(name, 1.0) for name in active
-            }
+            loss_weights={name: weights.get(name, 1.0) for name in active}
             if weights and losses
             else None,
             active=active,

@@ -9,7 +9,7 @@ import numpy as np
 from nengo import Node, Probe
 from nengo.exceptions import ValidationError
 
-from nengo_dl.runtime import feeds
+from nengo_dl.runtime import checks, feeds
 from nengo_dl.runtime.keras_model import NengoModel
 from nengo_dl.runtime.names import named
 
@@ -173,7 +173,7 @@ class Targets:
         if weights is None:
             return None
         if not isinstance(weights, Mapping) and (
-            not isinstance(weights, (list, tuple)) or np.ndim(weights[0]) == 0
+            not isinstance(weights, (list, tuple)) or not any(map(feeds.rank, weights))
         ):
             weights = dict.fromkeys(targets, weights)
         by_name = self.by_probe(weights, "sample_weight")
@@ -195,7 +195,17 @@ class Targets:
         ((name, y),) = targets.items()
         classes = np.argmax(y, axis=-1) if y.shape[-1] > 1 else np.round(y[..., 0]).astype(int)
         weights = np.ones(classes.shape, dtype=np.float32)
+        if not isinstance(class_weight, Mapping):
+            raise ValidationError(
+                f"expected a dict of class number -> weight, got {class_weight!r}",
+                attr="class_weight",
+            )
         for number, weight in class_weight.items():
+            if checks.integer(number) is None:
+                raise ValidationError(
+                    f"expected numbers of classes as keys, got {number!r}", attr="class_weight"
+                )
+            weight = checks.checked_number(f"class_weight of {number}", weight)
             weights[classes == number] = weight
         return {name: weights}
 
@@ -211,6 +221,7 @@ def in_precision(values: Any, dtype: str) -> Any:
 
 
 def _checked_weights(weights: Any, targets: np.ndarray, name: str) -> np.ndarray:
+    weights = feeds.numbers_of(weights, f"weights of Probe {name!r}", "sample_weight")
     weights = np.asarray(weights, dtype=np.float32)
     batch, n_steps = targets.shape[:2]
     if weights.ndim == 1:

@@ -187,7 +187,8 @@ class ParameterInterface(SimulatorParts):
         self._check_open("be exported")
         n_steps = checks.checked_count("n_steps", n_steps)
         known = {self._names[node]: node for node in self._inputs if node in self._names}
-        wanted = known if inputs is None else [self._input_name(node, known) for node in checks.listed_values("inputs", inputs)]
+        given = known if inputs is None else checks.listed_values("inputs", inputs)
+        wanted = [self._input_name(node, known) for node in given]
         start = self._engine.keeping_learned(self._engine.initial_state(), self._state)
         with self._engine.scope(), self._training.loaded(start):
             exporting.export(

@@ -15,6 +15,7 @@ from nengo.exceptions import ValidationError
 from nengo.neurons import NeuronType
 
 from nengo_dl.config import set_object_setting
+from nengo_dl.runtime.checks import checked_flag
 from nengo_dl.tensor_node.messages import describe
 from nengo_dl.tensor_node.node import TensorNode
 from nengo_dl.tensor_node.shapes import Shapes, structure
@@ -100,7 +101,15 @@ class Layer:
         nengo.exceptions.ValidationError
             If the layer cannot be called with such an input.
         """
-        found = structure(input)
+        found, return_conn = structure(input), checked_flag("return_conn", return_conn)
+        for pre in found.items:
+            if not hasattr(pre, "size_out"):
+                raise ValidationError(
+                    f"expected Nengo objects with an output, a list or dict of them; got {pre!r}",
+                    attr="input",
+                )
+        if not found.items:
+            raise ValidationError(f"expected an input, got {input!r}", attr="input")
         transforms = self._for_each(transform, input, "transform")
         shapes = self._shapes(shape_in, input, transforms)
         if isinstance(self.layer_func, NeuronType):
@@ -160,7 +169,13 @@ class Layer:
         size = pre.size_out if transform is None else _size_out(transform, pre)
         if shape is None:
             return (size,)
-        (shape,) = Shapes.of(shape, "shape_in").shapes
+        given = Shapes.of(shape, "shape_in")
+        if given.kind != "one":
+            raise ValidationError(
+                f"expected the shape of one input, a tuple of positive integers, got {shape!r}",
+                attr="shape_in",
+            )
+        (shape,) = given.shapes
         if int(np.prod(shape)) != size and transform is None:
             raise ValidationError(
                 f"shape_in is {shape}, {int(np.prod(shape))} values, but the input {pre} of "
@@ -173,7 +188,13 @@ class Layer:
         function = self.layer_func
         of_node = {name: layer_args.pop(name) for name in _OF_NODE & layer_args.keys()}
         if inspect.isclass(function) and issubclass(function, keras.layers.Layer):
-            function = function(**layer_args)
+            try:
+                function = function(**layer_args)
+            except TypeError as error:
+                raise ValidationError(
+                    f"{describe(function)} cannot be made with the arguments {layer_args}: {error}",
+                    attr="layer_args",
+                ) from error
         elif isinstance(function, keras.layers.Layer) and layer_args:
             raise ValidationError(
                 f"{function!r} is made already and takes no further arguments, got "

@@ -16,6 +16,7 @@ from nengo.params import Default
 
 from nengo_dl.compat.arguments import older_arguments, size_as_shape
 from nengo_dl.lowering.tensor_nodes import SimTensorNode
+from nengo_dl.runtime.checks import checked_flag
 from nengo_dl.tensor_node.calls import FunctionCall, TensorCall
 from nengo_dl.tensor_node.layers import CellCall, LayerCall, is_recurrent
 from nengo_dl.tensor_node.messages import describe_node
@@ -81,6 +82,7 @@ class TensorNode(nengo.Node):
         pass_time: bool = True,
         label: str | None = Default,
     ):
+        pass_time = checked_flag("pass_time", pass_time)
         inputs = None if shape_in is None else Shapes.of(shape_in, "shape_in")
         outputs = None if shape_out is None else Shapes.of(shape_out, "shape_out")
         if inputs is None and not pass_time:

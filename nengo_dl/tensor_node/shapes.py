@@ -10,6 +10,8 @@ import keras.ops as ops
 import numpy as np
 from nengo.exceptions import ValidationError
 
+from nengo_dl.runtime.checks import number
+
 Shape = tuple[int, ...]
 
 
@@ -122,7 +124,7 @@ def structure(value: Any) -> Structure:
 
 
 def _shape(value: Any, attr: str) -> Shape:
-    if np.ndim(value) != 1 or any(n is None or int(n) != n or n < 1 for n in value):
+    if np.ndim(value) != 1 or not all(number(n).is_integer() and n >= 1 for n in value):
         raise ValidationError(
             "expected a tuple of positive integers, the shape of one item (or a list or dict of "
             f"such tuples for several tensors), got {value!r}",

@@ -10,6 +10,7 @@ import numpy as np
 from nengo.exceptions import ValidationError
 
 from nengo_dl.optional import installed
+from nengo_dl.runtime.checks import checked_count
 from nengo_dl.viz import style
 from nengo_dl.viz.recording import Recording, recording
 
@@ -70,11 +71,10 @@ def animate(
         from matplotlib import pyplot
     from matplotlib.animation import FuncAnimation, PillowWriter
 
-    if every < 1 or fps <= 0 or not panels:
+    every, fps = checked_count("every", every), checked_count("fps", fps)
+    if not isinstance(panels, Mapping) or not panels:
         raise ValidationError(
-            f"expected one panel or more, every >= 1 and fps > 0; got {len(panels)} panels, "
-            f"every={every}, fps={fps}",
-            attr="panels",
+            f"expected a dict of title -> Probe or array, got {panels!r}", attr="panels"
         )
     found = {title: _frames(data, title, what, item, dt, every) for title, what in panels.items()}
     lengths = {title: len(frames) for title, (_, frames) in found.items()}

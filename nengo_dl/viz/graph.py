@@ -14,6 +14,7 @@ from nengo.ensemble import Neurons
 from nengo.exceptions import ValidationError
 from nengo.transforms import Dense, NoTransform
 
+from nengo_dl.runtime.checks import checked_count
 from nengo_dl.runtime.object_names import object_names
 from nengo_dl.runtime.parameters import find_parameters
 from nengo_dl.tensor_node import TensorNode
@@ -184,7 +185,7 @@ class _Collector:
 
     def __init__(self, network: Network, sizes: dict | None, depth: int | None, probes: bool):
         self.network, self.sizes = network, sizes
-        self.depth = float("inf") if depth is None else depth
+        self.depth = float("inf") if depth is None else checked_count("depth", depth, least=0)
         self.probes = probes
         self.names = object_names(network)
         self.vertices: list[Vertex] = []

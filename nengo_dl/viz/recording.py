@@ -12,6 +12,8 @@ from nengo.ensemble import Neurons
 from nengo.exceptions import ValidationError
 from nengo.neurons import NeuronType
 
+from nengo_dl.runtime.checks import checked_duration, checked_item
+
 
 @runtime_checkable
 class RunSimulator(Protocol):
@@ -73,6 +75,7 @@ def recording(data: Any, probe: Any = None, *, item: int = 0, dt: float = 0.001)
     """
     if isinstance(data, Recording):
         return data
+    dt = checked_duration("dt", dt)
     if isinstance(data, RunSimulator):
         return _of_simulator(data, probe, item)
     if isinstance(data, Mapping):
@@ -121,11 +124,7 @@ def _one_item(values: Any, item: int, name: str) -> np.ndarray:
     if values.ndim == 1:
         values = values[:, None]
     if values.ndim == 3:
-        if not -len(values) <= item < len(values):
-            raise ValidationError(
-                f"{name} has a batch of {len(values)}; there is no item {item}", attr="item"
-            )
-        values = values[item]
+        values = values[checked_item("item", item, len(values))]
     if values.ndim != 2:
         raise ValidationError(
             f"{name} has shape {values.shape}; expected (n_samples, size), or "

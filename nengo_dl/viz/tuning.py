@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from nengo import Ensemble
+from nengo.builder import Model
 from nengo.builder.ensemble import BuiltEnsemble
 from nengo.exceptions import ValidationError
 from nengo.neurons import Direct, NeuronType
@@ -50,6 +51,8 @@ def tuning_curves(
     nengo.exceptions.ValidationError
         For what is not an ensemble of this simulator, or one in direct mode.
     """
+    if not isinstance(getattr(sim, "model", None), Model):
+        raise ValidationError(f"expected a simulator, got {sim!r}", attr="sim")
     if not isinstance(ens, Ensemble) or ens not in sim.model.params:
         raise ValidationError(
             f"expected an Ensemble of the simulator's network, got {ens!r}", attr="ens"

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from nengo import Connection, Ensemble
+from nengo.builder import Model
 from nengo.ensemble import Neurons
 from nengo.exceptions import ValidationError
 from nengo.neurons import Direct
 
 from nengo_dl.optional import installed
+from nengo_dl.runtime.checks import checked_count, listed_values
+from nengo_dl.runtime.feeds import numbers_of
 from nengo_dl.viz import style
 from nengo_dl.viz.names import display_name
 
@@ -46,6 +49,8 @@ def parameter_values(sim: Any, obj: Any, built: bool = False) -> dict[str, np.nd
             f"{obj!r} has no parameters; expected Ensembles, Neurons and Connections",
             attr="objects",
         )
+    if not isinstance(getattr(sim, "model", None), Model):
+        raise ValidationError(f"expected a simulator, got {sim!r}", attr="sim")
     holder = obj.ensemble if isinstance(obj, Neurons) else obj
     if holder not in sim.model.params:
         raise ValidationError(f"{obj} is not in the simulator's network", attr="objects")
@@ -91,7 +96,11 @@ def weight_histogram(
     nengo.exceptions.ValidationError
         If there are no values, or some are not finite.
     """
-    arrays = [np.asarray(v, dtype=float).ravel() for v in (values, before) if v is not None]
+    bins = checked_count("bins", bins)
+    arrays = [
+        numbers_of(values, "histogram", "values").ravel().astype(float),
+        *([] if before is None else [numbers_of(before, "histogram", "before").ravel()]),
+    ]
     for array in arrays:
         n_bad = np.count_nonzero(~np.isfinite(array))
         if not array.size or n_bad:
@@ -177,7 +186,7 @@ def _panels(sim: Any, objs: Iterable[Any] | None) -> list[tuple[Any, str, np.nda
         objs = [objs]
     panels = [
         (obj, name, values)
-        for obj in objs
+        for obj in listed_values("objs", objs)
         for name, values in parameter_values(sim, obj).items()
         if values.size
     ]

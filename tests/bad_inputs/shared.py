@@ -1,4 +1,4 @@
-"""What `test_bad_inputs` tries: calls of the public interface, each with values that it cannot take.
+"""What is tried in `test_bad_inputs`: calls of the public interface, and values they cannot take.
 
 A row is the name of a call, a function of the shared objects and a value that makes it, and the
 values. Those in `Fine` are unusual, and do what one would expect of them.
@@ -16,7 +16,6 @@ import nengo
 import numpy as np
 
 import nengo_dl
-from nengo_dl import callbacks, dists, energy, layers, losses, quantization, regularizers, viz
 
 STEPS, MINIBATCH = 3, 2
 
@@ -72,7 +71,9 @@ class Shared:
             self.strange_node = nengo.Node(0.0, label="strange node")
             self.strange_conn = nengo.Connection(self.strange_node, self.stranger)
             self.strange_probe = nengo.Probe(self.stranger, label="strange probe")
-        self.sim = nengo_dl.Simulator(self.net, minibatch_size=MINIBATCH, seed=1, progress_bar=False)
+        self.sim = nengo_dl.Simulator(
+            self.net, minibatch_size=MINIBATCH, seed=1, progress_bar=False
+        )
         self.x = np.linspace(-1, 1, MINIBATCH * STEPS * 2).reshape(MINIBATCH, STEPS, 2)
         self.y = np.zeros((MINIBATCH, STEPS, 2))
         self.restart()
@@ -81,6 +82,7 @@ class Shared:
         self.file = folder / "parameters.npz"
         self.sim.save_params(self.file)
         (folder / "text.npz").write_text("not a file of parameters")
+        (folder / "text.keras").write_text("not a model")
         (folder / "empty.npz").write_bytes(b"")
         (folder / "pickle.npz").write_bytes(pickle.dumps({"a": 1}))
         np.savez(folder / "others.npz", a=np.ones(3))
@@ -140,12 +142,35 @@ def arrays(name: str, last: int, nothing: bool = False) -> list:
     """Arrays for a Node or Probe that do not fit; whether it is fine to give none."""
     shape = (MINIBATCH, STEPS, last)
     return [
-        5, "x", NAN, THING, *map(Fine if nothing else lambda v: v, ([], {})), True, b"x", print,
-        np.ones(last), np.ones((STEPS, last)), np.ones((MINIBATCH, STEPS, last + 1)),
-        np.ones((MINIBATCH, STEPS, last, 1)), np.ones((0, STEPS, last)), np.ones((MINIBATCH, 0, last)),
-        np.full(shape, "a"), np.full(shape, None), np.ones(shape, complex),
-        np.ma.masked_array(np.ones(shape), mask=np.ones(shape)), [[[1, 2], [3]], [[4]]],
-        {name: "x"}, {name: None}, {name: np.ones((MINIBATCH, 1 + STEPS, last + 1))}, {"nobody": np.ones(shape)},
-        {5: np.ones(shape)}, {None: np.ones(shape)}, {(): np.ones(shape)},
-        [np.ones(shape)] * 3, (np.ones(shape), "x"), iter([]), (v for v in [5]), (v for v in ["x"]),
-    ]  # fmt: skip
+        *map(Fine if nothing else lambda v: v, ([], {})),
+        5,
+        "x",
+        NAN,
+        THING,
+        True,
+        b"x",
+        print,
+        np.ones(last),
+        np.ones((STEPS, last)),
+        np.ones((MINIBATCH, STEPS, last + 1)),
+        np.ones((MINIBATCH, STEPS, last, 1)),
+        np.ones((0, STEPS, last)),
+        np.ones((MINIBATCH, 0, last)),
+        np.full(shape, "a"),
+        np.full(shape, None),
+        np.ones(shape, complex),
+        np.ma.masked_array(np.ones(shape), mask=np.ones(shape)),
+        [[[1, 2], [3]], [[4]]],
+        {name: "x"},
+        {name: None},
+        {name: np.ones((MINIBATCH, 1 + STEPS, last + 1))},
+        {"nobody": np.ones(shape)},
+        {5: np.ones(shape)},
+        {None: np.ones(shape)},
+        {(): np.ones(shape)},
+        [np.ones(shape)] * 3,
+        (np.ones(shape), "x"),
+        iter([]),
+        (v for v in [5]),
+        (v for v in ["x"]),
+    ]

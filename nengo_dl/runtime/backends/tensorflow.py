@@ -15,10 +15,9 @@ import tensorflow as tf
 from tensorflow.compiler.tf2xla.python.xla import optimization_barrier
 from tensorflow.python.eager import context
 from tensorflow.python.framework.ops import EagerTensor
-from tensorflow.python.ops.gen_resource_variable_ops import read_variable_op
 
 from nengo_dl.runtime.backends import large_product
-from nengo_dl.runtime.backends.tensorflow_executables import executables, may_compile
+from nengo_dl.runtime.backends.tensorflow_executables import executables, launch, may_compile
 from nengo_dl.runtime.backends.tensorflow_refusal import (  # noqa: F401  (it belongs to the backend)
     is_refusal,
     loses_seed_in_xla,
@@ -172,7 +171,7 @@ def reference(variable):
 
 def read(handle, variable):
     """The value of a Keras variable, in a function that is given its `reference`."""
-    value = read_variable_op(handle, variable.dtype)
+    value = tf.raw_ops.ReadVariableOp(resource=handle, dtype=variable.dtype)
     value.set_shape(variable.shape)
     return value
 
@@ -222,15 +221,24 @@ def _concrete(function: Callable, jit: bool, tensors: list) -> tuple[Callable, C
     which compiles when it is called.
     """
     jit = jit and may_compile()
-    traced = tf.function(function, jit_compile=jit, autograph=False)
+    # `launch` has variables last
+    order = sorted(range(len(tensors)), key=lambda k: tensors[k].dtype == tf.resource)
+    traced = tf.function(
+        lambda *given: function(*_in_order(given, order)), jit_compile=jit, autograph=False
+    )
     trace = partial(traced_for_xla, traced) if jit else traced.get_concrete_function
-    call, pack = _flat_call(trace(*tensors))
+    call, pack = _flat_call(trace(*(tensors[k] for k in order)), order, jit)
     if jit:
         executables.count(call)
     return call, pack
 
 
-def _flat_call(function) -> tuple[Callable, Callable]:
+def _in_order(values, order: list[int]) -> list:
+    """Values that came in this order, by their numbers."""
+    return [value for _, value in sorted(zip(order, values, strict=True), key=lambda pair: pair[0])]
+
+
+def _flat_call(function, order: list[int], jit: bool) -> tuple[Callable, Callable]:
     """A concrete function as two: one from a list of tensors to a list of tensors, and one that
     gives that list the structure of its results.
 
@@ -240,14 +248,17 @@ def _flat_call(function) -> tuple[Callable, Callable]:
     inner = getattr(function, "_inference_function", None)
     eager = context.context()
     if not hasattr(inner, "function_type") or not hasattr(eager, "call_function"):
-        return lambda tensors: tf.nest.flatten(function(*tensors)), partial(
+        return lambda tensors: tf.nest.flatten(function(*(tensors[k] for k in order))), partial(
             tf.nest.pack_sequence_as, function.structured_outputs
         )
     captured, n_outputs = list(function.captured_inputs), len(inner.function_type.flat_outputs)
+    launched = launch(inner) if jit else None
 
     def call(tensors):
         # `inner` keeps the function of this name alive
-        arguments = [*map(_tensor, tensors), *captured]
+        arguments = [*(_tensor(tensors[k]) for k in order), *captured]
+        if launched is not None:
+            return launched(arguments)
         return eager.call_function(inner.name, arguments, n_outputs) or []  # None if it has none
 
     return call, inner.function_type.pack_output

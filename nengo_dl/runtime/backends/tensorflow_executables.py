@@ -2,6 +2,11 @@
 
 TensorFlow keeps whatever XLA compiled in one resource of the device, also what belongs to functions
 that are gone. Without the resource all of it is freed, and what is called again is compiled again.
+
+Where TensorFlow itself calls a function of `tf.function(jit_compile=True)`, it keeps for ever a copy
+of the function's graph, with a stack trace for each operation, in which it looked for the arguments
+that have to be known to compile: about 2 MB. `launch` calls it by the operation that TensorFlow uses
+for this inside, which looks for nothing.
 """
 
 from __future__ import annotations
@@ -11,12 +16,14 @@ import sys
 import threading
 import warnings
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2, types_pb2
+from tensorflow.python.eager import context, execute
 
 from nengo_dl.runtime.backends import memory_maps
 
@@ -85,6 +92,34 @@ class Executables:
 
 executables = Executables()
 may_compile = executables.may_compile
+
+
+def launch(function: Any) -> Callable[[list], list] | None:
+    """A call of a function (`AtomicFunction`) that XLA compiles for the processor, from a list of
+    all its inputs; None for functions that the operation cannot call, which has variables as its
+    last inputs.
+    """
+    if tf.config.list_logical_devices("GPU"):
+        return None
+    types = [given.dtype for given in function.graph.inputs]
+    n_variables = types.count(tf.resource)
+    values = types[: len(types) - n_variables]
+    if tf.resource in values:
+        return None
+    results = [result.dtype.as_datatype_enum for result in function.function_type.flat_outputs]
+    attributes = (
+        *("Tconstants", []),
+        *("Targs", [dtype.as_datatype_enum for dtype in values]),
+        *("Nresources", n_variables),
+        *("Tresults", results),
+        *("function", function.name),
+    )
+    eager = context.context()
+
+    def call(tensors: list) -> list:
+        return execute.execute(b"XlaLaunch", len(results), tensors, attributes, eager)
+
+    return call
 
 
 def _others_in_tensorflow() -> bool:

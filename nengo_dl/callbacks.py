@@ -73,7 +73,8 @@ class NengoSummaries(keras.callbacks.Callback):
         n_steps: int | None = None,
     ):
         super().__init__()
-        log_dir, _ = checked_path("log_dir", log_dir), _check_simulator(sim)
+        log_dir = checked_path("log_dir", log_dir)
+        _check_simulator(sim)
         objects = listed_values("objects", objects)
         self.sim, self.data, self.n_steps = sim, data, n_steps
         self.probes = [obj for obj in objects if isinstance(obj, Probe)]

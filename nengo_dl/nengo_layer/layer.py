@@ -91,12 +91,13 @@ class NengoLayer(keras.layers.Layer):
     ):
         n_steps = checks.checked_count("n_steps", n_steps)
         minibatch_size = checks.checked_count("minibatch_size", minibatch_size)
-        seed = int(np.random.randint(maxint)) if seed is None else checks.checked_seed(seed)
+        given = checks.checked_seed(seed)
+        own_seed = int(np.random.randint(maxint)) if given is None else given
         if arguments is not None and not isinstance(arguments, Mapping):
             raise ValidationError(
                 f"expected a dict of keyword arguments, got {arguments!r}", attr="arguments"
             )
-        made = make_network(network, inputs, outputs, seed, arguments or {})
+        made = make_network(network, inputs, outputs, own_seed, arguments or {})
         checks.check_dt(dt, None)
         with ProgressTracker(False, Progress("Building", "Build")) as progress:
             built = build.build(made.network, dt, None, build.Target(1, None, 1), progress)
@@ -106,11 +107,11 @@ class NengoLayer(keras.layers.Layer):
             "outputs": outputs,
             "n_steps": n_steps,
             "dt": dt,
-            "seed": seed,
+            "seed": own_seed,
             "minibatch_size": minibatch_size,
             "arguments": dict(arguments or {}),
         }
-        self.n_steps, self.minibatch_size, self.seed = n_steps, minibatch_size, seed
+        self.n_steps, self.minibatch_size, self.seed = n_steps, minibatch_size, own_seed
         self._compiled = CompiledNetwork(network, made.network, built)
         self._check_network(made)
         self._items = [built.inputs[node] for node in made.inputs]

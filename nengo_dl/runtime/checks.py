@@ -34,7 +34,7 @@ def check_network(network: Any, model: Model | None) -> None:
             f"expected a nengo.builder.Model, got {model!r} of type {type(model).__name__}",
             attr="model",
         )
-    if network is None and model.toplevel is None:
+    if network is None and model is not None and model.toplevel is None:
         raise ValidationError(
             "no network was given, and the model holds none: build one into it, or give it as "
             "network",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -19,7 +20,7 @@ from nengo_dl import process_settings
 from nengo_dl.runtime.backends import large_product, memory_maps
 from nengo_dl.runtime.backends.jax_convolutions import write_out_transpositions
 from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
-from nengo_dl.runtime.reuse.functions import chunk_functions
+from nengo_dl.runtime.reuse.functions import MOST, chunk_functions
 
 process_settings.keep_freed_memory()
 process_settings.compute_in_calling_thread(jax)
@@ -173,9 +174,9 @@ def _shared(jitted, key):
         function = own.get(shapes)
         if function is None:
             leaves, tree = jax.tree.flatten(values)
-            function = own[shapes] = chunk_functions.get(
+            function = own[shapes] = _kept(
                 (name, key, settings, tree, tuple(map(_type, leaves))),
-                lambda: may_compile() and jitted.lower(*values).compile(),
+                lambda: jitted.lower(*values).compile(),
             )
         return function(*values)
 
@@ -199,6 +200,8 @@ class _Compiled(dict):
         return id(self)
 
 
+#: functions that were compiled in this process, and kept
+_n_compiled = 0
 _all_compiled: weakref.WeakSet[_Compiled] = weakref.WeakSet()
 
 
@@ -212,6 +215,23 @@ def may_compile(owner: Any = None) -> bool:
             f"compile without them; {memory_maps.ADVICE}"
         )
     return True
+
+
+def _kept(key: Any, make: Callable[[], Any]) -> Any:
+    """What `chunk_functions` has of this key. JAX's own caches keep what was traced, some 3 MB of a
+    network, also for functions that are gone; they are cleared when as many were compiled as
+    `chunk_functions` keeps.
+    """
+
+    def compile() -> Any:
+        global _n_compiled
+        may_compile()
+        _n_compiled += 1
+        if _n_compiled % MOST == 0:
+            jax.clear_caches()
+        return make()
+
+    return chunk_functions.get(key, compile)
 
 
 def _give_up() -> None:
@@ -241,11 +261,9 @@ def compiled_for(function, tensors, jit: bool | None, key=None):
     if key is not None:
         key = (name, key, _settings(), tuple(map(_type, tensors)))
 
-    def make():
-        may_compile()
-        return jax.jit(lambda *given: function(list(given))).lower(*tensors).compile()
-
-    call = chunk_functions.get(key, make)
+    call = _kept(
+        key, lambda: jax.jit(lambda *given: function(list(given))).lower(*tensors).compile()
+    )
     return lambda given: call(*given)
 
 

@@ -3,10 +3,10 @@
 TensorFlow keeps whatever XLA compiled in one resource of the device, also what belongs to functions
 that are gone. Without the resource all of it is freed, and what is called again is compiled again.
 
-Where TensorFlow itself calls a function of `tf.function(jit_compile=True)`, it keeps for ever a copy
-of the function's graph, with a stack trace for each operation, in which it looked for the arguments
-that have to be known to compile: about 2 MB. `launch` calls it by the operation that TensorFlow uses
-for this inside, which looks for nothing.
+Where TensorFlow itself calls a function of `tf.function(jit_compile=True)`, it keeps for ever a
+copy of the function's graph, with a stack trace for each operation, in which it looked for the
+arguments that have to be known to compile: about 2 MB. `launch` calls it by the operation that
+TensorFlow uses for this inside, which looks for nothing.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def launch(function: Any) -> Callable[[list], list] | None:
     if tf.resource in values:
         return None
     results = [result.dtype.as_datatype_enum for result in function.function_type.flat_outputs]
-    attributes = (
+    attributes: tuple[Any, ...] = (
         *("Tconstants", []),
         *("Targs", [dtype.as_datatype_enum for dtype in values]),
         *("Nresources", n_variables),

@@ -24,11 +24,19 @@ class SettingParam(Parameter):
     """The parameter by which a setting enters a config.
 
     Its ``default`` is what `configure_settings` was given. A value that is set on a class or on an
-    object through ``network.config`` goes before it, and is checked in the same way.
+    object through ``network.config`` goes before it, and is checked in the same way. With
+    ``for_objects`` nothing was said of the class so far.
     """
 
-    def __init__(self, name: str, default: Any, earlier: Parameter | None = None):
+    def __init__(
+        self,
+        name: str,
+        default: Any,
+        earlier: Parameter | None = None,
+        for_objects: bool = False,
+    ):
         super().__init__(name, default=default, optional=True)
+        self.for_objects = for_objects
         if earlier is not None:
             self.data = earlier.data  # what was set on single objects stays
 
@@ -132,12 +140,10 @@ def set_object_setting(obj: Any, name: str, value: Any) -> None:
     """A setting of one object that is made in the ``with`` block of a network, which any later
     setting of the object goes before.
     """
-    config = Network.context[
-        0
-    ].config  # of the outermost network: each that is around may change it
+    config = Network.context[0].config  # each network around the object may change it
     (cls,) = (cls for cls in SETTINGS[name].classes if isinstance(obj, cls))
     if not any(_class_params(config, cls, name)):
-        _set_default(config, cls, name, None)
+        _set_default(config, cls, name, None, for_objects=True)
     setattr(config[obj], name, value)
 
 
@@ -160,7 +166,9 @@ def _warn_if_unused(network: Network, names: Iterable[str]) -> None:
         )
 
 
-def _set_default(config: Config, cls: type, name: str, value: Any) -> None:
+def _set_default(
+    config: Config, cls: type, name: str, value: Any, for_objects: bool = False
+) -> None:
     """Give a value to a class, and to those of its subclasses that are configured separately.
 
     It takes the place of one that was set on the class before; those of single objects stay.
@@ -170,7 +178,7 @@ def _set_default(config: Config, cls: type, name: str, value: Any) -> None:
     for key, params in config.params.items():
         if isinstance(params, ClassParams) and issubclass(key, cls):
             earlier = params.get_param(name) if name in params.extra_params else None
-            params.set_param(name, SettingParam(name, value, earlier))
+            params.set_param(name, SettingParam(name, value, earlier, for_objects))
 
 
 # -- looking up ------------------------------------------------------------------------------------
@@ -337,11 +345,15 @@ def _of_classes(
 ) -> Any:
     """What the innermost config says of a setting for the first of ``kinds``."""
     for config in configs:
-        classes = [p for kind in kinds for p in _class_params(config, kind, name)]
+        classes = [
+            p
+            for kind in kinds
+            for p in _class_params(config, kind, name)
+            if _is_set(p, name) or not p.get_param(name).for_objects
+        ]
         chosen = [p for p in classes if _is_set(p, name)] or classes
-        value = getattr(chosen[0], name) if chosen else None
-        if value is not None:
-            return value
+        if chosen:
+            return getattr(chosen[0], name)
     return default
 
 

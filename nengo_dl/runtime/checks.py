@@ -34,12 +34,6 @@ def check_network(network: Any, model: Model | None) -> None:
             f"expected a nengo.builder.Model, got {model!r} of type {type(model).__name__}",
             attr="model",
         )
-    if network is None and model is not None and model.toplevel is None:
-        raise ValidationError(
-            "no network was given, and the model holds none: build one into it, or give it as "
-            "network",
-            attr="model",
-        )
     if network is not None and not isinstance(network, Network):
         raise ValidationError(
             f"expected a nengo.Network, got {network!r} of type {type(network).__name__}",

@@ -84,9 +84,9 @@ def _scope(backend, dtype: str, device: str | None):
 
 
 def _tensor(backend, dtype: str, device: str | None, value: np.ndarray):
-    """A tensor on a device, integers in 32 bits and all else in a precision."""
+    """A tensor on a device, of the type of an array, in the scope of a precision."""
     with scope(backend, dtype, device):
-        return backend.tensor(value, "int32" if value.dtype.kind in "iu" else dtype)
+        return backend.tensor(value, value.dtype.name)
 
 
 class Engine:
@@ -138,7 +138,9 @@ class Engine:
         return scope(self.backend, self.settings.dtype, self.device)
 
     def _tensor(self, value: np.ndarray):
-        return _tensor(self.backend, self.settings.dtype, self.device, value)
+        """A tensor on the device, integers in 32 bits and all else in the network's precision."""
+        dtype = "int32" if value.dtype.kind in "iu" else self.settings.dtype
+        return _tensor(self.backend, self.settings.dtype, self.device, value.astype(dtype))
 
     def on_cpu(self) -> bool:
         """Whether the network runs on a CPU."""

@@ -82,7 +82,8 @@ class ShortRuns:
     packing
         Of the states and of the variables that a step changes.
     tensor
-        ``tensor(array)``, a tensor on the network's device, in whatever context.
+        ``tensor(array)``, a tensor of the array's type on the network's device, in whatever
+        context.
     jit
         As for the backend's ``compiled_for``.
     """
@@ -133,10 +134,13 @@ class ShortRuns:
         if type(state) is PackedState and state.packing is packing:
             packed, step = state.packed, state.next_step
             if state.n_steps != first_step - 1:
-                step = self._tensor(np.asarray(first_step))
+                step = self._tensor(np.asarray(first_step, np.int32))
         else:
             packed = packing.packed([np.asarray(value) for value in state])
-            packed, step = list(map(self._tensor, packed)), self._tensor(np.asarray(first_step))
+            packed, step = (
+                list(map(self._tensor, packed)),
+                self._tensor(np.asarray(first_step, np.int32)),
+            )
         tensors = [*self._given_for(fixed), *packed, step, self._count(n_steps)]
         batches = tuple([len(values) for values in rows])
         if rows:
@@ -163,7 +167,7 @@ class ShortRuns:
         return self._given
 
     def _find_given(self, fixed: Sequence[np.ndarray]) -> list[Any]:
-        tensors = [self._tensor(value) for value in fixed]
+        tensors = [self._tensor(np.asarray(value, self._chunk.dtype)) for value in fixed]
         if self._backend.reads_variables:
             return [*map(self._backend.reference, self._variables), *tensors]
         given = [*self._model.arguments().values(), *tensors]
@@ -176,7 +180,7 @@ class ShortRuns:
 
     def _count(self, n_steps: int) -> Any:
         if n_steps not in self._counts:
-            self._counts[n_steps] = self._tensor(np.asarray(n_steps))
+            self._counts[n_steps] = self._tensor(np.asarray(n_steps, np.int32))
         return self._counts[n_steps]
 
     def _row_vector(self, rows: Sequence[np.ndarray], batches: tuple[int, ...]) -> Any:

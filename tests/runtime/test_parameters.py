@@ -103,7 +103,8 @@ def test_forms_of_the_result(net, sim):
     assert list(sim.get_nengo_params((a, b, conn), as_dict=True)) == ["a", "b", "picked"]
     assert list(sim.get_nengo_params(a, as_dict=True)) == ["a"]
     assert sim.get_nengo_params(net.ensembles[-1]) == {}  # of Direct neurons
-    assert sim.get_nengo_params(net.nodes[0]) == {}
+    with pytest.raises(ValidationError, match="expected an Ensemble.*Nodes have no parameters"):
+        sim.get_nengo_params(net.nodes[0])
 
 
 def test_labels_as_keys_have_to_be_there_and_unique(net, sim):

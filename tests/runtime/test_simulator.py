@@ -518,7 +518,7 @@ def test_unrolling_beyond_what_helps_is_not_done():
         nengo_dl.Simulator(net, unroll_simulation=64) as sim,
     ):
         sim.run_steps(19)
-    assert sim._engine.unroll == 8
+        assert sim._engine.unroll == 8
     for probe, values in zip(probes, expected, strict=True):
         np.testing.assert_allclose(sim.data[probe], values, atol=1e-5)
 

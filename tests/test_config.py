@@ -162,7 +162,6 @@ def test_outside_of_a_network():
         ("trainable", 1, "one of None, True, False"),
         ("dtype", "float16", "'float32' or 'float64': in half precision"),
         ("dtype", None, "one of 'float32', 'float64'"),
-        ("dtype", np.float16, "'float32' or 'float64': in half precision"),
         ("dtype", [], "one of 'float32', 'float64'"),
         ("keep_history", None, "one of True, False"),
         ("stateful", 0, "one of True, False"),

@@ -137,10 +137,8 @@ class ShortRuns:
                 step = self._tensor(np.asarray(first_step, np.int32))
         else:
             packed = packing.packed([np.asarray(value) for value in state])
-            packed, step = (
-                list(map(self._tensor, packed)),
-                self._tensor(np.asarray(first_step, np.int32)),
-            )
+            packed = list(map(self._tensor, packed))
+            step = self._tensor(np.asarray(first_step, np.int32))
         tensors = [*self._given_for(fixed), *packed, step, self._count(n_steps)]
         batches = tuple([len(values) for values in rows])
         if rows:

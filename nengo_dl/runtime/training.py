@@ -86,6 +86,8 @@ class Training:
         objectives = Objectives.of(
             self.data.targets, loss, metrics, loss_weights, kwargs.pop("weighted_metrics", None)
         )
+        with self._scope():  # what is no optimizer is told before anything changes
+            optimizer = self._scaled(optimizer, kwargs.get("auto_scale_loss", True))
         model = self.model
         model.active_outputs = objectives.active
         model.output_names = sorted(objectives.active)
@@ -97,7 +99,7 @@ class Training:
         model.loss = model._compile_loss = model._compile_metrics = None
         with self._scope():
             model.compile(
-                optimizer=self._scaled(optimizer, kwargs.get("auto_scale_loss", True)),
+                optimizer=optimizer,
                 loss=objectives.loss_to_compute,
                 metrics=objectives.metrics,
                 loss_weights=objectives.loss_weights,

@@ -41,17 +41,3 @@ def test_gradient_of_nan_mse_is_finite():
     )
     np.testing.assert_array_equal(gradient, np.zeros((2, 1, 2)))
     assert number(nengo_dl.losses.nan_mse(targets * np.nan, np.ones((2, 1, 2), np.float32))) == 0
-
-
-@pytest.mark.core
-@pytest.mark.parametrize("order", [1, 2, 3, "inf"])
-@pytest.mark.parametrize("axis", [None, 0, 1])
-def test_regularize(order, axis):
-    outputs = np.random.RandomState(0).normal(size=(3, 4, 2)).astype(np.float32)
-    loss = nengo_dl.losses.Regularize(order=order, axis=axis)
-    numpy_order = np.inf if order == "inf" else order
-    flat, numpy_axis = (outputs.reshape(3, -1), 1) if axis is None else (outputs, axis + 1)
-    expected = np.mean(np.linalg.norm(flat, ord=numpy_order, axis=numpy_axis))
-    assert number(loss(np.zeros_like(outputs), outputs)) == pytest.approx(expected, rel=1e-5)
-    again = nengo_dl.losses.Regularize.from_config(loss.get_config())
-    assert (again.order, again.axis) == (order, axis)

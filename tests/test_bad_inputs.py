@@ -94,5 +94,20 @@ def test_bad_inputs_are_told_and_change_nothing(shared, table):
     assert same and not problems, "\n".join([f"{len(problems)}, {same=}", *problems])
 
 
+@pytest.mark.core
+def test_a_compile_that_fails_leaves_what_was_compiled_before(shared):
+    shared.restart()
+    x, y = {shared.inp: shared.x}, {shared.probe: shared.y}
+    shared.sim.reset(seed=1)
+    before = shared.sim.evaluate(x, y, verbose=0)
+    with pytest.raises(TypeError, match="nobody"):
+        shared.sim.compile("sgd", loss={shared.spikes: "mae"}, nobody=1)
+    with pytest.raises(ValueError, match="x"):
+        shared.sim.compile("x", loss={shared.spikes: "mae"})
+    shared.sim.reset(seed=1)  # undoes what the rule has learned
+    assert shared.sim.evaluate(x, y, verbose=0) == before
+    shared.restart()
+
+
 def test_there_are_many():
     assert sum(len(values) for rows in TABLES.values() for _, _, values in rows) > 1000

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from nengo.exceptions import ValidationError
 
+from nengo_dl.runtime.checks import number
+
 METHODS = ("exact", "euler")
 
 #: a leaky neuron with at least this time constant, in seconds, stands for one without a leak
@@ -41,14 +43,14 @@ class Times:
     nir_dt: float | None = None
 
     def __post_init__(self):
-        if self.method not in METHODS:
+        if not isinstance(self.method, str) or self.method not in METHODS:
             raise ValidationError(
                 f"expected one of {', '.join(METHODS)}, got {self.method!r}", attr="method"
             )
         for name in ("dt", "nir_dt"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValidationError(f"expected a number of seconds > 0, got {value}", attr=name)
+            if value is not None and not 0 < number(value) < np.inf:
+                raise ValidationError(f"expected a number of seconds > 0, got {value!r}", attr=name)
 
     @property
     def scale(self) -> float:

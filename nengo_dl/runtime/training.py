@@ -4,7 +4,7 @@ back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import ceil
 from typing import Any, Literal
@@ -30,6 +30,16 @@ from nengo_dl.runtime.session import Session
 from nengo_dl.runtime.step import tensor_name
 from nengo_dl.runtime.trainability import check_parameters, check_steps
 from nengo_dl.runtime.training_data import Start, TrainingData, split
+
+#: what a model knows of its losses and metrics
+_COMPILED = (
+    "active_outputs",
+    "output_names",
+    "only_loss",
+    "loss",
+    "_compile_loss",
+    "_compile_metrics",
+)
 
 
 class Training:
@@ -89,15 +99,13 @@ class Training:
         with self._scope():  # what is no optimizer is told before anything changes
             optimizer = self._scaled(optimizer, kwargs.get("auto_scale_loss", True))
         model = self.model
-        model.active_outputs = objectives.active
-        model.output_names = sorted(objectives.active)
-        model.only_loss = objectives.only_loss
-        self.data.targets.any_size = objectives.any_size
-        self.data.targets.any_steps = objectives.any_steps
-        self.data.targets.needless = objectives.without_targets
-        # Keras keeps what is not given from the last time
-        model.loss = model._compile_loss = model._compile_metrics = None
-        with self._scope():
+        with self._scope(), self._unless_failing():
+            optimizer = self._scaled(optimizer, kwargs.get("auto_scale_loss", True))
+            model.active_outputs = objectives.active
+            model.output_names = sorted(objectives.active)
+            model.only_loss = objectives.only_loss
+            # Keras keeps what is not given from the last time
+            model.loss = model._compile_loss = model._compile_metrics = None
             model.compile(
                 optimizer=optimizer,
                 loss=objectives.loss_to_compute,
@@ -107,10 +115,24 @@ class Training:
                 jit_compile=True if jit_compile is None else jit_compile,
                 **kwargs,
             )
+        self.data.targets.any_size = objectives.any_size
+        self.data.targets.any_steps = objectives.any_steps
+        self.data.targets.needless = objectives.without_targets
         self._may_choose_jit = jit_compile is None
         self._has_loss = objectives.loss is not None
         self._user_batches_per_call = kwargs.get("steps_per_execution")
         self._functions.clear()
+
+    @contextmanager
+    def _unless_failing(self) -> Iterator[None]:
+        """Context in which the model is compiled; where that fails it stays as it was."""
+        before = {name: getattr(self.model, name, None) for name in _COMPILED}
+        try:
+            yield
+        except BaseException:
+            for name, value in before.items():
+                setattr(self.model, name, value)
+            raise
 
     def _scaled(self, optimizer: Any, auto_scale_loss: bool) -> Any:
         """The optimizer; with a scaled loss where layers inside the network compute with half

@@ -16,6 +16,7 @@ from bad_inputs.shared import (
     NO_FUNCTIONS,
     NO_NUMBERS,
     NO_OBJECTS,
+    NO_PATHS,
     THING,
     Fine,
     argument,
@@ -442,6 +443,19 @@ DRAWING = [
     ),
 ]
 
+GRAPHS = [
+    (
+        "from_nir",
+        lambda s, v: nengo_dl.nir.from_nir(v),
+        [*NO_PATHS, "/nowhere.nir", nengo.Network()],
+    ),
+    ("from_nir, bad files", lambda s, v: nengo_dl.nir.from_nir(s.folder / v), ["text.npz", "none"]),
+    ("to_nir", lambda s, v: nengo_dl.nir.to_nir(v), NO_OBJECTS),
+    ("to_nir(dt)", lambda s, v: nengo_dl.nir.to_nir(s.other, dt=v), NO_DURATIONS),
+    ("to_nir(method)", lambda s, v: nengo_dl.nir.to_nir(s.other, method=v), ["x", 5, None, THING]),
+    ("to_nir(nir_dt)", lambda s, v: nengo_dl.nir.to_nir(s.other, nir_dt=v), NO_DURATIONS),
+]
+
 COMMANDS = [
     (
         "nengo-dl",
@@ -480,4 +494,4 @@ COMMANDS = [
 ]
 
 #: names of the tables
-TABLES = ("SETTINGS", "NODES", "CONVERTER", "LAYERS", "SMALL", "DRAWING", "COMMANDS")
+TABLES = ("SETTINGS", "NODES", "CONVERTER", "LAYERS", "SMALL", "DRAWING", "GRAPHS", "COMMANDS")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import nengo
@@ -20,6 +19,7 @@ from nengo_dl.nir.reading.neurons import Port, PortMaker, wait
 from nengo_dl.nir.reading.shapes import Shape, find_shapes
 from nengo_dl.nir.reading.weights import TYPES, Weights, read_weights
 from nengo_dl.nir.times import Times
+from nengo_dl.runtime.checks import checked_path
 
 
 class GraphNetwork(Network):
@@ -97,7 +97,13 @@ def from_nir(
     """
     if not isinstance(graph, nir.NIRNode):
         # shapes are found here; those that nir 1.0.8 checks are wrong for some convolutions
-        graph = nir.read(Path(graph), type_check=False)
+        path = checked_path("graph", graph)
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no file {path}")
+        try:
+            graph = nir.read(path, type_check=False)
+        except OSError as error:
+            raise ValidationError(f"{path} is not a file of NIR: {error}", attr="graph") from error
     if not isinstance(graph, nir.NIRGraph):
         graph = nir.NIRGraph.from_list(graph)
     written = dict((graph.metadata or {}).get("nengo_dl", {}))

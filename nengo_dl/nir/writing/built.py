@@ -14,6 +14,7 @@ from nengo.neurons import NeuronType
 from nengo.synapses import Synapse
 
 from nengo_dl import config
+from nengo_dl.runtime.checks import checked_duration
 
 
 class Built:
@@ -31,7 +32,7 @@ class Built:
     def __init__(self, source: Any, dt: float | None = None):
         if isinstance(source, Network):
             self.network = source
-            self.model = Model(dt=0.001 if dt is None else dt)
+            self.model = Model(dt=0.001 if dt is None else checked_duration("dt", dt))
             self.model.build(source)
             self._present = self.model.params
             self._simulator = None

@@ -96,8 +96,6 @@ class Training:
         objectives = Objectives.of(
             self.data.targets, loss, metrics, loss_weights, kwargs.pop("weighted_metrics", None)
         )
-        with self._scope():  # what is no optimizer is told before anything changes
-            optimizer = self._scaled(optimizer, kwargs.get("auto_scale_loss", True))
         model = self.model
         with self._scope(), self._unless_failing():
             optimizer = self._scaled(optimizer, kwargs.get("auto_scale_loss", True))

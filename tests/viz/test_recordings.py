@@ -136,7 +136,7 @@ def test_errors_say_what_to_do(run):
         (lambda: viz.raster(run.sim, other), "is not one of those that the simulator has: .*value"),
         (lambda: viz.raster(run.sim), "no Probe was given"),
         (lambda: viz.raster(run.sim, run.rates), "LIFRate, which do not spike; nengo_dl.viz.rates"),
-        (lambda: viz.raster(run.sim, run.spikes, item=2), "a batch of 2; there is no item 2"),
+        (lambda: viz.raster(run.sim, run.spikes, item=2), "there is no item 2 in a batch of 2"),
         (lambda: viz.raster(np.ones((2, 2)), run.spikes), "a Probe was given with .*ndarray"),
         (lambda: viz.raster({}, run.spikes), "is not one of those that the dict has: none"),
         (lambda: viz.raster(np.ones((1, 2, 3, 4))), r"shape \(1, 2, 3, 4\); expected \(n_samples"),

@@ -45,26 +45,43 @@ class HostOperator:
         Passed on to ``op.make_step``, as nengo.Simulator does.
     item
         Place in the minibatch; the first item has the random states that Nengo's builder made.
+    clock
+        Signals that are a multiple of the number of the step, and of how much.
     """
 
-    def __init__(self, op: Operator, dt: float, rng: np.random.RandomState, item: int = 0):
+    def __init__(
+        self,
+        op: Operator,
+        dt: float,
+        rng: np.random.RandomState,
+        item: int = 0,
+        clock: Sequence[tuple[Signal, float]] = (),
+    ):
         if has_random_state(op):
             op = _with_own_random_states(op, item)
         self.signals = SignalDict()
         op.init_signals(self.signals)
         self.op = op
+        signals = self.signals
+        self._clock = [(signals[sig], unit) for sig, unit in clock if sig in signals]
         if type(op) is SimPyFunc:
             self.step = _function_step(op, self.signals)
         else:
             self.step = op.make_step(self.signals, dt, rng)
 
     def run(
-        self, reads: Sequence[Signal], values: Iterable[np.ndarray], writes: Iterable[Signal]
+        self,
+        number: int,
+        reads: Sequence[Signal],
+        values: Iterable[np.ndarray],
+        writes: Iterable[Signal],
     ) -> list[np.ndarray]:
-        """Set the signals ``reads`` to ``values``, step, and return the arrays of ``writes``, which
-        the next step overwrites.
+        """Set the signals ``reads`` to ``values``, do the step of this number, and return the
+        arrays of ``writes``, which the next step overwrites.
         """
         signals = self.signals
+        for array, unit in self._clock:
+            array[...] = number * unit
         for sig, value in zip(reads, values, strict=True):
             signals[sig][...] = value.reshape(sig.shape)
         for sig in self.op.incs:

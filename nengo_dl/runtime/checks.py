@@ -126,7 +126,9 @@ def checked_flag(name: str, value: Any) -> bool:
 
 def checked_progress_bar(value: Any) -> Any:
     """What shows progress: True, False or None, or an object with the methods of Nengo's."""
-    if value is None or all(hasattr(value, name) for name in ("update", "close")):
+    if value is None or value is True or value is False:
+        return value
+    if all(hasattr(value, name) for name in ("update", "close")):
         return value
     with contextlib.suppress(ValidationError):
         return checked_flag("progress_bar", value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +25,7 @@ from nengo_dl.runtime.keras_model import NengoModel
 from nengo_dl.runtime.packing import Packing
 from nengo_dl.runtime.processes import Watch
 from nengo_dl.runtime.reuse.structure import step_structure
-from nengo_dl.runtime.short_runs import ShortRuns
+from nengo_dl.runtime.short_runs import ShortRuns, output_arrays
 from nengo_dl.runtime.step import LoweredNetwork, stored_values
 
 #: most steps in one call of the compiled function ...
@@ -119,7 +119,8 @@ class Engine:
         item = np.dtype(self.settings.dtype).itemsize * self.settings.minibatch_size
         recorded = sum(w for w, keep in zip(self.widths, self.kept, strict=True) if keep)
         #: bytes of inputs and outputs in a step
-        self._step_bytes = item * (recorded + sum(i.size for i in self.lowered.layout.inputs))
+        step_bytes = item * (recorded + sum(i.size for i in self.lowered.layout.inputs))
+        self._capacity = max(1, min(CHUNK_BYTES // max(step_bytes, 1), MAX_CHUNK))
         #: how often a step was traced, for tests
         self.n_traces = 0
         self._comfortable = FIRST_CHUNK
@@ -127,7 +128,7 @@ class Engine:
         self._functions: dict[tuple[tuple[Input, ...], int | None], Any] = {}
         self._changing_with: dict[tuple[Input, ...], _Changing] = {}
         self._few_runs = 0
-        self._packing: Packing | None = None
+        self._packings: dict[int, Packing] = {}
 
     def _weak(self) -> Engine:
         """The engine for the functions that it keeps: no cycle, so that it is freed at once."""
@@ -175,23 +176,28 @@ class Engine:
 
     def capacity(self) -> int:
         """Most steps in a chunk."""
-        return max(1, min(CHUNK_BYTES // max(self._step_bytes, 1), MAX_CHUNK))
+        return self._capacity
 
     # -- running -----------------------------------------------------------------------------------
 
     def run(
         self, state: State, n_steps: int, data: Mapping[Input, np.ndarray]
-    ) -> Iterator[tuple[State, list[np.ndarray]]]:
-        """Run ``n_steps`` steps, yielding after each chunk the state and the outputs of its steps.
+    ) -> Iterable[tuple[State, list[np.ndarray]]]:
+        """Run ``n_steps`` steps; gives after each chunk the state and the outputs of its steps.
 
         ``data`` has arrays of shape (minibatch_size or 1, n_steps, size). Outputs have shape
         (minibatch_size, steps of the chunk, width), or 1 step where only the last is kept.
         """
-        inputs, done = self._changing(data), 0
+        inputs = self._changing(data)
         capacity = self._capacity_for(inputs.changing, n_steps)
         if n_steps <= min(capacity, FEW_STEPS, self._comfortable):
-            yield self._run_chunk(state, n_steps, inputs, data, capacity)
-            return
+            return [self._run_chunk(state, n_steps, inputs, data, capacity)]
+        return self._run_chunks(state, n_steps, inputs, data, capacity)
+
+    def _run_chunks(
+        self, state: State, n_steps: int, inputs: _Changing, data, capacity: int
+    ) -> Iterator[tuple[State, list[np.ndarray]]]:
+        done = 0
         while done < n_steps:
             n = min(capacity, n_steps - done, self._comfortable)
             chunk_data = {item: rows[:, done : done + n] for item, rows in data.items()}
@@ -343,12 +349,13 @@ class Engine:
         return few and whole and self.backend.can_be_short(self.jit)
 
     def _short_runs(self, chunk: Chunk, changing: tuple[Input, ...]) -> ShortRuns:
-        if self._packing is None:
-            states = self.initial_state().tensors
-            self._packing = Packing([*states, *self.model.carried()])
+        if chunk.capacity not in self._packings:
+            states = [*self.initial_state().tensors, *self.model.carried()]
+            self._packings[chunk.capacity] = Packing([*states, *output_arrays(chunk)])
+        packing = self._packings[chunk.capacity]
         tensor = partial(_tensor, self.backend, self.settings.dtype, self.device)
         sizes = [item.size for item in changing]
-        return ShortRuns(chunk, self.model, sizes, self._packing, tensor, self.jit)
+        return ShortRuns(chunk, self.model, sizes, packing, tensor, self.jit)
 
     def _chunk(
         self, lowered: LoweredNetwork, changing: tuple[Input, ...], training: bool, capacity: int

@@ -156,6 +156,8 @@ def check_steps(
     data: Mapping[Input, np.ndarray], n_steps: int | None, argument: str = "data"
 ) -> int:
     """The number of steps on which all arrays, and ``n_steps`` if given, agree."""
+    if not data and n_steps is not None:
+        return checked_count("n_steps", n_steps)
     lengths = {item.name: rows.shape[1] for item, rows in data.items()}
     if len(set(lengths.values())) > 1:
         raise ValidationError(

@@ -105,9 +105,11 @@ class HostRuntime:
         return self._in_loop | frozenset(ahead)
 
     def _make(self, item: int, rng: np.random.RandomState, wanted: Iterable[Operator]) -> None:
+        dt = self.model.dt
+        clock = [(self.model.time, dt), (self.model.step, 1)]
         for op in self._order:
             if op in wanted:
-                self._operators[op, item] = HostOperator(op, self.model.dt, rng, item)
+                self._operators[op, item] = HostOperator(op, dt, rng, item, clock)
             elif _draws(op):
                 rng.randint(maxint)
 
@@ -155,12 +157,9 @@ class HostRuntime:
         """
         if self.failure is None or step < self.failure[1]:
             operator = self._operators[op, item]
-            for sig, value in ((self.model.time, step * self.model.dt), (self.model.step, step)):
-                if sig in operator.signals:
-                    operator.signals[sig][...] = value
             try:
                 with np.errstate(invalid="raise", divide="ignore"):
-                    return operator.run(reads, values, writes)
+                    return operator.run(step, reads, values, writes)
             except BaseException as error:  # raised again by `check`, outside of the loop
                 if op in self._ahead and not isinstance(error, Exception):
                     raise  # Ctrl-C, and no loop is running

@@ -88,11 +88,13 @@ class Packing:
             for place in self.places
         ]
 
-    def taken(self, packed: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """As `unpack`, of arrays."""
+    def taken(self, packed: Sequence[Any], first: int = 0) -> list[np.ndarray]:
+        """As `unpack`, arrays of all tensors from the ``first`` on."""
+        places = self.places[first:]
+        arrays = {k: np.asarray(packed[k]) for k in {place.index for place in places}}
         return [
-            packed[place.index]
+            arrays[place.index]
             if place.span is None
-            else packed[place.index][place.span].reshape(place.shape)
-            for place in self.places
+            else arrays[place.index][place.span].reshape(place.shape)
+            for place in places
         ]

@@ -22,19 +22,29 @@ from nengo_dl.runtime.keras_model import NengoModel
 from nengo_dl.runtime.packing import Packing
 
 
+def output_arrays(chunk: Chunk) -> list[np.ndarray]:
+    """Arrays for the outputs of a chunk, of nothing yet: (capacity, batch, width), or (batch,
+    width) where only the last step is kept.
+    """
+    batch, capacity = chunk.minibatch_size, chunk.capacity
+    shapes = [
+        (capacity, batch, width) if keep else (batch, width)
+        for width, keep in zip(chunk.output_widths, chunk.kept, strict=True)
+    ]
+    return [np.zeros(shape, chunk.dtype) for shape in shapes]
+
+
 class PackedState(Sequence):
     """State tensors as a short run left them; they are taken out when they are read.
 
     Parameters
     ----------
     packing
-        How they are packed.
+        How they are packed, and after them the outputs of the run.
     packed
         Tensors of the backend.
-    n_steps
-        Steps that led to them.
-    next_step
-        The number of the next step, as a tensor.
+    n_states
+        How many there are.
     tensor
         Makes a tensor of an array.
     """
@@ -43,17 +53,15 @@ class PackedState(Sequence):
         self,
         packing: Packing,
         packed: Sequence[Any],
-        n_steps: int,
-        next_step: Any,
+        n_states: int,
         tensor: Callable[[np.ndarray], Any],
     ):
         self.packing, self.packed = packing, packed
-        self.n_steps, self.next_step = n_steps, next_step
-        self._tensor = tensor
+        self._n_states, self._tensor = n_states, tensor
         self._tensors: dict[int, Any] = {}
 
     def __len__(self) -> int:
-        return len(self.packing)
+        return self._n_states
 
     def __getitem__(self, key):
         if isinstance(key, slice):
@@ -80,7 +88,7 @@ class ShortRuns:
     row_sizes
         Sizes of the inputs that change.
     packing
-        Of the states and of the variables that a step changes.
+        Of the states, of the variables that a step changes, and of `output_arrays`.
     tensor
         ``tensor(array)``, a tensor of the array's type on the network's device, in whatever
         context.
@@ -101,12 +109,10 @@ class ShortRuns:
         self._backend, self._packing, self._tensor = model.loop_backend, packing, tensor
         self._row_sizes = tuple(row_sizes)
         self._variables = list(model.argument_variables().values())
-        batch, capacity = chunk.minibatch_size, chunk.capacity
-        shapes = [
-            (capacity, batch, width) if keep else (batch, width)
-            for width, keep in zip(chunk.output_widths, chunk.kept, strict=True)
-        ]
-        self._outputs = Packing([np.empty(shape, chunk.dtype) for shape in shapes])
+        self._n_states = len(packing) - len(chunk.output_widths)
+        self._nothing = output_arrays(chunk)
+        #: number of the first step, and how many there are
+        self._clock, self._clock_argument = self._backend.shared(2, "int32")
         self._functions: dict[Hashable, Callable] = {}
         self._prepare: Callable | None = None
         # found when it is traced
@@ -116,7 +122,6 @@ class ShortRuns:
         self._ids: list[int] | None = None
         self._alive: list[Any] = []
         self._given: list[Any] = []
-        self._counts: dict[int, Any] = {}
         self._vectors: dict[tuple[int, ...], tuple[list[np.ndarray], Any]] = {}
 
     def __call__(
@@ -132,26 +137,21 @@ class ShortRuns:
         """
         packing = self._packing
         if type(state) is PackedState and state.packing is packing:
-            packed, step = state.packed, state.next_step
-            if state.n_steps != first_step - 1:
-                step = self._tensor(np.asarray(first_step, np.int32))
+            packed = state.packed
         else:
-            packed = packing.packed([np.asarray(value) for value in state])
-            packed = list(map(self._tensor, packed))
-            step = self._tensor(np.asarray(first_step, np.int32))
-        tensors = [*self._given_for(fixed), *packed, step, self._count(n_steps)]
+            arrays = [*map(np.asarray, state), *self._nothing]
+            packed = [*map(self._tensor, packing.packed(arrays))]
+        self._clock[0], self._clock[1] = first_step, n_steps
+        tensors = [*self._given_for(fixed), *packed, self._clock_argument]
         batches = tuple([len(values) for values in rows])
         if rows:
             tensors.append(self._row_vector(rows, batches))
         function = self._functions.get(batches)
         if function is None:
             function = self._functions[batches] = self._compiled(tensors, batches)
-        results, n = function(tensors), self._outputs.n_packed
-        arrays = [np.asarray(value) for value in results[:n]]
-        after = PackedState(
-            packing, results[n:-1], first_step + n_steps - 1, results[-1], self._tensor
-        )
-        return after, self._outputs.taken(arrays)
+        packed = function(tensors)
+        after = PackedState(packing, packed, self._n_states, self._tensor)
+        return after, packing.taken(packed, self._n_states)
 
     # -- what is given -----------------------------------------------------------------------------
 
@@ -175,11 +175,6 @@ class ShortRuns:
                 self._trace_prepare, given, self._jit, self._key("prepare")
             )
         return list(self._prepare(given))
-
-    def _count(self, n_steps: int) -> Any:
-        if n_steps not in self._counts:
-            self._counts[n_steps] = self._tensor(np.asarray(n_steps, np.int32))
-        return self._counts[n_steps]
 
     def _row_vector(self, rows: Sequence[np.ndarray], batches: tuple[int, ...]) -> Any:
         """All rows, (capacity, batch or 1, size) each, one after the other."""
@@ -223,20 +218,21 @@ class ShortRuns:
         return self._backend.compiled_for(trace, tensors, self._jit, self._key("steps", batches))
 
     def _trace_steps(self, batches: tuple[int, ...], tensors: list) -> list:
-        """From what is given, the packed state, the number of the first step, how many there are,
-        and the rows: outputs, state, and number of the next step.
+        """From what is given, the packed state, the number of the first step and how many there
+        are, and the rows: state and outputs, packed.
 
         How many there are is known to the compiler nowhere: it would make something else of a loop
         of one step, with other rounding errors.
         """
         chunk = self._chunk
         rows = self._row_tensors(tensors.pop(), batches) if batches else []
-        *tensors, first_step, n_steps = tensors
+        *tensors, clock = tensors
         n_given = len(tensors) - self._packing.n_packed
-        given, state = tensors[:n_given], self._packing.unpack(tensors[n_given:])
+        given = tensors[:n_given]
+        state = self._packing.unpack(tensors[n_given:])[: self._n_states]
         invariant = self._invariant(given)
-        state, outputs = self._backend.run_steps(chunk, invariant, state, rows, first_step, n_steps)
-        return [*self._outputs.pack(outputs), *self._packing.pack(state), first_step + n_steps]
+        state, outputs = self._backend.run_steps(chunk, invariant, state, rows, clock[0], clock[1])
+        return self._packing.pack([*state, *outputs])
 
     def _invariant(self, given: list) -> tuple:
         if self._backend.reads_variables:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Any
 
@@ -265,12 +265,11 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         stateful = checks.checked_flag("stateful", stateful)
         bar = self.progress_bar if progress_bar is None else progress_bar
         bar = checks.checked_progress_bar(bar)
-        self._alone.check()
-        before = self._state
-        for record in self.records.values():
-            record.expect(n_steps)
         tracker = _tracker(bar, n_steps)
         with self._alone, tracker as progress, DeferredInterrupt() as interrupt:
+            before = self._state
+            for record in self.records.values():
+                record.expect(n_steps)
             for state, outputs in self._run(self._state, n_steps, rows):
                 n = state.n_steps - self.n_steps
                 self._record(state, outputs, n)
@@ -303,14 +302,15 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
             self._state = before
             raise
 
-    def _run(self, state: State, n_steps: int, rows: dict) -> Iterator:
+    def _run(self, state: State, n_steps: int, rows: dict) -> Iterable:
         """Chunks of a run, cut off before a step in which Python code failed."""
-        for after, outputs in self._engine.run(state, n_steps, rows):
-            failure = self._host.failure
-            yield (after, outputs) if failure is None else self._cut(after, outputs, failure[1])
+        return map(self._cut, self._engine.run(state, n_steps, rows))
 
-    def _cut(self, after: State, outputs: list, failed: int) -> tuple[State, list]:
-        """What was run before the step that failed."""
+    def _cut(self, chunk: tuple[State, list]) -> tuple[State, list]:
+        """What was run before a step that failed."""
+        if self._host.failure is None:
+            return chunk
+        (after, outputs), failed = chunk, self._host.failure[1]
         # what keeps the last step only has seen the steps after the failure
         n = failed - 1 - after.n_steps
         outputs = [

@@ -12,7 +12,8 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import keras.ops as ops
 import numpy as np
@@ -28,6 +29,8 @@ from nengo_dl.compiler.kernel import Kernel, Prepared, register, register_fallba
 if TYPE_CHECKING:
     from nengo_dl.lowering.context import Host
 
+#: context in which Nengo's steps run
+ERRORS = partial(np.errstate, invalid="raise", divide="ignore")
 #: values that Python looks through faster than numpy
 FEW = 32
 
@@ -100,21 +103,30 @@ def _function_step(op: SimPyFunc, signals: SignalDict) -> Callable[[], None]:
     def step() -> None:
         arguments = () if x is None else (x.copy(),)
         value = function(*arguments) if t is None else function(t.item(), *arguments)
-        if output is None:
-            return
-        try:
-            finite = value is not None and _is_finite(value)
-            if finite:
-                output[...] = value
-        except (TypeError, ValueError) as error:
-            raise SimulationError(
-                f"Function '{function_name(function)}' returned a value {value!r} of invalid type "
-                f"{type(value)!r}"
-            ) from error
-        if not finite:
-            raise SimulationError(f"Function '{function_name(function)}' returned non-finite value")
+        if output is not None:
+            set_output(function, value, output)
 
     return step
+
+
+def set_output(function: Callable, value: Any, output: np.ndarray) -> None:
+    """Set ``output`` to what ``function`` returned, with the checks of ``SimPyFunc.make_step``."""
+    try:
+        finite = value is not None and _is_finite(value)
+        if finite:
+            output[...] = value
+    except (TypeError, ValueError) as error:
+        raise SimulationError(
+            f"Function '{function_name(function)}' returned a value {value!r} of invalid type "
+            f"{type(value)!r}"
+        ) from error
+    if not finite:
+        raise not_finite(function)
+
+
+def not_finite(function: Callable) -> SimulationError:
+    """The error for a function that returned a value that is not finite."""
+    return SimulationError(f"Function '{function_name(function)}' returned non-finite value")
 
 
 def _is_finite(value) -> bool:

@@ -19,7 +19,7 @@ from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.carry import Carry
 from nengo_dl.runtime.chunk import Chunk
 from nengo_dl.runtime.host_loop import HostLoop
-from nengo_dl.runtime.inputs import interleaved_rows
+from nengo_dl.runtime.inputs import own_rows
 from nengo_dl.runtime.item_threads import ItemThreads, share_size
 from nengo_dl.runtime.keras_model import NengoModel
 from nengo_dl.runtime.packing import Packing
@@ -242,7 +242,7 @@ class Engine:
     ) -> tuple[State, list[np.ndarray]]:
         first, sources = state.n_steps + 1, self.sources
         if inputs.own:
-            data = {**data, **self._own_rows(inputs.own, first, n)}
+            data = {**data, **own_rows(sources, inputs.own, first, n)}
         rows = [data[item] for item in inputs.changing]
         fixed = [sources[item].rows(first, n) for item in inputs.fixed]
         carried = self.model.carried() if state.carried is None else state.carried
@@ -283,17 +283,6 @@ class Engine:
                 self.backend.argument(np.asarray(n), "int32"),
             )
             return tensors, [np.asarray(value) for value in outputs]
-
-    def _own_rows(self, items: list[Input], first: int, n: int) -> dict[Input, np.ndarray]:
-        """Rows of inputs for which there is no data."""
-        sources = self.sources
-        functions = [item for item in items if sources[item].is_function]
-        if len(functions) < 2:
-            return {item: sources[item].rows(first, n) for item in items}
-        rows = interleaved_rows([sources[item] for item in functions], first, n)
-        others = (item for item in items if item not in functions)
-        own = {item: sources[item].rows(first, n) for item in others}
-        return {**dict(zip(functions, rows, strict=True)), **own}
 
     def settle(self, state: State) -> State:
         """Let the Keras variables have their values in ``state``, from which a later run goes

@@ -20,6 +20,7 @@ from nengo_dl.compiler.program import Input
 from nengo_dl.runtime import feeds
 from nengo_dl.runtime.batches import NamedDataset, is_batches, is_tensorflow_dataset, iterated
 from nengo_dl.runtime.engine import Engine, State
+from nengo_dl.runtime.inputs import own_rows
 from nengo_dl.runtime.keras_model import NengoModel
 from nengo_dl.runtime.targets import Arrays, Targets, in_precision, is_given, listed
 
@@ -199,10 +200,9 @@ class TrainingData:
     def _own_rows(self, given: Any, first_step: int, n_steps: int) -> Arrays:
         """One minibatch of the Nodes' own output, of those that change and are not in ``given``."""
         result = {}
-        for item, source in self.engine.sources.items():
-            if item in given or source.constant:
-                continue
-            values = source.rows(first_step, n_steps)
+        sources = self.engine.sources
+        own = [i for i, source in sources.items() if i not in given and not source.constant]
+        for item, values in own_rows(sources, own, first_step, n_steps).items():
             values = np.broadcast_to(values, (self.minibatch_size, *values.shape[1:]))
             result[self._input_names[item]] = values
         return result

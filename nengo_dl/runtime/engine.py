@@ -127,6 +127,7 @@ class Engine:
         self._watch = Watch()
         self._functions: dict[tuple[tuple[Input, ...], int | None], Any] = {}
         self._changing_with: dict[tuple[Input, ...], _Changing] = {}
+        self._host_loops: dict[tuple[tuple[Input, ...], tuple[int, ...]], HostLoop] = {}
         self._few_runs = 0
         self._packings: dict[int, Packing] = {}
 
@@ -306,9 +307,7 @@ class Engine:
         """
         training = bool(self.model.learning_phase)
         if HostLoop.suits(self.lowered, changing):
-            return partial(
-                Engine._call, self._weak(), self._host_loop(changing, training), capacity
-            )
+            return self._host_loop(changing, training)
         chunk = self._chunk(self.lowered, changing, training, capacity)
         size = self._share_size(chunk)
         if self._is_short(chunk, size):
@@ -368,22 +367,22 @@ class Engine:
         )
 
     def _host_loop(self, changing: tuple[Input, ...], training: bool):
-        """As the backend's ``chunk_function``, for steps that call Python."""
-        loops: dict[tuple[int, ...], HostLoop] = {}
-        engine = self._weak()
+        """As the function of a chunk, for steps that call Python; of any capacity."""
+        engine, loops = self._weak(), self._host_loops
 
         def run(arguments, fixed, state, rows, first_step, n_steps):
             # rows are the same for all items, or different for each
-            batches = tuple(row.shape[1] for row in rows)
-            if batches not in loops:
+            batches = tuple(map(len, rows))
+            if (changing, batches) not in loops:
                 engine.n_traces += 1
-                loops[batches] = HostLoop(
-                    engine.lowered, changing, training, engine.backend, engine.jit
+                tensor = partial(_tensor, engine.backend, engine.settings.dtype, engine.device)
+                loops[changing, batches] = HostLoop(
+                    *(engine.lowered, changing, batches, training),
+                    *(engine.backend, tensor, engine.jit),
                 )
-            rows = [engine._tensor(np.asarray(row)) for row in rows]
-            return loops[batches].run(
-                arguments, fixed, state, rows, int(first_step), int(n_steps), engine.kept
-            )
+            fixed = [engine._tensor(value) for value in fixed]
+            loop = loops[changing, batches]
+            return loop.run(arguments, fixed, state, rows, first_step, n_steps, engine.kept)
 
         return run
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from nengo_dl.compiler.layout import Assemble, Run
 from nengo_dl.compiler.program import Input
-from nengo_dl.runtime.packing import Packing
+from nengo_dl.runtime.packing import PackedState, Packing
 from nengo_dl.runtime.step import LoweredNetwork, StepParts
 
 Values = dict[int, Any]
@@ -99,10 +99,14 @@ class HostLoop:
         The network.
     changing
         The inputs whose values change from step to step, in the order of ``rows``.
+    batches
+        For each of them, how many items its rows have.
     training
         Whether neurons act as their differentiable counterparts.
     backend
         What compiles the pieces.
+    tensor
+        ``tensor(array)``, a tensor of the array's type on the network's device.
     jit
         As for the backend's ``compiled``.
     """
@@ -111,12 +115,16 @@ class HostLoop:
         self,
         network: LoweredNetwork,
         changing: Sequence[Input],
+        batches: Sequence[int],
         training: bool,
         backend: Any,
+        tensor: Callable[[np.ndarray], Any],
         jit: bool | None,
     ):
         self.network, self.changing, self.training = network, changing, training
-        self.backend = backend
+        self.backend, self._tensor = backend, tensor
+        self._row_shapes = [(n, item.size) for n, item in zip(batches, changing, strict=True)]
+        self._row_size = sum(map(math.prod, self._row_shapes))
         self._parts = network.parts(changing)
         self._pieces = pieces_of(network, self._parts)
         self._state_indices = [stored.tensor.index for stored in network.states]
@@ -129,11 +137,9 @@ class HostLoop:
             return backend.compiled(partial(trace, weak, *given), jit)
 
         self._prepare = compiled(HostLoop._trace_prepare)
-        self._begin = compiled(HostLoop._trace_begin)
         middle = range(1, len(self._pieces) - 1)
         self._middle = [compiled(HostLoop._trace_middle, k) for k in middle]
         self._turn = compiled(HostLoop._trace_turn)
-        self._finish = compiled(HostLoop._trace_finish)
         # found when the functions are traced
         self._names: list[str] = []
         self._keys: tuple[list, list] = ([], [])
@@ -177,72 +183,77 @@ class HostLoop:
     # -- what is compiled --------------------------------------------------------------------------
 
     def _trace_prepare(self, tensors: list) -> list:
-        """What is the same in each step of a chunk, from the arguments, ``fixed``, and the numbers
-        of the first step and of the last one counted from it.
-        """
-        *tensors, first, last = tensors
+        """What is the same in each step, from the arguments and ``fixed``."""
         arguments = dict(zip(self._names, tensors, strict=False))
         fixed = tensors[len(self._names) :]
         values, arguments = self.network.prepare(self._parts, arguments, fixed, self.training)
         self._keys = list(values), list(arguments)
-        tensors = [first, last, *values.values(), *arguments.values()]
+        tensors = [*values.values(), *arguments.values()]
         self._invariant = Packing(tensors)
         return self._invariant.pack(tensors)
 
     def _trace_begin(self, tensors: list) -> list:
-        dtype = self.network.settings.dtype
-        common, state = self._common(tensors, ops.zeros((), "int32"))
-        return self._piece(0, common, state, {}, [ops.zeros((self._n_outputs(),), dtype)])
+        """The first piece; it is not compiled, but finds what there is to know of the others."""
+        *tensors, given = tensors
+        common, state = self._common(tensors, given)
+        return self._piece(0, common, state, {}, [self._no_outputs()])
 
     def _trace_middle(self, k: int, tensors: list) -> list:
         common, state, given = self._received(k, tensors)
         return self._piece(k, common, state, given)
 
     def _trace_turn(self, tensors: list) -> list:
-        """The end of a step and the begin of the next; the outputs come before the operands."""
+        """The end of a step and the begin of the next; the outputs come before the operands.
+
+        Before the first step of a chunk, when the number of the step is -1, what ends counts for
+        nothing: a function of its own for the first begin would take as long to compile.
+        """
         network, last = self.network, len(self._pieces) - 1
-        common, state, given = self._received(last, tensors)
-        values, arguments, context = self._enter(common, state, given)
+        common, before, given = self._received(last, tensors)
+        values, arguments, context = self._enter(common, before, given)
         network.execute(self._pieces[last].numbers, values, arguments, context)
-        state = [
-            network.full(network.read(r, values, arguments)) for r in network.layout.next_state
-        ]
+        after = [network.full(network.read(r, values, arguments)) for r in network.layout.next_state]
+        state = [ops.where(common.i < 0, a, b) for a, b in zip(before, after, strict=True)]
         outputs = [network.full(network.read(r, values, arguments)) for r in network.layout.outputs]
-        return self._piece(0, replace(common, i=common.i + 1), state, {}, outputs)
+        common = replace(common, i=common.i + 1, rows=common.next_rows)
+        return self._piece(0, common, state, {}, outputs)
 
-    def _trace_finish(self, tensors: list) -> list:
-        """The state in what a turn returns."""
-        return self._carry[1].unpack(tensors)[: len(self._state_indices)]
-
-    def _common(self, tensors: list, i) -> tuple[_Common, list]:
-        """What each piece is given, and the rest."""
-        n, n_rows = self._invariant.n_packed, len(self.changing)
-        first, last, *unpacked = self._invariant.unpack(tensors[:n])
+    def _common(self, tensors: list, given: Any) -> tuple[_Common, list]:
+        """What each piece is given, and the rest of ``tensors``."""
+        n = self._invariant.n_packed
+        unpacked = self._invariant.unpack(tensors[:n])
         value_keys, argument_keys = self._keys
         values = dict(zip(value_keys, unpacked, strict=False))
         arguments = dict(zip(argument_keys, unpacked[len(value_keys) :], strict=True))
-        rows = tensors[n : n + n_rows]
-        return _Common(values, arguments, rows, first, last, i), tensors[n + n_rows :]
+        i, rows = ops.cast(given[0], "int32"), self._rows(given, 1)
+        next_rows = self._rows(given, 1 + self._row_size)
+        return _Common(values, arguments, rows, next_rows, tensors[n], i), tensors[n + 1 :]
+
+    def _rows(self, given: Any, start: int) -> list:
+        """Rows, one after the other from there on; those of the next step are not everywhere."""
+        places, end = _places(self._row_shapes, start)
+        if end > given.shape[0]:
+            return []
+        return [ops.reshape(given[span], shape) for span, shape in places]
 
     def _received(self, k: int, tensors: list) -> tuple[_Common, list, Values]:
         """What piece ``k`` is given by the piece before and the calls between them."""
-        *tensors, results = tensors
-        common, carry = self._common(tensors, ops.cast(results[0], "int32"))
+        *tensors, given = tensors
+        common, carry = self._common(tensors, given)
         carry = self._carry[k].unpack(carry)
         n_states = len(self._state_indices)
-        given = dict(zip(self._passed[k], carry[n_states:], strict=True))
+        values = dict(zip(self._passed[k], carry[n_states:], strict=True))
         for call in self._calls[k - 1]:
             for index, span, shape in call.results:
-                given[index] = ops.reshape(results[span], shape)
-        return common, carry[:n_states], given
+                values[index] = ops.reshape(given[span], shape)
+        return common, carry[:n_states], values
 
     def _enter(self, common: _Common, state: list, given: Values) -> tuple[Values, dict, Any]:
         """Values, arguments and context of a piece."""
         network = self.network
         values = {**common.values, **dict(zip(self._state_indices, state, strict=True)), **given}
-        now = ops.minimum(common.i, common.last)  # there is no row after the last step
-        for item, rows in zip(self.changing, common.rows, strict=True):
-            values[network.row_tensor(item).index] = ops.take(rows, now, axis=0)
+        for item, row in zip(self.changing, common.rows, strict=True):
+            values[network.row_tensor(item).index] = row
         step_index = common.first + common.i
         values[network.layout.time.index] = network.time(step_index)
         variables = network.variables(common.arguments)
@@ -260,7 +271,7 @@ class HostLoop:
         network.execute(piece.numbers, values, arguments, context)
         for_host, self._calls[k] = list(outputs), []
         start = 0 if k else self._n_outputs()
-        end = 1  # of the results, which come after the number of the step
+        end = self._results_start(k)
         for number in piece.calls:
             step = network.layout.instructions[number]
             function = network.kernels[number].host_function
@@ -287,6 +298,15 @@ class HostLoop:
         widths = sum(recipe.width for recipe in self.network.layout.outputs)
         return widths * self.network.settings.minibatch_size
 
+    def _no_outputs(self) -> Any:
+        return ops.zeros((self._n_outputs(),), self.network.settings.dtype)
+
+    def _results_start(self, k: int) -> int:
+        """Where the results of the calls after piece ``k`` are in what the next piece is given,
+        after the number of the step, its rows, and for the turn those of the next step.
+        """
+        return 1 + self._row_size * (2 if k + 1 == len(self._pieces) - 1 else 1)
+
     # -- running -----------------------------------------------------------------------------------
 
     def run(
@@ -294,37 +314,87 @@ class HostLoop:
         arguments: dict[str, Any],
         fixed: Sequence[Any],
         state: Sequence[Any],
-        rows: Sequence[Any],
+        rows: Sequence[np.ndarray],
         first_step: int,
         n_steps: int,
         kept: Sequence[bool],
-    ) -> tuple[list[Any], list[np.ndarray]]:
+    ) -> tuple[PackedState, list[np.ndarray]]:
         """The state after ``n_steps`` steps, or before the one in which Python code failed, and the
         outputs of each step, (n_steps, batch, width), with zeros from a failure on; where they are
-        not ``kept`` those of the last, (batch, width).
+        not ``kept`` those of the last, (batch, width). ``rows`` are (batch or 1, n_steps, size).
         """
         self._names = list(arguments)
-        scalars = [self.backend.tensor(np.asarray(k), "int32") for k in (first_step, n_steps - 1)]
-        common = [*self._prepare([*arguments.values(), *fixed, *scalars]), *rows]
+        common = self._prepare([*arguments.values(), *fixed])
+        common = [*common, self._tensor(np.asarray(first_step, np.int32))]
+        if not self._carry:
+            self._find_shapes(common, state)
+        given_rows = self._given_rows(rows, n_steps)
         outputs = np.zeros((n_steps, self._n_outputs()), self.network.settings.dtype)
         last, as_array = len(self._pieces) - 1, self.backend.array
-        *carry, for_host = self._begin([*common, *state])
+        given = np.zeros(self._n_given[last - 1], outputs.dtype)
+        self._set_step(given, last - 1, -1, given_rows)
+        *carry, for_host = self._turn([*common, *self._packed(state), given])
+        packing = self._carry[1]
         for i in range(n_steps):
             step_index = first_step + i
             for k, function in enumerate(self._middle):
-                results = self._call(k, as_array(for_host), i, step_index)
-                *carry, for_host = function([*common, *carry, results])
-            results = self._call(last - 1, as_array(for_host), i, step_index)
+                given = self._call(k, as_array(for_host), i, step_index, given_rows)
+                *carry, for_host = function([*common, *carry, given])
+            given = self._call(last - 1, as_array(for_host), i, step_index, given_rows)
             if self.network.host.failure is not None:
+                packing = self._carry[last]
                 break
-            *carry, for_host = self._turn([*common, *carry, results])
+            *carry, for_host = self._turn([*common, *carry, given])
             outputs[i] = as_array(for_host)[: outputs.shape[1]]
-        return self._finish(carry), self._split(outputs, kept)
+        after = PackedState(packing, carry, len(self._state_indices), self._tensor)
+        return after, self._split(outputs, kept)
 
-    def _call(self, k: int, operands: np.ndarray, i: int, step_index: int) -> np.ndarray:
-        """The results of the calls after piece ``k``, after the number of the step."""
-        given = np.empty(self._n_given[k], self.network.settings.dtype)
+    def _find_shapes(self, common: list, state: Sequence[Any]) -> None:
+        """Look through the pieces before the last one, without compiling them: which operands the
+        calls have, and what is passed on.
+        """
+        dtype = self.network.settings.dtype
+        given = np.zeros(1 + 2 * self._row_size, dtype)
+        self.backend.trace(self._trace_begin, [*common, *state, given])
+        for k in range(1, len(self._pieces) - 1):
+            carry = self._carry[k].packed(self._carry[k].zeros())
+            given = np.zeros(self._n_given[k - 1], dtype)
+            self.backend.trace(partial(self._trace_middle, k), [*common, *carry, given])
+
+    def _packed(self, state: Sequence[Any]) -> Sequence[Any]:
+        """What a turn is given before the first step."""
+        packing = self._carry[len(self._pieces) - 1]
+        if type(state) is PackedState and state.packing is packing:
+            return state.packed
+        arrays = [*map(np.asarray, state), *packing.zeros()[len(state) :]]
+        return [*map(self._tensor, packing.packed(arrays))]
+
+    def _given_rows(self, rows: Sequence[np.ndarray], n_steps: int) -> np.ndarray:
+        """All rows of each step, (n_steps, size), and after the last step once more."""
+        joined = np.zeros((n_steps + 1, self._row_size), self.network.settings.dtype)
+        start = 0
+        for values, shape in zip(rows, self._row_shapes, strict=True):
+            stop = start + math.prod(shape)
+            joined[:-1, start:stop] = values.swapaxes(0, 1).reshape(n_steps, -1)
+            start = stop
+        joined[-1] = joined[-2]
+        return joined
+
+    def _set_step(self, given: np.ndarray, k: int, i: int, rows: np.ndarray) -> None:
+        """Set what comes before the results of the calls after piece ``k``."""
         given[0] = i
+        if self._row_size:
+            start = 1 + self._row_size
+            given[1:start] = rows[i]
+            if k + 2 == len(self._pieces):
+                given[start : start + self._row_size] = rows[i + 1]
+
+    def _call(
+        self, k: int, operands: np.ndarray, i: int, step_index: int, rows: np.ndarray
+    ) -> np.ndarray:
+        """What the piece after ``k`` is given: the results of the calls between them, and so on."""
+        given = np.empty(self._n_given[k], self.network.settings.dtype)
+        self._set_step(given, k, i, rows)
         for call in self._calls[k]:
             values = [operands[span].reshape(shape) for span, shape in call.operands]
             results = [given[span].reshape(shape) for _, span, shape in call.results]
@@ -344,15 +414,15 @@ class HostLoop:
 
 @dataclass(frozen=True)
 class _Common:
-    """What each piece is given: values and arguments that do not change, rows (n_steps, batch,
-    size), the number of the first step, that of the last one counted from it, and that of this one.
+    """What each piece is given: values and arguments that do not change, the rows of this step and
+    the next, (batch, size) each, and the numbers of the first step and, from there on, of this one.
     """
 
     values: dict[Any, Any]
     arguments: dict[Any, Any]
     rows: list[Any]
+    next_rows: list[Any]
     first: Any
-    last: Any
     i: Any
 
 

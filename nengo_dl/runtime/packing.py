@@ -40,6 +40,7 @@ class Packing:
     def __init__(self, tensors: Sequence[Any], small: float = SMALL):
         shapes = [tuple(tensor.shape) for tensor in tensors]
         dtypes = [keras.backend.standardize_dtype(tensor.dtype) for tensor in tensors]
+        self._all_dtypes = dtypes
         is_small = [math.prod(shape) <= small for shape in shapes]
         self._dtypes = list(
             dict.fromkeys(dtype for dtype, packs in zip(dtypes, is_small, strict=True) if packs)
@@ -60,6 +61,11 @@ class Packing:
 
     def __len__(self) -> int:
         return len(self.places)
+
+    def zeros(self) -> list[np.ndarray]:
+        """Arrays like the tensors."""
+        pairs = zip(self.places, self._all_dtypes, strict=True)
+        return [np.zeros(place.shape, dtype) for place, dtype in pairs]
 
     def pack(self, tensors: Sequence[Any]) -> list[Any]:
         """``n_packed`` tensors."""
@@ -98,3 +104,45 @@ class Packing:
             else arrays[place.index][place.span].reshape(place.shape)
             for place in places
         ]
+
+
+class PackedState(Sequence):
+    """State tensors as a run left them; they are taken out when they are read.
+
+    Parameters
+    ----------
+    packing
+        How they are packed, and something else after them.
+    packed
+        Tensors of the backend.
+    n_states
+        How many there are.
+    tensor
+        Makes a tensor of an array.
+    """
+
+    def __init__(
+        self,
+        packing: Packing,
+        packed: Sequence[Any],
+        n_states: int,
+        tensor: Callable[[np.ndarray], Any],
+    ):
+        self.packing, self.packed = packing, packed
+        self._n_states, self._tensor = n_states, tensor
+        self._tensors: dict[int, Any] = {}
+
+    def __len__(self) -> int:
+        return self._n_states
+
+    def __getitem__(self, key):
+        if isinstance(key, slice):
+            return [self[k] for k in range(*key.indices(len(self)))]
+        k = range(len(self))[key]
+        if k not in self._tensors:
+            place = self.packing.places[k]
+            value = self.packed[place.index]
+            if place.span is not None:
+                value = self._tensor(np.asarray(value)[place.span].reshape(place.shape))
+            self._tensors[k] = value
+        return self._tensors[k]

@@ -19,7 +19,7 @@ import numpy as np
 
 from nengo_dl.runtime.chunk import Chunk
 from nengo_dl.runtime.keras_model import NengoModel
-from nengo_dl.runtime.packing import Packing
+from nengo_dl.runtime.packing import PackedState, Packing
 
 
 def output_arrays(chunk: Chunk) -> list[np.ndarray]:
@@ -32,48 +32,6 @@ def output_arrays(chunk: Chunk) -> list[np.ndarray]:
         for width, keep in zip(chunk.output_widths, chunk.kept, strict=True)
     ]
     return [np.zeros(shape, chunk.dtype) for shape in shapes]
-
-
-class PackedState(Sequence):
-    """State tensors as a short run left them; they are taken out when they are read.
-
-    Parameters
-    ----------
-    packing
-        How they are packed, and after them the outputs of the run.
-    packed
-        Tensors of the backend.
-    n_states
-        How many there are.
-    tensor
-        Makes a tensor of an array.
-    """
-
-    def __init__(
-        self,
-        packing: Packing,
-        packed: Sequence[Any],
-        n_states: int,
-        tensor: Callable[[np.ndarray], Any],
-    ):
-        self.packing, self.packed = packing, packed
-        self._n_states, self._tensor = n_states, tensor
-        self._tensors: dict[int, Any] = {}
-
-    def __len__(self) -> int:
-        return self._n_states
-
-    def __getitem__(self, key):
-        if isinstance(key, slice):
-            return [self[k] for k in range(*key.indices(len(self)))]
-        k = range(len(self))[key]
-        if k not in self._tensors:
-            place = self.packing.places[k]
-            value = self.packed[place.index]
-            if place.span is not None:
-                value = self._tensor(np.asarray(value)[place.span].reshape(place.shape))
-            self._tensors[k] = value
-        return self._tensors[k]
 
 
 class ShortRuns:

@@ -155,6 +155,12 @@ def compiled_for(function, tensors, jit: bool | None, key=None):
     return _with_fallback(compile_with, jit)
 
 
+def trace(function, tensors) -> None:
+    """Call ``function`` with tensors that have no values."""
+    specs = [tf.TensorSpec(value.shape, value.dtype) for value in map(_tensor, tensors)]
+    tf.function(lambda *given: function(list(given)), autograph=False).get_concrete_function(*specs)
+
+
 def can_be_short(jit: bool | None) -> bool:
     """Whether functions are compiled as for any other simulator."""
     return jit is not False and not is_distributed()

@@ -56,8 +56,9 @@ def devices() -> list[str]:
 
 def tensor(array: np.ndarray, dtype: str):
     """A tensor on the device."""
-    # numpy converts in no time, for which JAX compiles a function
-    return jnp.asarray(np.asarray(array, dtype=dtype))
+    # numpy converts in no time, for which JAX compiles a function, as `jax.numpy.asarray` does for
+    # each shape
+    return jax.device_put(np.asarray(array, dtype=dtype))
 
 
 def argument(array: np.ndarray, dtype: str):

@@ -25,6 +25,8 @@ from nengo_dl.runtime.packing import PackedState, Packing
 from nengo_dl.runtime.step import LoweredNetwork, StepParts
 
 Values = dict[int, Any]
+#: numbers in a step up to which it is compiled quickly
+SMALL_STEP = 4096
 
 
 @dataclass
@@ -134,7 +136,7 @@ class HostLoop:
         weak = weakref.proxy(self)  # no cycle, so that what is compiled is freed with this
 
         def compiled(trace: Callable, *given):
-            return backend.compiled(partial(trace, weak, *given), jit)
+            return backend.compiled(partial(trace, weak, *given), jit, self._is_small())
 
         self._prepare = compiled(HostLoop._trace_prepare)
         middle = range(1, len(self._pieces) - 1)
@@ -154,6 +156,11 @@ class HostLoop:
         return not network.carried and len(pieces_of(network, network.parts(changing))) > 1
 
     # -- planning ----------------------------------------------------------------------------------
+
+    def _is_small(self) -> bool:
+        """Whether a step is about few numbers."""
+        numbers = sum(tensor.width for tensor in self.network.layout.tensors)
+        return numbers * self.network.settings.minibatch_size <= SMALL_STEP
 
     def _steps(self, numbers: Sequence[int]) -> list[Run | Assemble]:
         return [self.network.layout.instructions[number] for number in numbers]
@@ -269,30 +276,53 @@ class HostLoop:
         values, arguments, context = self._enter(common, state, given)
         network, piece = self.network, self._pieces[k]
         network.execute(piece.numbers, values, arguments, context)
-        for_host, self._calls[k] = list(outputs), []
-        start = 0 if k else self._n_outputs()
-        end = self._results_start(k)
-        for number in piece.calls:
+        operands = [
+            [
+                network.operand(number, i, recipe, values, arguments)
+                for i, recipe in enumerate(network.layout.instructions[number].operands)
+            ]
+            for number in piece.calls
+        ]
+        dtype = network.settings.dtype
+        passed = [ops.cast(values[index], dtype) for index in self._passed[k + 1]]
+        if k not in self._calls:
+            shapes = [[tuple(x.shape) for x in own] for own in operands]
+            self._plan(k, shapes, [tuple(x.shape) for x in passed])
+        vectors = [ops.reshape(x, (-1,)) for own in [outputs, *operands] for x in own]
+        vector = ops.concatenate(vectors) if vectors else ops.zeros((1,), network.settings.dtype)
+        return [*self._carry[k + 1].pack([*state, *passed]), vector]
+
+    def _plan(
+        self, k: int, operands: Sequence[Sequence[tuple]], passed: Sequence[tuple[int, ...]]
+    ) -> None:
+        """Note the calls after piece ``k``, from the shapes of their operands, and the shapes of
+        what it passes on.
+        """
+        network, calls = self.network, []
+        start, end = 0 if k else self._n_outputs(), self._results_start(k)
+        for number, own in zip(self._pieces[k].calls, operands, strict=True):
             step = network.layout.instructions[number]
             function = network.kernels[number].host_function
             assert function is not None  # `pieces_of` chose those that have one
-            own = [
-                network.operand(number, i, recipe, values, arguments)
-                for i, recipe in enumerate(step.operands)
-            ]
-            batch = max((x.shape[0] for x in own), default=1)
-            operands, start = _places([tuple(x.shape) for x in own], start)
+            batch = max((shape[0] for shape in own), default=1)
+            places, start = _places(own, start)
             shapes = [(batch, tensor.width) for tensor in step.results]
             results, end = _places(shapes, end)
             made = [(t.index, *place) for t, place in zip(step.results, results, strict=True)]
-            self._calls[k].append(Call(function, batch, operands, made))
-            for_host.extend(own)
-        self._n_given[k] = end
-        passed = [values[index] for index in self._passed[k + 1]]
-        self._carry[k + 1] = Packing([*state, *passed])
-        vectors = [ops.reshape(x, (-1,)) for x in for_host]
-        vector = ops.concatenate(vectors) if vectors else ops.zeros((1,), network.settings.dtype)
-        return [*self._carry[k + 1].pack([*state, *passed]), vector]
+            calls.append(Call(function, batch, places, made))
+        self._calls[k], self._n_given[k] = calls, end
+        batch, dtype = network.settings.minibatch_size, network.settings.dtype
+        states = [(batch, stored.tensor.width) for stored in network.states]
+        zero = np.zeros((), dtype)
+        self._carry[k + 1] = Packing([np.broadcast_to(zero, s) for s in [*states, *passed]])
+
+    def _plan_all(self) -> None:
+        """`_plan` of all pieces, for a minibatch of one, in which all tensors have one row."""
+        widths = {tensor.index: tensor.width for tensor in self.network.layout.tensors}
+        for k in range(len(self._pieces) - 1):
+            calls = self._steps(self._pieces[k].calls)
+            operands = [[(1, recipe.width) for recipe in call.operands] for call in calls]
+            self._plan(k, operands, [(1, widths[index]) for index in self._passed[k + 1]])
 
     def _n_outputs(self) -> int:
         widths = sum(recipe.width for recipe in self.network.layout.outputs)
@@ -353,6 +383,9 @@ class HostLoop:
         """Look through the pieces before the last one, without compiling them: which operands the
         calls have, and what is passed on.
         """
+        if self.network.settings.minibatch_size == 1:
+            self._plan_all()
+            return
         dtype = self.network.settings.dtype
         given = np.zeros(1 + 2 * self._row_size, dtype)
         self.backend.trace(self._trace_begin, [*common, *state, given])

@@ -11,6 +11,8 @@ import keras
 import keras.ops as ops
 import numpy as np
 
+from nengo_dl.runtime import backends
+
 #: elements up to which a tensor is packed
 SMALL = 4096
 
@@ -87,12 +89,20 @@ class Packing:
 
     def unpack(self, packed: Sequence[Any]) -> list[Any]:
         """The tensors."""
+        split = backends.active().split
+        parts = {
+            k: iter(split(packed[k], [s.stop - s.start for s in self._spans(k)]))
+            for k in range(len(self._dtypes))
+        }
         return [
             packed[place.index]
             if place.span is None
-            else ops.reshape(packed[place.index][place.span], place.shape)
+            else ops.reshape(next(parts[place.index]), place.shape)
             for place in self.places
         ]
+
+    def _spans(self, k: int) -> list[slice]:
+        return [p.span for p in self.places if p.index == k and p.span is not None]
 
     def taken(self, packed: Sequence[Any], first: int = 0) -> list[np.ndarray]:
         """As `unpack`, arrays of all tensors from the ``first`` on."""

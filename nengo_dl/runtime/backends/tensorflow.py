@@ -86,6 +86,11 @@ def shared(size: int, dtype: str) -> tuple[np.ndarray, Any]:
     return vector, made if np.shares_memory(np.asarray(made), vector) else vector
 
 
+def split(vector, sizes) -> list:
+    """Parts of a vector, in a function that is compiled; each slice would take as long to trace."""
+    return tf.split(vector, sizes)
+
+
 def array(value) -> np.ndarray:
     """A tensor's values on the host."""
     return value.numpy()
@@ -114,9 +119,9 @@ def chunk_function(chunk: Chunk, jit: bool | None):
     return _with_fallback(partial(_compile, chunk), jit)
 
 
-def compiled(function, jit: bool | None):
+def compiled(function, jit: bool | None, quickly: bool = False):
     """A function of a list of tensors that returns such a list, compiled when it is first called;
-    later calls take tensors of the same shapes.
+    later calls take tensors of the same shapes. XLA knows no quicker way for a few operations.
     """
 
     def compile_with(jit: bool):

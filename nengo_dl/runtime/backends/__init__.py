@@ -62,6 +62,10 @@
     Lets the variables of a Keras model in training have the values after the last batch.
 ``product_form(n, rows, columns, batch)``
     The fastest way to multiply small matrices.
+``adds_slices(rows, width, batch)``
+    Whether a sum of rows is faster as a chain of additions.
+``split(vector, sizes)``
+    Parts of a vector, in a function that is compiled.
 ``matmul(x, a)``
     The product of two matrices, in the order in which the backend is fastest.
 """

@@ -430,6 +430,11 @@ def product_form(n: int, rows: int, columns: int, batch: int) -> str:
     return "einsum" if batch == 1 and columns > 16 else "matmul"
 
 
+def adds_slices(rows: int, width: int, batch: int) -> bool:
+    """Whether a sum of rows is faster as a chain of additions than as a reduction."""
+    return False
+
+
 def matmul(x, a):
     """The product of two matrices."""
     if not is_in_xla() or _has_gpu():

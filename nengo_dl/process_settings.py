@@ -1,7 +1,8 @@
 """Everything that nengo_dl sets for the whole process, and how to keep it from doing so.
 
 What is set once stays: options of XLA's compiler (`set_xla_flags`), the C library's management of
-memory (`keep_freed_memory`) and the thread in which JAX computes (`compute_in_calling_thread`).
+memory (`keep_freed_memory`), the thread in which JAX computes (`compute_in_calling_thread`) and the
+folder in which it keeps what it compiled (`keep_compiled`).
 What is set while something runs is put back: Keras's ``floatx`` (`floatx`) and, of one thread,
 JAX's ``jax_enable_x64`` (`x64`). Each is left alone where the environment variable of its name says
 ``0``: see `OPT_OUT`.
@@ -10,11 +11,14 @@ JAX's ``jax_enable_x64`` (`x64`). Each is left alone where the environment varia
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
+import platform
 import sys
 import threading
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 #: what is set -> the environment variable with which it is not
@@ -24,6 +28,7 @@ OPT_OUT = {
     "synchronous dispatch": "NENGO_DL_SYNC_DISPATCH",
     "floatx": "NENGO_DL_FLOATX",
     "x64": "NENGO_DL_ENABLE_X64",
+    "compilation cache": "NENGO_DL_COMPILATION_CACHE",
 }
 
 
@@ -101,6 +106,80 @@ def compute_in_calling_thread(jax: Any) -> None:
     """
     if _may_set("synchronous dispatch"):
         jax.config.update("jax_cpu_enable_async_dispatch", False)
+
+
+#: bytes of a folder of compiled code from which on what was not used for the longest time is removed,
+#: until half of them are left
+CACHE_BYTES = 2**30
+
+
+def keep_compiled(jax: Any) -> Path | None:
+    """Let JAX keep what it compiles for later processes, in a folder of the user's caches; not where
+    its own ``jax_compilation_cache_dir`` is set.
+
+    The folder is one of this version of JAX's library and this processor: XLA's code for another
+    one may have instructions that this one has not.
+
+    Returns the folder, None where nothing was set.
+    """
+    if not _may_set("compilation cache") or jax.config.jax_compilation_cache_dir:
+        return None
+    folder = cache_folder() / f"jax-{jax.lib.__version__}-{processor()}"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not _is_own(folder):
+            return None
+        shrink(folder)
+    except OSError:
+        return None
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    if jax.config.jax_persistent_cache_min_compile_time_secs == 1.0:  # nobody has chosen another
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    return folder
+
+
+def cache_folder() -> Path:
+    """Where the system wants the caches of this package to be."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "nengo_dl"
+
+
+def processor() -> str:
+    """Another text for a processor with other instructions."""
+    words = [platform.machine(), platform.processor()]
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        wanted = ("model name", "flags", "Features", "CPU part")
+        words += sorted({line for line in lines if line.startswith(wanted)})
+    except OSError:  # another system
+        pass
+    return hashlib.sha256(repr(words).encode()).hexdigest()[:16]
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether nobody else can put code into a folder, which is run as it is."""
+    if not os.access(folder, os.R_OK | os.W_OK):
+        return False
+    return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
+
+
+def shrink(folder: Path, most: int = CACHE_BYTES) -> None:
+    """Remove the files that were not used for the longest time where there is more than ``most``."""
+    with os.scandir(folder) as entries:
+        files = [(entry.path, entry.stat()) for entry in entries if entry.is_file()]
+    size = sum(stat.st_size for _, stat in files)
+    if size <= most:
+        return
+    for path, stat in sorted(files, key=lambda file: max(file[1].st_atime, file[1].st_mtime)):
+        Path(path).unlink(missing_ok=True)  # another process may have been here
+        size -= stat.st_size
+        if size <= most // 2:
+            return
 
 
 def x64(jax: Any) -> Any:

@@ -25,6 +25,7 @@ from nengo_dl.runtime.reuse.functions import MOST, chunk_functions
 
 process_settings.keep_freed_memory()
 process_settings.compute_in_calling_thread(jax)
+process_settings.keep_compiled(jax)
 write_out_transpositions()
 
 name = "jax"

@@ -219,7 +219,9 @@ class HostLoop:
         common, before, given = self._received(last, tensors)
         values, arguments, context = self._enter(common, before, given)
         network.execute(self._pieces[last].numbers, values, arguments, context)
-        after = [network.full(network.read(r, values, arguments)) for r in network.layout.next_state]
+        after = [
+            network.full(network.read(r, values, arguments)) for r in network.layout.next_state
+        ]
         state = [ops.where(common.i < 0, a, b) for a, b in zip(before, after, strict=True)]
         outputs = [network.full(network.read(r, values, arguments)) for r in network.layout.outputs]
         common = replace(common, i=common.i + 1, rows=common.next_rows)

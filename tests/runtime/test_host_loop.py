@@ -96,6 +96,30 @@ def test_a_state_too_large_to_be_packed():
 
 
 @pytest.mark.core
+@pytest.mark.parametrize("minibatch_size", [1, 2])
+def test_runs_of_any_length_are_one_function(minibatch_size):
+    """Rows of a process come with the results of the calls, and all steps with the same roundings."""
+    with nengo.Network(seed=0) as net:
+        noise = nengo.Node(nengo.processes.WhiteNoise(seed=1), size_out=2)
+        ensemble = nengo.Ensemble(20, 2, noise=nengo.processes.WhiteNoise())
+        nengo.Connection(noise, ensemble, synapse=None)
+        node = nengo.Node(lambda t, x: -x, size_in=2)
+        nengo.Connection(ensemble, node)
+        nengo.Connection(node, ensemble)
+        nengo.Connection(noise, node, synapse=None)  # read on both sides of the call
+        probes = [nengo.Probe(ensemble.neurons), nengo.Probe(node)]
+    with nengo_dl.Simulator(net, minibatch_size=minibatch_size, seed=0) as sim:
+        sim.run_steps(40)
+        expected = [np.array(sim.data[probe]) for probe in probes]
+        sim.reset(seed=0)
+        for n_steps in (1, 3, 36):
+            sim.run_steps(n_steps)
+        assert sim._engine.n_traces == 1
+        for probe, values in zip(probes, expected, strict=True):
+            np.testing.assert_array_equal(sim.data[probe], values)
+
+
+@pytest.mark.core
 def test_packing():
     rng = np.random.RandomState(0)
     shapes = [(2, 3), (SMALL + 1,), (), (1, SMALL), (4,)]

@@ -108,14 +108,14 @@ def compute_in_calling_thread(jax: Any) -> None:
         jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 
-#: bytes of a folder of compiled code from which on what was not used for the longest time is removed,
-#: until half of them are left
+#: bytes of a folder of compiled code from which on what was not used for the longest time is
+#: removed, until half of them are left
 CACHE_BYTES = 2**30
 
 
 def keep_compiled(jax: Any) -> Path | None:
-    """Let JAX keep what it compiles for later processes, in a folder of the user's caches; not where
-    its own ``jax_compilation_cache_dir`` is set.
+    """Let JAX keep what it compiles for later processes, in a folder of the user's caches; not
+    where its own ``jax_compilation_cache_dir`` is set.
 
     The folder is one of this version of JAX's library and this processor: XLA's code for another
     one may have instructions that this one has not.
@@ -169,7 +169,9 @@ def _is_own(folder: Path) -> bool:
 
 
 def shrink(folder: Path, most: int = CACHE_BYTES) -> None:
-    """Remove the files that were not used for the longest time where there is more than ``most``."""
+    """Where there is more than ``most``, remove the files that were not used for the longest
+    time.
+    """
     with os.scandir(folder) as entries:
         files = [(entry.path, entry.stat()) for entry in entries if entry.is_file()]
     size = sum(stat.st_size for _, stat in files)

@@ -50,7 +50,7 @@ def function_rows(
         if not finite.all():
             done = seen = int(np.argmin(finite.all(axis=1)))
             host.fail(op, not_finite(op.fn), first_step + done)
-    for op, values in zip(ops, rows, strict=True):
+    for values in rows:
         values[done:] = 0
     return [
         values if op.output is None else values.astype(op.output.dtype, copy=False)

@@ -192,7 +192,7 @@ class NoiseRows:
         process, self._rng, self._dt = op.process, rng, dt
         self._dist = process.dist
         self._scale = 1.0 / np.sqrt(dt) if process.scale else None
-        self._filter = None
+        self._filter: Any = None
         if isinstance(process, FilteredNoise):
             state = {name: np.array(sig.initial_value) for name, sig in op.state.items()}
             shape = op.output.shape

@@ -98,7 +98,7 @@ def test_a_state_too_large_to_be_packed():
 @pytest.mark.core
 @pytest.mark.parametrize("minibatch_size", [1, 2])
 def test_runs_of_any_length_are_one_function(minibatch_size):
-    """Rows of a process come with the results of the calls, and all steps with the same roundings."""
+    """Rows of a process come with the results of the calls; all steps have the same roundings."""
     with nengo.Network(seed=0) as net:
         noise = nengo.Node(nengo.processes.WhiteNoise(seed=1), size_out=2)
         ensemble = nengo.Ensemble(20, 2, noise=nengo.processes.WhiteNoise())

@@ -30,8 +30,8 @@ write_out_transpositions()
 
 name = "jax"
 compiles_host_calls = True
-#: options with which XLA needs 0.4 of the time to compile the pieces of a step of 100 neurons, which
-#: are as fast (they are slower where there are thousands)
+#: options with which XLA needs 0.4 of the time to compile the pieces of a step of 100 neurons,
+#: which are as fast (they are slower where there are thousands)
 QUICKLY = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": 1}
 #: compiled functions are given the values of variables
 reads_variables = False

@@ -11,6 +11,7 @@ from nengo.builder.operator import Operator
 from nengo.builder.signal import Signal
 
 from nengo_dl.compiler import verify
+from nengo_dl.compiler.defer import defer_large_updates
 from nengo_dl.compiler.description import describe
 from nengo_dl.compiler.frontend import lift_inputs
 from nengo_dl.compiler.layout import Assemble, Layout, make_layout
@@ -69,7 +70,7 @@ def compile_model(model: Model, options: Options | None = None) -> Compiled:
     )
     plan = separate_shared(call_planner(options.planner, operators))
     _, plan = options.sorter(plan)
-    layout = make_layout(program, plan)
+    layout = defer_large_updates(make_layout(program, plan))
     if verify.enabled():
         verify.verify_plan(operators, plan)
         verify.verify_layout(layout)

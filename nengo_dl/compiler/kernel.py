@@ -79,7 +79,7 @@ class Kernel(ABC):
     #: of a larger batch, where they do not depend on each other
     every_step_alone = False
     #: whether results that are many more numbers than the operands, and are needed in the next step
-    #: only, may be computed there, from these operands
+    #: only, may be computed there, from these operands; they are zero where the operands are
     deferrable = False
     #: whether a step convolves
     convolves = False

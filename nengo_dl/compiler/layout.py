@@ -91,9 +91,12 @@ class Layout:
     next_state: tuple[Recipe, ...]
     outputs: tuple[Recipe, ...]
     literals: dict[Tensor, float] = field(default_factory=dict)
+    #: states that are operands of a deferred one (`defer_large_updates`) -> base signal of that,
+    #: and number of the operand
+    origins: dict[Signal, tuple[Signal, int]] = field(default_factory=dict)
 
-    def of_kind(self, kind: str) -> tuple[Stored, ...]:
-        return tuple(s for s in self.stored if s.tensor.kind == kind)
+    def of_kind(self, *kinds: str) -> tuple[Stored, ...]:
+        return tuple(s for s in self.stored if s.tensor.kind in kinds)
 
 
 def make_layout(program: Program, plan: Sequence[tuple[Operator, ...]]) -> Layout:

@@ -65,7 +65,8 @@ def verify_layout(layout: Layout) -> None:
     """Every recipe has the width that is needed, of columns that exist, of tensors computed before
     it is read.
     """
-    known = {s.tensor.index for s in layout.stored} | {layout.time.index}
+    stored = layout.of_kind("constant", "parameter", "state")
+    known = {s.tensor.index for s in stored} | {layout.time.index}
     known |= {t.index for t in layout.inputs.values()} | {t.index for t in layout.literals}
     for number, instruction in enumerate(layout.instructions):
         name = f"instruction {number}"

@@ -21,7 +21,6 @@ from nengo_dl.compiler.program import Input
 from nengo_dl.compiler.signals import initial_values
 from nengo_dl.lowering.context import Host, StepContext, Variables
 from nengo_dl.runtime.assembler import Assembler, Tensors
-from nengo_dl.runtime.deferral import deferred_states
 
 
 @dataclass(frozen=True)
@@ -67,9 +66,6 @@ class LoweredNetwork:
         self.arguments: dict[str, np.ndarray] = {}
         self.kernels: dict[int, Prepared] = {}
         self.states = self.layout.of_kind("state")
-        #: by number of the state, the run that computes it for the next step (`deferred_states`)
-        self.deferred = deferred_states(self.layout)
-        self.deferred_runs = {number for number, _ in self.deferred.values()}
         for number, step in enumerate(self.layout.instructions):
             if isinstance(step, Run):
                 self._prepare_kernel(number, step)
@@ -120,8 +116,6 @@ class LoweredNetwork:
                 self.operand(number, k, recipe, values, arguments)
                 for k, recipe in enumerate(step.operands)
             ]
-            if number in self.deferred_runs:
-                values[number, "operands"] = operands
             results = self._run_kernel(number, operands, arguments, context)
             for tensor, result in zip(step.results, results, strict=True):
                 values[tensor.index] = result
@@ -155,7 +149,7 @@ class LoweredNetwork:
         )
 
     def functions(
-        self, changing: Sequence[Input], training: bool = False, defers: bool = False
+        self, changing: Sequence[Input], training: bool = False
     ) -> tuple[Callable, Callable]:
         """The functions ``prepare`` and ``step`` of a `Chunk`.
 
@@ -167,9 +161,6 @@ class LoweredNetwork:
             be Nodes whose function would else run in the loop: their rows take its place.
         training
             Whether neurons act as their differentiable counterparts.
-        defers
-            Whether the next state has, in place of the values of each state in ``deferred``, a
-            tuple of what they are computed from, which ``step`` takes too.
         """
         parts = self.parts(changing)
 
@@ -178,7 +169,7 @@ class LoweredNetwork:
 
         def step(invariant, state, rows, step_index):
             values, arguments = dict(invariant[0]), invariant[1]
-            for stored, value in zip(self.states, self.complete(invariant, state), strict=False):
+            for stored, value in zip(self.states, state, strict=False):
                 values[stored.tensor.index] = value
             for item, row in zip(changing, rows, strict=True):
                 values[self.row_tensor(item).index] = row
@@ -187,25 +178,23 @@ class LoweredNetwork:
             context = self.context(step_index, training, variables)
             self.execute(parts.loop, values, arguments, context)
             next_state = [
-                tuple(values[self.deferred[k][0], "operands"])
-                if defers and k in self.deferred
-                else self.full(self.read(r, values, arguments))
-                for k, r in enumerate(self.layout.next_state)
+                self.full(self.read(r, values, arguments)) for r in self.layout.next_state
             ]
             outputs = [self.full(self.read(r, values, arguments)) for r in self.layout.outputs]
             return [*next_state, *variables.carried], outputs
 
         return prepare, step
 
-    def complete(self, invariant: tuple, state: Sequence) -> list:
-        """The state, with the values of what was deferred."""
-        complete = list(state)
-        context = self.context(None, False, Variables((), ()))
-        for k, (number, slot) in self.deferred.items():
-            if isinstance(state[k], tuple):
-                results = self._run_kernel(number, state[k], invariant[1], context)
-                complete[k] = self.full(results[slot])
-        return complete
+    def deferred(self, stored: Stored, arguments: dict, state: Sequence) -> Any:
+        """The value that a deferred state has in the next step."""
+        values = {s.tensor.index: v for s, v in zip(self.states, state, strict=False)}
+        head = [
+            number
+            for number, step in enumerate(self.layout.instructions)
+            if stored.tensor in step.results
+        ]
+        self.execute(head, values, arguments, self.context(None, False, Variables((), ())))
+        return self.full(values[stored.tensor.index])
 
     def variables(self, arguments: dict, carried: Sequence = ()) -> Variables:
         """What the variables of the Keras layers are in a step."""
@@ -227,8 +216,7 @@ class LoweredNetwork:
         arguments = dict(arguments)
         values = {
             s.tensor.index: arguments[tensor_name(s)]
-            for s in self.layout.stored
-            if s.tensor.kind != "state"
+            for s in self.layout.of_kind("constant", "parameter")
         }
         for tensor, value in self.layout.literals.items():
             values[tensor.index] = ops.full((1, 1), value, dtype=self.settings.dtype)
@@ -274,7 +262,7 @@ class LoweredNetwork:
         return step.kernel.on_host or not step.operands or prepared.layer is not None
 
     def _fixed_tensors(self, fixed_inputs) -> set[int]:
-        fixed = {s.tensor.index for s in self.layout.stored if s.tensor.kind != "state"}
+        fixed = {s.tensor.index for s in self.layout.of_kind("constant", "parameter")}
         fixed |= {t.index for t in self.layout.literals}
         return fixed | {self.layout.inputs[item].index for item in fixed_inputs}
 

@@ -135,14 +135,10 @@ def run_steps(chunk: Chunk, invariant, state, rows, first_step, n_steps):
         return i + 1, state, buffers, last
 
     loop = (jnp.zeros((), jnp.int32), chunk.carry.shaped(state), *_buffers(chunk))
-    if chunk.complete is not None:
-        loop = step(loop)
     several = _repeat(step, chunk.unroll, chunk.inner)
     if several is not step:
         loop = _loop(several, loop, n_steps - chunk.unroll * chunk.inner + 1)
     _, state, buffers, last = _loop(step, loop, n_steps)
-    if chunk.complete is not None:
-        state = chunk.complete(invariant, state)
     return chunk.carry.flat(state), merge_outputs(buffers, last, chunk.kept)
 
 

@@ -44,7 +44,6 @@ def _of_step(lowered: LoweredNetwork, changing: Sequence[Input], training: bool)
         (parts.before, parts.loop),
         layout.next_state,
         layout.outputs,
-        lowered.deferred,
     )
 
 

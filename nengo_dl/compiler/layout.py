@@ -16,7 +16,7 @@ from nengo.builder.signal import Signal
 from nengo_dl.compiler.carried import Carried
 from nengo_dl.compiler.kernel import Kernel, OperatorSignals, is_wiring, kernel_for
 from nengo_dl.compiler.layers import HOLE, Layers
-from nengo_dl.compiler.operand import Addresses, Recipe, Tensor, make_recipe
+from nengo_dl.compiler.operand import Addresses, Recipe, Sum, Tensor, make_recipe
 from nengo_dl.compiler.operators import CopyUpdate
 from nengo_dl.compiler.program import Group, Input, Program, probed_signals
 from nengo_dl.compiler.signals import (
@@ -59,8 +59,8 @@ class Assemble:
 
     @property
     def operands(self) -> tuple[Recipe, ...]:
-        """What it reads, as of a `Run`."""
-        return (self.recipe,)
+        """What it reads, as of a `Run`: the terms of a sum."""
+        return self.recipe.terms if isinstance(self.recipe, Sum) else (self.recipe,)
 
     @property
     def results(self) -> tuple[Tensor, ...]:

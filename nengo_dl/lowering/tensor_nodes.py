@@ -77,12 +77,17 @@ class TensorNodeKernel(Kernel):
     repeatable = False  # it may draw random numbers, or print
 
     def __init__(self, op: SimTensorNode):
+        self.layer = op.layer
         self.every_step_alone = (
             not op.takes_time
             and not op.updates
             and op.layer is not None
             and sees_each_item_alone(op.layer)
         )
+
+    @property
+    def has_weights(self) -> bool:
+        return self.layer is not None and bool(split_variables(self.layer)[0])
 
     def merge_key(self, op):
         return (id(op),)
@@ -122,7 +127,7 @@ class TensorNodeKernel(Kernel):
             return tuple(ops.cast(ops.reshape(r, (batch, -1)), dtype) for r in results)
 
         weights, carried = ([], []) if op.layer is None else split_variables(op.layer)
-        return Prepared(step, weights=tuple(weights), carried=tuple(carried), layer=op.layer)
+        return Prepared(step, weights=tuple(weights), carried=tuple(carried))
 
 
 def _for_each_item(x, batch: int):

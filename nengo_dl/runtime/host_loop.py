@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -19,52 +19,11 @@ from typing import Any
 import keras.ops as ops
 import numpy as np
 
-from nengo_dl.compiler.layout import Assemble, Run
+from nengo_dl.compiler.cut import cut_at_host_calls
 from nengo_dl.compiler.program import Input
+from nengo_dl.runtime.frame import Frame, Invariant
 from nengo_dl.runtime.packing import Packing
-from nengo_dl.runtime.step import LoweredNetwork, StepParts
-
-Values = dict[int, Any]
-
-
-@dataclass
-class Piece:
-    """Instructions between two calls of Python.
-
-    Attributes
-    ----------
-    numbers
-        Instructions that are compiled.
-    calls
-        Those that run in Python after them, in this order.
-    """
-
-    numbers: list[int] = field(default_factory=list)
-    calls: list[int] = field(default_factory=list)
-
-
-def pieces_of(network: LoweredNetwork, parts: StepParts) -> list[Piece]:
-    """A step as pieces, of which the last calls nothing; one piece if there is no Python code."""
-    pieces = [Piece()]
-    ready: dict[int, int] = {}  # by tensor, the first piece that can read it
-    for number in parts.loop:
-        step = network.layout.instructions[number]
-        place = max((ready.get(t, 0) for r in step.operands for t in r.tensors()), default=0)
-        if _calls(network, number):
-            place = max(place, len(pieces) - 2)  # calls keep their order
-            if place == len(pieces) - 1:
-                pieces.append(Piece())
-            pieces[place].calls.append(number)
-            place += 1
-        else:
-            pieces[place].numbers.append(number)
-        ready.update({t.index: place for t in step.results})
-    return pieces
-
-
-def _calls(network: LoweredNetwork, number: int) -> bool:
-    kernel = network.kernels.get(number)
-    return kernel is not None and kernel.host_function is not None
+from nengo_dl.runtime.step import LoweredNetwork
 
 
 @dataclass(frozen=True)
@@ -115,13 +74,11 @@ class HostLoop:
         backend: Any,
         jit: bool | None,
     ):
-        self.network, self.changing, self.training = network, changing, training
+        self.network, self.training = network, training
         self.backend = backend
-        self._parts = network.parts(changing)
-        self._pieces = pieces_of(network, self._parts)
-        self._state_indices = [stored.tensor.index for stored in network.states]
-        #: for each piece, tensors from before the last call that it or a later one reads
-        self._passed = [self._passed_to(k) for k in range(len(self._pieces))]
+        self._schedule = network.schedule(changing)
+        self._pieces = cut_at_host_calls(self._schedule)
+        self._passed = [sorted(piece.passed) for piece in self._pieces]
 
         weak = weakref.proxy(self)  # no cycle, so that what is compiled is freed with this
 
@@ -136,8 +93,8 @@ class HostLoop:
         self._finish = compiled(HostLoop._trace_finish)
         # found when the functions are traced
         self._names: list[str] = []
-        self._keys: tuple[list, list] = ([], [])
-        self._invariant = Packing(())
+        self._keys: tuple[tuple, ...] = ()
+        self._common = Packing(())
         self._carry: dict[int, Packing] = {}
         self._calls: dict[int, list[Call]] = {}
         self._n_given: dict[int, int] = {}
@@ -145,34 +102,7 @@ class HostLoop:
     @classmethod
     def suits(cls, network: LoweredNetwork, changing: Sequence[Input]) -> bool:
         """Whether the steps call Python, and no Keras layer changes variables of its own."""
-        return not network.carried and len(pieces_of(network, network.parts(changing))) > 1
-
-    # -- planning ----------------------------------------------------------------------------------
-
-    def _steps(self, numbers: Sequence[int]) -> list[Run | Assemble]:
-        return [self.network.layout.instructions[number] for number in numbers]
-
-    def _passed_to(self, k: int) -> list[int]:
-        """Tensors from before the last call that piece ``k`` reads or a later one, but states."""
-        calls = self._pieces[k - 1].calls if k else ()
-        results = {t.index for step in self._steps(calls) for t in step.results}
-        return sorted(self._read_from(k) & self._made_before(k) - results)
-
-    def _read_from(self, first: int) -> set[int]:
-        """Tensors that piece ``first`` reads or a later one."""
-        recipes = [*self.network.layout.next_state, *self.network.layout.outputs]
-        for piece in self._pieces[first:]:
-            for step in self._steps([*piece.numbers, *piece.calls]):
-                recipes.extend(step.operands)
-        return set().union(*(recipe.tensors() for recipe in recipes))
-
-    def _made_before(self, last: int) -> set[int]:
-        """Tensors that a piece before ``last`` or its calls made."""
-        made: set[int] = set()
-        for piece in self._pieces[:last]:
-            for step in self._steps([*piece.numbers, *piece.calls]):
-                made |= {t.index for t in step.results}
-        return made
+        return not network.carried and len(cut_at_host_calls(network.schedule(changing))) > 1
 
     # -- what is compiled --------------------------------------------------------------------------
 
@@ -183,92 +113,79 @@ class HostLoop:
         *tensors, first, last = tensors
         arguments = dict(zip(self._names, tensors, strict=False))
         fixed = tensors[len(self._names) :]
-        values, arguments = self.network.prepare(self._parts, arguments, fixed, self.training)
-        self._keys = list(values), list(arguments)
-        tensors = [first, last, *values.values(), *arguments.values()]
-        self._invariant = Packing(tensors)
-        return self._invariant.pack(tensors)
+        invariant = self.network.prepare(self._schedule, arguments, fixed, self.training)
+        self._keys = invariant.keys()
+        tensors = [first, last, *invariant.tensors()]
+        self._common = Packing(tensors)
+        return self._common.pack(tensors)
 
     def _trace_begin(self, tensors: list) -> list:
         dtype = self.network.settings.dtype
-        common, state = self._common(tensors, ops.zeros((), "int32"))
-        return self._piece(0, common, state, {}, [ops.zeros((self._n_outputs(),), dtype)])
+        given, state = self._given(tensors)
+        frame = self._frame(given, ops.zeros((), "int32"), state)
+        return self._piece(0, frame, state, [ops.zeros((self._n_outputs(),), dtype)])
 
     def _trace_middle(self, k: int, tensors: list) -> list:
-        common, state, given = self._received(k, tensors)
-        return self._piece(k, common, state, given)
+        frame, state, _, _ = self._received(k, tensors)
+        return self._piece(k, frame, state)
 
     def _trace_turn(self, tensors: list) -> list:
         """The end of a step and the begin of the next; the outputs come before the operands."""
-        network, last = self.network, len(self._pieces) - 1
-        common, state, given = self._received(last, tensors)
-        values, arguments, context = self._enter(common, state, given)
-        network.execute(self._pieces[last].numbers, values, arguments, context)
-        state = [
-            network.full(network.read(r, values, arguments)) for r in network.layout.next_state
-        ]
-        outputs = [network.full(network.read(r, values, arguments)) for r in network.layout.outputs]
-        return self._piece(0, replace(common, i=common.i + 1), state, {}, outputs)
+        last = len(self._pieces) - 1
+        frame, _, given, i = self._received(last, tensors)
+        frame.execute(self._pieces[last].numbers)
+        state, outputs = frame.next_state(), frame.outputs()
+        return self._piece(0, self._frame(given, i + 1, state), state, outputs)
 
     def _trace_finish(self, tensors: list) -> list:
         """The state in what a turn returns."""
-        return self._carry[1].unpack(tensors)[: len(self._state_indices)]
+        return self._carry[1].unpack(tensors)[: len(self.network.states)]
 
-    def _common(self, tensors: list, i) -> tuple[_Common, list]:
+    def _given(self, tensors: list) -> tuple[_Given, list]:
         """What each piece is given, and the rest."""
-        n, n_rows = self._invariant.n_packed, len(self.changing)
-        first, last, *unpacked = self._invariant.unpack(tensors[:n])
-        value_keys, argument_keys = self._keys
-        values = dict(zip(value_keys, unpacked, strict=False))
-        arguments = dict(zip(argument_keys, unpacked[len(value_keys) :], strict=True))
+        n, n_rows = self._common.n_packed, len(self._schedule.rows)
+        first, last, *unpacked = self._common.unpack(tensors[:n])
         rows = tensors[n : n + n_rows]
-        return _Common(values, arguments, rows, first, last, i), tensors[n + n_rows :]
+        return _Given(Invariant.of(self._keys, unpacked), rows, first, last), tensors[n + n_rows :]
 
-    def _received(self, k: int, tensors: list) -> tuple[_Common, list, Values]:
-        """What piece ``k`` is given by the piece before and the calls between them."""
+    def _received(self, k: int, tensors: list) -> tuple[Frame, list, _Given, Any]:
+        """What piece ``k`` is given by the piece before and the calls between them: its frame, the
+        state, what each piece is given, and the number of the step, counted from the first.
+        """
         *tensors, results = tensors
-        common, carry = self._common(tensors, ops.cast(results[0], "int32"))
-        carry = self._carry[k].unpack(carry)
-        n_states = len(self._state_indices)
-        given = dict(zip(self._passed[k], carry[n_states:], strict=True))
+        given, carry = self._given(tensors)
+        carry, n_states = self._carry[k].unpack(carry), len(self.network.states)
+        made = dict(zip(self._passed[k], carry[n_states:], strict=True))
         for call in self._calls[k - 1]:
             for index, span, shape in call.results:
-                given[index] = ops.reshape(results[span], shape)
-        return common, carry[:n_states], given
+                made[index] = ops.reshape(results[span], shape)
+        i, state = ops.cast(results[0], "int32"), carry[:n_states]
+        return self._frame(given, i, state, made), state, given, i
 
-    def _enter(self, common: _Common, state: list, given: Values) -> tuple[Values, dict, Any]:
-        """Values, arguments and context of a piece."""
-        network = self.network
-        values = {**common.values, **dict(zip(self._state_indices, state, strict=True)), **given}
-        now = ops.minimum(common.i, common.last)  # there is no row after the last step
-        for item, rows in zip(self.changing, common.rows, strict=True):
-            values[network.row_tensor(item).index] = ops.take(rows, now, axis=0)
-        step_index = common.first + common.i
-        values[network.layout.time.index] = network.time(step_index)
-        variables = network.variables(common.arguments)
-        context = network.context(step_index, self.training, variables)
-        return values, common.arguments, context
+    def _frame(self, given: _Given, i: Any, state: list, made: Mapping[int, Any] = {}) -> Frame:
+        """The frame of a piece, of the i-th step, in which some tensors have been made."""
+        now = ops.minimum(i, given.last)  # there is no row after the last step
+        rows = [ops.take(row, now, axis=0) for row in given.rows]
+        rows_and_made = {**dict(zip(self._schedule.rows, rows, strict=True)), **made}
+        own = dict(zip(self.network.flow.states, state, strict=True))
+        return Frame(
+            self.network, given.invariant, own, rows_and_made, given.first + i, self.training
+        )
 
-    def _piece(
-        self, k: int, common: _Common, state: list, given: Values, outputs: Sequence[Any] = ()
-    ) -> list:
+    def _piece(self, k: int, frame: Frame, state: list, outputs: Sequence[Any] = ()) -> list:
         """Compute piece ``k``: what the next one is given, and a vector for the host: ``outputs``,
         and the operands of the calls.
         """
-        values, arguments, context = self._enter(common, state, given)
         network, piece = self.network, self._pieces[k]
-        network.execute(piece.numbers, values, arguments, context)
+        frame.execute(piece.numbers)
         for_host, self._calls[k] = list(outputs), []
         start = 0 if k else self._n_outputs()
         end = 1  # of the results, which come after the number of the step
         for number in piece.calls:
             step = network.layout.instructions[number]
             function = network.kernels[number].host_function
-            assert function is not None  # `pieces_of` chose those that have one
-            own = [
-                network.operand(number, i, recipe, values, arguments)
-                for i, recipe in enumerate(step.operands)
-            ]
+            assert function is not None  # `cut_at_host_calls` chose those that have one
+            own = [frame.operand(number, i) for i in range(len(step.operands))]
             batch = max((x.shape[0] for x in own), default=1)
             operands, start = _places([tuple(x.shape) for x in own], start)
             shapes = [(batch, tensor.width) for tensor in step.results]
@@ -277,7 +194,7 @@ class HostLoop:
             self._calls[k].append(Call(function, batch, operands, made))
             for_host.extend(own)
         self._n_given[k] = end
-        passed = [values[index] for index in self._passed[k + 1]]
+        passed = [frame.values[index] for index in self._passed[k + 1]]
         self._carry[k + 1] = Packing([*state, *passed])
         vectors = [ops.reshape(x, (-1,)) for x in for_host]
         vector = ops.concatenate(vectors) if vectors else ops.zeros((1,), network.settings.dtype)
@@ -343,17 +260,15 @@ class HostLoop:
 
 
 @dataclass(frozen=True)
-class _Common:
-    """What each piece is given: values and arguments that do not change, rows (n_steps, batch,
-    size), the number of the first step, that of the last one counted from it, and that of this one.
+class _Given:
+    """What each piece is given: what does not change, rows (n_steps, batch, size), the number of
+    the first step, and that of the last one counted from it.
     """
 
-    values: dict[Any, Any]
-    arguments: dict[Any, Any]
+    invariant: Invariant
     rows: list[Any]
     first: Any
     last: Any
-    i: Any
 
 
 def _places(shapes: Sequence[tuple[int, ...]], start: int) -> tuple[list, int]:

@@ -119,7 +119,7 @@ class SequenceRunner:
         widths = [self.lowered.layout.outputs[k].width for k in wanted.outputs]
         shapes = [(self.minibatch_size, width) for width in widths]
         rows = [ops.transpose(row, (1, 0, 2)) for row in rows]
-        scan = self._scan if staged is None else staged.scan(self.backend)
+        scan = self._scan if staged is None else staged.scan(self.backend, staged.stages[0])
         dtype = self.lowered.settings.dtype
         return scan(one_step, invariant, start.state, rows, n_steps, wanted.kept, shapes, dtype)
 

@@ -78,7 +78,7 @@ def hoist(flow: Dataflow, changing: Sequence[Input]) -> Schedule:
         tuple(before),
         tuple(loop),
         operands,
-        known & frozenset().union(*besides, *flow.next_reads, *flow.output_reads),
+        frozenset().union(*besides, *flow.next_reads, *flow.output_reads) & known,
     )
 
 

@@ -94,7 +94,7 @@ def build(
     setting = _Setting(toplevel)
     attributes = find_attributes(model, toplevel)
     parameters = [*find_parameters(model, toplevel), *attributes.parameters()]
-    compiled = _compile(model, parameters, attributes, setting)
+    compiled = _compile(model, parameters, attributes, target.minibatch_size, setting)
     inputs = {item.node: item for item in _node_inputs(compiled)}
     names = {**unique_names(inputs, [N_STEPS]), **unique_names(model.probes)}
     host = make_host(compiled, target.minibatch_size)
@@ -128,7 +128,9 @@ def build(
     )
 
 
-def _compile(model: Model, parameters, attributes, setting: _Setting) -> Compiled:
+def _compile(
+    model: Model, parameters, attributes, minibatch_size: int, setting: _Setting
+) -> Compiled:
     trainable = {}
     if not setting("inference_only", False):
         trainable = find_trainable(model, setting.toplevel, parameters)
@@ -141,6 +143,7 @@ def _compile(model: Model, parameters, attributes, setting: _Setting) -> Compile
             simplifications=setting("simplifications", defaults.simplifications),
             trainable=trainable,
             replaced=attributes.replaced,
+            minibatch_size=minibatch_size,
         ),
     )
 

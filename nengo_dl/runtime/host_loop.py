@@ -19,6 +19,7 @@ from typing import Any
 import keras.ops as ops
 import numpy as np
 
+from nengo_dl.compiler import verify
 from nengo_dl.compiler.cut import cut_at_host_calls
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.frame import Frame, Invariant
@@ -78,6 +79,8 @@ class HostLoop:
         self.backend = backend
         self._schedule = network.schedule(changing)
         self._pieces = cut_at_host_calls(self._schedule)
+        if verify.enabled():
+            verify.verify_pieces(self._schedule, self._pieces)
         self._passed = [sorted(piece.passed) for piece in self._pieces]
 
         weak = weakref.proxy(self)  # no cycle, so that what is compiled is freed with this

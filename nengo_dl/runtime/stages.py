@@ -8,6 +8,7 @@ from typing import Any
 
 import keras.ops as ops
 
+from nengo_dl.compiler import verify
 from nengo_dl.compiler.dataflow import tensors_of
 from nengo_dl.compiler.distribute import Stage, distribute
 from nengo_dl.compiler.operand import Recipe
@@ -33,6 +34,8 @@ class StagedNetwork:
         self.network, self.training = network, training
         self._schedule = network.schedule(changing)
         self.stages = distribute(self._schedule, network.settings.minibatch_size)
+        if verify.enabled():
+            verify.verify_stages(self._schedule, self.stages)
 
     @property
     def is_split(self) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import keras.ops as ops
 import numpy as np
 
+from nengo_dl.compiler import verify
 from nengo_dl.compiler.compile import Compiled
 from nengo_dl.compiler.dataflow import Dataflow
 from nengo_dl.compiler.hoist import Schedule, hoist
@@ -163,7 +164,9 @@ class LoweredNetwork:
         """What is computed before the loop and in it, where these inputs change."""
         changing = tuple(changing)
         if changing not in self._schedules:
-            self._schedules[changing] = hoist(self.flow, changing)
+            schedule = self._schedules[changing] = hoist(self.flow, changing)
+            if verify.enabled():
+                verify.verify_schedule(schedule)
         return self._schedules[changing]
 
     def prepare(

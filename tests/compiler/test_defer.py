@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import nengo_dl
+import nengo_dl.lowering  # noqa: F401  (enters the kernels)
 from nengo_dl.compiler.compile import compile_model
 from nengo_dl.compiler.frontend import build_model
 from nengo_dl.compiler.layout import Run

@@ -58,11 +58,11 @@ class Dataflow:
 
     @cached_property
     def next_reads(self) -> tuple[Tensors, ...]:
-        return tuple(recipe.tensors() for recipe in self.layout.next_state)
+        return tuple(tensors_of([recipe]) for recipe in self.layout.next_state)
 
     @cached_property
     def output_reads(self) -> tuple[Tensors, ...]:
-        return tuple(recipe.tensors() for recipe in self.layout.outputs)
+        return tuple(tensors_of([recipe]) for recipe in self.layout.outputs)
 
     @cached_property
     def states(self) -> tuple[int, ...]:
@@ -86,7 +86,7 @@ class Dataflow:
         many steps as it takes and the instructions that ``passes`` lets through.
         """
         edges = [(self.reads[n], self.makes[n]) for n in range(len(self.reads)) if passes(n)]
-        edges += [(r, {s}) for s, r in zip(self.states, self.next_reads, strict=True)]
+        edges += [(r, frozenset([s])) for s, r in zip(self.states, self.next_reads, strict=True)]
         reached, before = set(start), -1
         while len(reached) != before:
             before = len(reached)

@@ -109,6 +109,13 @@ class Kernel(ABC):
         """Make the step function of a group."""
 
 
+class SingleOperatorKernel(Kernel):
+    """Of groups of one operator."""
+
+    def merge_key(self, op: Operator) -> Hashable:
+        return (id(op),)
+
+
 _registry: dict[type[Operator], Callable[[Operator], Kernel | None]] = {}
 _fallback: list[Kernel] = []
 _chosen: WeakKeyDictionary[Operator, Kernel] = WeakKeyDictionary()

@@ -14,6 +14,7 @@ from nengo_dl.compiler.distribute import Stage, distribute
 from nengo_dl.compiler.operand import Recipe
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.frame import Frame, Invariant
+from nengo_dl.runtime.scan import Start, Wanted
 from nengo_dl.runtime.step import LoweredNetwork
 
 
@@ -49,49 +50,31 @@ class StagedNetwork:
         return lambda step, invariant, *rest: backend.scan(partial(step, invariant), *rest)
 
     def run(
-        self,
-        backend: Any,
-        arguments: Mapping[str, Any],
-        fixed: Sequence[Any],
-        state: Sequence[Any],
-        rows: Sequence[Any],
-        n_steps: int,
-        first_step: Any,
-        outputs: Sequence[int],
-        kept: Sequence[bool],
+        self, backend: Any, invariant: Invariant, start: Start, rows, n_steps: int, wanted: Wanted
     ) -> tuple[list, list]:
-        """As the backend's ``scan`` of the step function, from the arguments of ``prepare``.
-
-        Parameters
-        ----------
-        backend
-            Module of `nengo_dl.runtime.backends`.
-        outputs
-            The numbers of the outputs that are wanted.
-        kept
-            For each, whether every step is wanted, or the last one.
+        """The last state, and outputs of shape (batch, n_steps or 1, width); ``rows`` are (batch,
+        n_steps, size).
         """
         # of each tensor all steps, (batch, n_steps, size)
         history = dict(zip(self._schedule.rows, rows, strict=True))
-        recipes = [self.network.layout.outputs[k] for k in outputs]
-        invariant = self.network.prepare(self._schedule, arguments, fixed, self.training)
-        state = list(state)
+        recipes = [self.network.layout.outputs[k] for k in wanted.outputs]
+        state = list(start.state)
         for i, stage in enumerate(self.stages):
             if stage.in_loop:
-                wanted = self._made(stage) & self._wanted(self.stages[i + 1 :], recipes)
-                self._loop(backend, stage, invariant, state, history, n_steps, first_step, wanted)
+                made = self._made(stage) & self._read_by(self.stages[i + 1 :], recipes)
+                self._loop(backend, stage, invariant, state, history, n_steps, start.step, made)
             else:
                 self._at_once(stage, invariant, history, n_steps)
         results = [
             self._output(recipe, invariant, history, n_steps if keep else 1)
-            for recipe, keep in zip(recipes, kept, strict=True)
+            for recipe, keep in zip(recipes, wanted.kept, strict=True)
         ]
         return state, results
 
     def _made(self, stage: Stage) -> frozenset[int]:
         return self.network.flow.made_by(stage.numbers, stage.states)
 
-    def _wanted(self, later: Sequence[Stage], recipes: Sequence[Recipe]) -> frozenset[int]:
+    def _read_by(self, later: Sequence[Stage], recipes: Sequence[Recipe]) -> frozenset[int]:
         flow = self.network.flow
         return tensors_of(recipes).union(*(flow.read_by(s.numbers, s.states) for s in later))
 

@@ -6,7 +6,7 @@ parameters, indices) are arguments of the compiled function, gathered in one dic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -170,7 +170,7 @@ class LoweredNetwork:
         return self._schedules[changing]
 
     def prepare(
-        self, schedule: Schedule, arguments: dict, fixed: Sequence, training: bool
+        self, schedule: Schedule, arguments: Mapping[str, Any], fixed: Sequence, training: bool
     ) -> Invariant:
         """What is the same in each step."""
         stored = {s.tensor.index: tensor_name(s) for s in self.layout.of_kind(*UNCHANGED)}
@@ -179,7 +179,7 @@ class LoweredNetwork:
             values[tensor.index] = ops.full((1, 1), value, dtype=self.settings.dtype)
         for item, value in zip(schedule.fixed, fixed, strict=True):
             values[self.layout.inputs[item].index] = value
-        frame = Frame(self, Invariant({}, {}, arguments), {}, values, None, training)
+        frame = Frame(self, Invariant({}, {}, dict(arguments)), {}, values, None, training)
         frame.execute(schedule.before)
         return Invariant(
             {index: frame.values[index] for index in sorted(schedule.kept)},

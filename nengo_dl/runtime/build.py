@@ -89,9 +89,10 @@ def build(
     network: Network | None, dt: float, model: Model | None, target: Target, progress: Any
 ) -> Built:
     """Build, compile and lower ``network``."""
-    model = build_model(network, dt, model, progress.next_stage("Building", "Build"))
-    toplevel = network if network is not None else model.toplevel
+    toplevel = network if network is not None or model is None else model.toplevel
     setting = _Setting(toplevel)
+    stage = progress.next_stage("Building", "Build")
+    model = build_model(network, dt, model, stage, how=_how(setting))
     attributes = find_attributes(model, toplevel)
     parameters = [*find_parameters(model, toplevel), *attributes.parameters()]
     compiled = _compile(model, parameters, attributes, setting)
@@ -126,6 +127,12 @@ def build(
         names,
         inputs,
     )
+
+
+def _how(setting: _Setting) -> str:
+    """How the model is built: in double precision to the last bit as Nengo builds it."""
+    default = "exact" if setting("dtype", "float32") == "float64" else "fast"
+    return setting("build", default)
 
 
 def _compile(model: Model, parameters, attributes, setting: _Setting) -> Compiled:

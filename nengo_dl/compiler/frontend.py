@@ -15,8 +15,6 @@ from nengo.builder.processes import SimProcess
 from nengo.builder.signal import Signal
 from nengo.cache import get_default_decoder_cache
 from nengo.neurons import StochasticSpiking
-from nengo.utils.graphs import toposort
-from nengo.utils.simulator import operator_dependency_graph
 
 from nengo_dl.compiler.building.quick_build import quick_build
 from nengo_dl.compiler.operators import CopyUpdate, StochasticNeurons, UniformDraws
@@ -135,8 +133,3 @@ def _lift(op, output, node, inputs: list[Input], operators: list[Operator]) -> N
         operators.append(CopyUpdate(source, output, tag=op.tag))
     else:
         operators.append(Copy(source, output, inc=output in op.incs, tag=op.tag))
-
-
-def nengo_order(model: Model) -> list[Operator]:
-    """The operators in the order in which ``nengo.Simulator(optimize=False)`` runs them."""
-    return toposort(operator_dependency_graph(model.operators))

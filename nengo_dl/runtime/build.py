@@ -156,6 +156,7 @@ def _keras_model(
     compiled: Compiled, parameters, names, host: HostRuntime, target: Target, setting: _Setting
 ) -> NengoModel:
     model, backend = compiled.program.model, backends.active()
+    by_signal = {p.signal.base: p for p in parameters}
     lowering = Settings(
         dt=model.dt,
         dtype=setting("dtype", "float32"),
@@ -167,7 +168,7 @@ def _keras_model(
     )
     return NengoModel(
         LoweredNetwork(compiled, lowering, host, backend.host_call),
-        [describe(s, parameters) for s in compiled.layout.of_kind("parameter")],
+        [describe(s, by_signal) for s in compiled.layout.of_kind("parameter")],
         {names.get(item.node, item.name): item for item in _all_inputs(compiled)},
         [names[probe] for probe in model.probes],
         _kept(setting.toplevel, model.probes),

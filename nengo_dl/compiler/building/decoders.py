@@ -11,9 +11,12 @@ LstsqL2nz, with Cholesky's method; all others run as they are.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +38,8 @@ from nengo_dl.compiler.building.rates import rates
 #: largest ratio of the largest to the smallest eigenvalue, about, up to which rounding stays below
 #: a ten-thousand-millionth of the largest decoder; above it Nengo's code runs
 LARGEST_CONDITION = 1e6
+#: neurons of an ensemble from which on one product of matrices is worth all cores
+LARGE = 500
 #: systems whose right-hand sides are in memory at once
 BATCH = 512
 
@@ -119,6 +124,13 @@ def _solve(a: np.ndarray, y: np.ndarray, solver: LstsqL2) -> np.ndarray | None:
     if failed:
         return None
     return np.matmul(a.T, x) if transpose else np.ascontiguousarray(x)
+
+
+def _solve_alone(system: System) -> dict[Hashable, tuple[np.ndarray, dict]]:
+    """A system's solutions, on as many cores as it keeps busy."""
+    small = len(system.built.bias) < LARGE
+    with one_thread() if small else nullcontext():
+        return system.solve()
 
 
 def is_known(solver: Solver) -> bool:
@@ -206,7 +218,7 @@ class Decoders:
         if conn.eval_points is not None:
             system = self._system(want, points)
             system.right_sides[None] = _values(want, points)
-            return system.solve().get(None)
+            return _solve_alone(system).get(None)
         key = want.system, want.values
         if key not in self._solved:
             self._solve([want, *self._of_network()])
@@ -219,24 +231,25 @@ class Decoders:
 
     def _solve(self, wants: Iterable[Wanted]) -> None:
         """Solve for all that is wanted and has not been solved for."""
-        systems: dict[Hashable, System] = {}
+        by_system: dict[Hashable, dict[Hashable, Wanted]] = defaultdict(dict)
         for want in wants:
-            key = want.system
-            if (key, want.values) in self._solved:
+            key, values = want.system, want.values
+            if (key, values) not in self._solved:
+                by_system[key].setdefault(values, want)
+        keys = iter(by_system)
+        while batch := list(islice(keys, BATCH)):
+            self._solve_systems({key: self._with_sides(by_system[key]) for key in batch})
+
+    def _with_sides(self, wants: dict[Hashable, Wanted]) -> System:
+        """The system of connections that share one."""
+        first = next(iter(wants.values()))
+        system = self._system(first, self._model.params[first.ensemble].eval_points)
+        for values, want in wants.items():
+            try:
+                system.right_sides[values] = _values(want, system.eval_points)
+            except Exception:  # the connection will raise it when it is built
                 continue
-            if key not in systems:
-                if len(systems) == BATCH:
-                    self._solve_systems(systems)
-                    systems = {}
-                points = self._model.params[want.ensemble].eval_points
-                systems[key] = self._system(want, points)
-            sides = systems[key].right_sides
-            if want.values not in sides:
-                try:
-                    sides[want.values] = _values(want, systems[key].eval_points)
-                except Exception:  # the connection will raise it when it is built
-                    continue
-        self._solve_systems(systems)
+        return system
 
     def _solve_systems(self, systems: dict[Hashable, System]) -> None:
         found = {key: system for key, system in systems.items() if system.right_sides}
@@ -245,7 +258,7 @@ class Decoders:
             with one_thread(), ThreadPoolExecutor(n_threads) as pool:
                 solved = list(pool.map(System.solve, found.values()))
         else:
-            solved = [system.solve() for system in found.values()]
+            solved = [_solve_alone(system) for system in found.values()]
         for key, solutions in zip(found, solved, strict=True):
             for values, solution in solutions.items():
                 self._solved[key, values] = solution

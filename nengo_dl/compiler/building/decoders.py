@@ -40,6 +40,8 @@ from nengo_dl.compiler.building.rates import rates
 LARGEST_CONDITION = 1e6
 #: neurons of an ensemble from which on one product of matrices is worth all cores
 LARGE = 500
+#: work that takes longer than to start threads for it and wait for them: 5 ms
+WORTH_THREADS = 10**8
 #: systems whose right-hand sides are in memory at once
 BATCH = 512
 
@@ -78,6 +80,12 @@ class System:
     built: BuiltEnsemble
     eval_points: np.ndarray
     right_sides: dict[Hashable, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def work(self) -> int:
+        """How long it takes, about, in twentieths of a nanosecond."""
+        n_points, n_neurons = len(self.eval_points), len(self.built.bias)
+        return n_points * n_neurons * (n_neurons + 200)
 
     def solve(self) -> dict[Hashable, tuple[np.ndarray, dict]]:
         """Decoders and what Nengo tells of a solver, for each right-hand side; nothing where the
@@ -254,7 +262,7 @@ class Decoders:
     def _solve_systems(self, systems: dict[Hashable, System]) -> None:
         found = {key: system for key, system in systems.items() if system.right_sides}
         n_threads = min(n_cores(), len(found))
-        if n_threads > 1:
+        if n_threads > 1 and sum(system.work for system in found.values()) > WORTH_THREADS:
             with one_thread(), ThreadPoolExecutor(n_threads) as pool:
                 solved = list(pool.map(System.solve, found.values()))
         else:

@@ -166,6 +166,16 @@ def test_all_kinds(how):
 
 
 @pytest.mark.core
+@pytest.mark.filterwarnings("ignore:Specifying the gains and biases")
+@pytest.mark.filterwarnings("ignore:Number of eval_points")
+def test_in_threads(monkeypatch):
+    monkeypatch.setattr(decoders, "WORTH_THREADS", 0)
+    monkeypatch.setattr(decoders, "n_cores", lambda: 3)
+    monkeypatch.setattr(decoders, "BATCH", 4)
+    assert_built_alike(all_kinds())
+
+
+@pytest.mark.core
 def test_random_networks():
     for seed in range(12):
         assert_built_alike(random_network(seed))

@@ -84,6 +84,11 @@ def configure_settings(**settings: Any) -> None:
         Function that orders the operators inside the groups.
     simplifications : list of callable or None
         Functions that rewrite the operators, in this order; an empty list for none at all.
+    build : {"fast", "nengo"} or None
+        How a network is built. "fast": nengo_dl solves for the decoders of many connections at
+        once, which are those of Nengo's builder to a relative 1e-10. "nengo": Nengo's builder as it
+        is. None: "fast" in single precision; with ``dtype="float64"`` Nengo's own solvers run, and
+        all is the same to the last bit.
     inference_only : bool
         True: the network will not be trained, so nothing is kept that only training needs.
     lif_smoothing : float or None

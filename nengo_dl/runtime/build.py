@@ -89,9 +89,10 @@ def build(
     network: Network | None, dt: float, model: Model | None, target: Target, progress: Any
 ) -> Built:
     """Build, compile and lower ``network``."""
-    model = build_model(network, dt, model, progress.next_stage("Building", "Build"))
-    toplevel = network if network is not None else model.toplevel
+    toplevel = network if network is not None or model is None else model.toplevel
     setting = _Setting(toplevel)
+    stage = progress.next_stage("Building", "Build")
+    model = build_model(network, dt, model, stage, how=_how(setting))
     attributes = find_attributes(model, toplevel)
     parameters = [*find_parameters(model, toplevel), *attributes.parameters()]
     compiled = _compile(model, parameters, attributes, target.minibatch_size, setting)
@@ -128,6 +129,12 @@ def build(
     )
 
 
+def _how(setting: _Setting) -> str:
+    """How the model is built: in double precision to the last bit as Nengo builds it."""
+    default = "exact" if setting("dtype", "float32") == "float64" else "fast"
+    return setting("build", default)
+
+
 def _compile(
     model: Model, parameters, attributes, minibatch_size: int, setting: _Setting
 ) -> Compiled:
@@ -152,6 +159,7 @@ def _keras_model(
     compiled: Compiled, parameters, names, host: HostRuntime, target: Target, setting: _Setting
 ) -> NengoModel:
     model, backend = compiled.program.model, backends.active()
+    by_signal = {p.signal.base: p for p in parameters}
     lowering = Settings(
         dt=model.dt,
         dtype=setting("dtype", "float32"),
@@ -163,7 +171,7 @@ def _keras_model(
     )
     return NengoModel(
         LoweredNetwork(compiled, lowering, host, backend.host_call),
-        [describe(s, parameters) for s in compiled.layout.of_kind("parameter")],
+        [describe(s, by_signal) for s in compiled.layout.of_kind("parameter")],
         {names.get(item.node, item.name): item for item in _all_inputs(compiled)},
         [names[probe] for probe in model.probes],
         _kept(setting.toplevel, model.probes),

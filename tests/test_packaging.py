@@ -19,6 +19,11 @@ def test_version_is_the_distributions():
     assert nengo_dl.__version__ == importlib.metadata.version(DISTRIBUTION)
 
 
+def test_version_to_cite_is_the_distributions():
+    citation = Path(__file__).parents[1] / "CITATION.cff"
+    assert f"\nversion: {nengo_dl.__version__}\n" in citation.read_text()
+
+
 def test_nengo_finds_the_backend():
     (backend,) = importlib.metadata.entry_points(group="nengo.backends", name="dl")
     assert backend.load() is nengo_dl.Simulator

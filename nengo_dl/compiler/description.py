@@ -7,8 +7,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nengo_dl.compiler.kernel import is_wiring
+from nengo import Node
+
+from nengo_dl.compiler.kernel import is_host_call, is_wiring
 from nengo_dl.compiler.layout import Assemble
+from nengo_dl.compiler.program import Program
 
 if TYPE_CHECKING:
     from nengo_dl.compiler.compile import Compiled
@@ -74,7 +77,7 @@ def describe(compiled: Compiled) -> Description:
         f"{len(layout.of_kind(kind))}"
         for kind in ("constant", "parameter", "state")
     )
-    above = (
+    above: tuple[str, ...] = (
         f"{compiled.n_built_operators} operators built, {len(program.operators)} after "
         f"simplification, in {compiled.n_groups} groups",
         "values only moved: " + (", ".join(f"{n} {k}" for k, n in kinds.items()) or "none"),
@@ -82,11 +85,22 @@ def describe(compiled: Compiled) -> Description:
         f"computed ahead: {len(layout.inputs)} inputs, "
         f"{sum(t.width for t in layout.inputs.values())} columns",
     )
+    called = python_calls(program)
+    if called:
+        above += (f"Python is called at each step, which may be slow: {'; '.join(called)}",)
     below = (
         f"next state: {'; '.join(str(r) for r in layout.next_state) or 'none'}",
         f"probes: {'; '.join(str(r) for r in layout.outputs) or 'none'}",
     )
     return Description(above, tuple(_rows(layout.instructions)), below)
+
+
+def python_calls(program: Program) -> list[str]:
+    """What calls Python at each step: Nodes, and operators of other objects."""
+    signals = program.model.sig
+    nodes = {signals[obj]["out"]: obj for obj in list(signals) if isinstance(obj, Node)}
+    calls = [op for op in program.operators if is_host_call(op)]
+    return [str(nodes.get(getattr(op, "output", None), op)) for op in calls]
 
 
 def _rows(instructions):

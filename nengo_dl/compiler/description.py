@@ -7,12 +7,15 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nengo import Node
+
 from nengo_dl.compiler.cut import cut_at_host_calls
 from nengo_dl.compiler.dataflow import Dataflow
 from nengo_dl.compiler.distribute import distribute
 from nengo_dl.compiler.hoist import Schedule, hoist
-from nengo_dl.compiler.kernel import is_wiring
+from nengo_dl.compiler.kernel import is_host_call, is_wiring
 from nengo_dl.compiler.layout import Assemble
+from nengo_dl.compiler.program import Program
 from nengo_dl.input_node import ConstantNode
 
 if TYPE_CHECKING:
@@ -82,7 +85,7 @@ def describe(compiled: Compiled) -> Description:
         for kind in ("constant", "parameter", "state", "deferred")
         if kind != "deferred" or layout.of_kind(kind)
     )
-    above = (
+    above: tuple[str, ...] = (
         f"{compiled.n_built_operators} operators built, {len(program.operators)} after "
         f"simplification, in {compiled.n_groups} groups",
         "values only moved: " + (", ".join(f"{n} {k}" for k, n in kinds.items()) or "none"),
@@ -90,12 +93,23 @@ def describe(compiled: Compiled) -> Description:
         f"computed ahead: {len(layout.inputs)} inputs, "
         f"{sum(t.width for t in layout.inputs.values())} columns",
     )
+    called = python_calls(program)
+    if called:
+        above += (f"Python is called at each step, which may be slow: {'; '.join(called)}",)
     below = (
         f"next state: {'; '.join(str(r) for r in layout.next_state) or 'none'}",
         f"probes: {'; '.join(str(r) for r in layout.outputs) or 'none'}",
         "[...]: the same in each step, whatever data the Nodes are given",
     )
     return Description(above, tuple(_rows(compiled)), below)
+
+
+def python_calls(program: Program) -> list[str]:
+    """What calls Python at each step: Nodes, and operators of other objects."""
+    signals = program.model.sig
+    nodes = {signals[obj]["out"]: obj for obj in list(signals) if isinstance(obj, Node)}
+    calls = [op for op in program.operators if is_host_call(op)]
+    return [str(nodes.get(getattr(op, "output", None), op)) for op in calls]
 
 
 def _rows(compiled: Compiled):

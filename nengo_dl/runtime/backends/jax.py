@@ -56,8 +56,9 @@ def devices() -> list[str]:
 
 def tensor(array: np.ndarray, dtype: str):
     """A tensor on the device."""
-    # numpy converts in no time, for which JAX compiles a function
-    return jnp.asarray(np.asarray(array, dtype=dtype))
+    # JAX's own conversions and copies compile a function for each shape, which takes 25 ms; the
+    # copy is numpy's, as a tensor may share the memory of the array that it is made of
+    return jax.device_put(np.array(array, dtype=dtype))
 
 
 def argument(array: np.ndarray, dtype: str):

@@ -1,8 +1,9 @@
 """Everything that nengo_dl sets for the whole process, and how to keep it from doing so.
 
-What is set once stays: options of XLA's compiler (`set_xla_flags`), the C library's management of
-memory (`keep_freed_memory`), the thread in which JAX computes (`compute_in_calling_thread`) and the
-folder in which it keeps what it compiled (`keep_compiled`).
+What is set once stays: the backend of Keras (`choose_backend`), what TensorFlow says
+(`less_talk`), options of XLA's compiler (`set_xla_flags`), the C library's management of memory
+(`keep_freed_memory`), the thread in which JAX computes (`compute_in_calling_thread`) and the folder
+in which it keeps what it compiled (`keep_compiled`).
 What is set while something runs is put back: Keras's ``floatx`` (`floatx`) and, of one thread,
 JAX's ``jax_enable_x64`` (`x64`). Each is left alone where the environment variable of its name says
 ``0``: see `OPT_OUT`.
@@ -17,12 +18,17 @@ import platform
 import sys
 import threading
 from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from nengo_dl import keras_backend
+from nengo_dl.quiet import without_noise
+
 #: what is set -> the environment variable with which it is not
 OPT_OUT = {
+    "backend": "NENGO_DL_CHOOSE_BACKEND",
+    "log level": "NENGO_DL_QUIET",
     "xla flags": "NENGO_DL_XLA_FLAGS",
     "malloc": "NENGO_DL_MALLOC",
     "synchronous dispatch": "NENGO_DL_SYNC_DISPATCH",
@@ -34,6 +40,49 @@ OPT_OUT = {
 
 def _may_set(what: str) -> bool:
     return os.environ.get(OPT_OUT[what]) != "0"
+
+
+# -- the backend -----------------------------------------------------------------------------------
+
+
+def choose_backend(environment: MutableMapping[str, str]) -> None:
+    """Let Keras use JAX where TensorFlow, its default, is not installed and JAX is.
+
+    Where the variable ``KERAS_BACKEND`` is set, Keras is loaded, or its configuration file names
+    another backend than TensorFlow, that is left as it is.
+    """
+    if not _may_set("backend") or "KERAS_BACKEND" in environment or "keras" in sys.modules:
+        return
+    if keras_backend.name() == "tensorflow" and keras_backend.installed() == ["jax"]:
+        environment["KERAS_BACKEND"] = "jax"
+
+
+def less_talk(environment: MutableMapping[str, str]) -> None:
+    """Keep TensorFlow from writing what it finds of the machine and what it compiles to stderr.
+
+    Its warnings and errors are written as before. TensorFlow reads ``TF_CPP_MIN_LOG_LEVEL`` when it
+    is imported; where it is set, it is left as it is.
+    """
+    if _may_set("log level"):
+        environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+
+
+def loading_backend() -> AbstractContextManager[None]:
+    """Context in which Keras and its backend are imported: see `nengo_dl.quiet`.
+
+    Where ``TF_CPP_MIN_LOG_LEVEL`` asks for all that TensorFlow says, all of it is written.
+    """
+    loaded = "tensorflow" in sys.modules or keras_backend.name() != "tensorflow"
+    asked = os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0"
+    return nullcontext() if loaded or asked or not _may_set("log level") else _quietly()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    with without_noise():
+        yield
+        if "tensorflow" in sys.modules:  # looks for GPUs now, and not when they are needed
+            sys.modules["tensorflow"].config.list_physical_devices()
 
 
 # -- XLA -------------------------------------------------------------------------------------------

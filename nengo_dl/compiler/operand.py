@@ -27,7 +27,7 @@ class Tensor:
 
     index: int
     name: str
-    kind: str  # constant | parameter | state | input | time | zero | result | sum
+    kind: str  # constant | parameter | state | deferred | input | time | literal | result | sum
     width: int
     base: int
 

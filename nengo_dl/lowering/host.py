@@ -24,7 +24,13 @@ from nengo.exceptions import SimulationError
 from nengo.utils.functions import function_name
 from nengo.utils.numpy import maxint
 
-from nengo_dl.compiler.kernel import Kernel, Prepared, register, register_fallback
+from nengo_dl.compiler.kernel import (
+    Kernel,
+    Prepared,
+    SingleOperatorKernel,
+    register,
+    register_fallback,
+)
 
 if TYPE_CHECKING:
     from nengo_dl.lowering.context import Host
@@ -156,35 +162,12 @@ def _random_state(rng: np.random.RandomState, item: int) -> np.random.RandomStat
     return rng if item == 0 else np.random.RandomState((rng.randint(maxint) + item) % maxint)
 
 
-class PythonFunctionKernel(Kernel):
-    """A Python function of (t), (t, x) or (x): a Node's or a connection's."""
-
-    on_host = True
-    repeatable = False
-    differentiable = False
-
-    def merge_key(self, op):
-        return (id(op),)
-
-    def reads(self, op):
-        return () if op.x is None else (op.x,)
-
-    def writes(self, op):
-        return () if op.output is None else (op.output,)
-
-    def prepare(self, ops_, settings):
-        return _host_step(self, ops_[0], settings)
-
-
-class HostKernel(Kernel):
+class HostKernel(SingleOperatorKernel):
     """Any operator, by its numpy step."""
 
     on_host = True
     repeatable = False
     differentiable = False
-
-    def merge_key(self, op):
-        return (id(op),)
 
     def reads(self, op):
         # what it sets and updates may also be the state from which it starts
@@ -193,6 +176,16 @@ class HostKernel(Kernel):
 
     def prepare(self, ops_, settings):
         return _host_step(self, ops_[0], settings)
+
+
+class PythonFunctionKernel(HostKernel):
+    """A Python function of (t), (t, x) or (x): a Node's or a connection's."""
+
+    def reads(self, op):
+        return () if op.x is None else (op.x,)
+
+    def writes(self, op):
+        return () if op.output is None else (op.output,)
 
 
 def _is_fixed(op: Operator, sig: Signal) -> bool:

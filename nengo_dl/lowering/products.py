@@ -9,7 +9,7 @@ import keras.ops as ops
 import numpy as np
 from nengo.builder.operator import BsrDotInc, DotInc, ElementwiseInc, SparseDotInc
 
-from nengo_dl.compiler.kernel import Kernel, Prepared, register
+from nengo_dl.compiler.kernel import Kernel, Prepared, SingleOperatorKernel, register
 from nengo_dl.compiler.share import multiplicity
 
 
@@ -146,13 +146,10 @@ def _two_dimensional(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (1,) * (2 - len(shape)) + tuple(shape)
 
 
-class SparseDotKernel(Kernel):
+class SparseDotKernel(SingleOperatorKernel):
     """``Y += A.X`` where A is sparse; its operand is the vector of its non-zero entries."""
 
     every_step_alone = True
-
-    def merge_key(self, op):
-        return (id(op),)
 
     def writes(self, op):
         return (op.Y,)
@@ -179,15 +176,12 @@ def _coordinates(matrix) -> tuple[np.ndarray, np.ndarray]:
     return tuple(np.asarray(matrix.indices).T)
 
 
-class BlockSparseDotKernel(Kernel):
+class BlockSparseDotKernel(SingleOperatorKernel):
     """``Y += A.X`` where A holds the blocks of a block sparse row matrix; Nengo's optimizer makes
     them.
     """
 
     every_step_alone = True
-
-    def merge_key(self, op):
-        return (id(op),)
 
     def writes(self, op):
         return (op.Y,)

@@ -10,7 +10,7 @@ from nengo.builder.operator import Operator
 from nengo.builder.signal import Signal
 from nengo.exceptions import SimulationError
 
-from nengo_dl.compiler.kernel import Kernel, Prepared, register
+from nengo_dl.compiler.kernel import Prepared, SingleOperatorKernel, register
 
 
 class SimTensorNode(Operator):
@@ -71,21 +71,20 @@ class SimTensorNode(Operator):
         return step
 
 
-class TensorNodeKernel(Kernel):
+class TensorNodeKernel(SingleOperatorKernel):
     """One TensorNode."""
 
     repeatable = False  # it may draw random numbers, or print
 
     def __init__(self, op: SimTensorNode):
+        self.layer = op.layer
+        self.has_weights = op.layer is not None and bool(split_variables(op.layer)[0])
         self.every_step_alone = (
             not op.takes_time
             and not op.updates
             and op.layer is not None
             and sees_each_item_alone(op.layer)
         )
-
-    def merge_key(self, op):
-        return (id(op),)
 
     def reads(self, op):
         return (*(op.reads if op.takes_time else op.reads[1:]), *op.updates)
@@ -122,7 +121,7 @@ class TensorNodeKernel(Kernel):
             return tuple(ops.cast(ops.reshape(r, (batch, -1)), dtype) for r in results)
 
         weights, carried = ([], []) if op.layer is None else split_variables(op.layer)
-        return Prepared(step, weights=tuple(weights), carried=tuple(carried), layer=op.layer)
+        return Prepared(step, weights=tuple(weights), carried=tuple(carried))
 
 
 def _for_each_item(x, batch: int):

@@ -56,11 +56,6 @@ class Assembler:
             self.indices[name] = np.asarray(values, dtype=np.int32)
 
     def read(self, recipe: Recipe, values: Tensors, arguments: dict) -> Any:
-        """The value of an operand, which may be among the arguments."""
-        prepared = arguments.get((id(recipe),))
-        return self.assemble(recipe, values, arguments) if prepared is None else prepared
-
-    def assemble(self, recipe: Recipe, values: Tensors, arguments: dict) -> Any:
         """The value of an operand, from tensors."""
         if isinstance(recipe, Slice):
             value = values[recipe.tensor]

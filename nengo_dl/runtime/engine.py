@@ -348,12 +348,11 @@ class Engine:
     def _chunk(
         self, lowered: LoweredNetwork, changing: tuple[Input, ...], training: bool, capacity: int
     ) -> Chunk:
-        prepare, step = lowered.functions(changing, training, defers=True)
+        prepare, step = lowered.functions(changing, training)
         unroll = min(self.unroll, capacity)
         return Chunk(
             prepare=prepare,
             step=self._counted(step),
-            complete=lowered.complete if lowered.deferred else None,
             carry=self.carry,
             capacity=capacity,
             kept=self.kept,
@@ -422,11 +421,14 @@ class Engine:
         if stored.tensor.kind == "state":
             return self.backend.array(state.tensors[self.lowered.states.index(stored)])
         with self.scope():
+            if stored.tensor.kind == "deferred":
+                arguments = self.model.arguments()
+                return self.backend.array(self.lowered.deferred(stored, arguments, state.tensors))
             return self.backend.array(self.model.present_tensor(stored))
 
     def assigned_array(self, stored: Stored, state: State) -> np.ndarray:
         """As `stored_array`, but weights that are rounded as they were before."""
-        if stored.tensor.kind == "state":
+        if stored.tensor.kind in ("state", "deferred"):
             return self.stored_array(stored, state)
         with self.scope():
             return self.backend.array(self.model.stored_variable(stored).value)

@@ -20,7 +20,7 @@ from nengo.processes import Piecewise, PresentInput
 from nengo.synapses import LinearFilter
 from nengo.utils.numpy import maxint
 
-from nengo_dl.compiler.frontend import nengo_order
+from nengo_dl.compiler.nengo_order import nengo_order
 from nengo_dl.lowering.host import ERRORS, HostOperator, has_random_state
 from nengo_dl.runtime.checks import N_SEEDS
 from nengo_dl.runtime.process_rows import Rows, StepFailed, make_rows
@@ -79,7 +79,7 @@ class HostRuntime:
         added = sorted(needed.difference(found), key=str)  # the compiler's own draw nothing
         if len(found) > 1 and not all(map(self._only_reads_time, found)):
             relevant = frozenset(found)
-            found = [op for op in nengo_order(self.model) if op in relevant]
+            found = [op for op in nengo_order(self.model.operators) if op in relevant]
         return found + added
 
     def _only_reads_time(self, op: Operator) -> bool:

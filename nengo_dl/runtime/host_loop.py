@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -19,54 +19,15 @@ from typing import Any
 import keras.ops as ops
 import numpy as np
 
-from nengo_dl.compiler.layout import Assemble, Run
+from nengo_dl.compiler import verify
+from nengo_dl.compiler.cut import cut_at_host_calls
 from nengo_dl.compiler.program import Input
+from nengo_dl.runtime.frame import Frame, Invariant
 from nengo_dl.runtime.packing import PackedState, Packing
-from nengo_dl.runtime.step import LoweredNetwork, StepParts
+from nengo_dl.runtime.step import LoweredNetwork
 
-Values = dict[int, Any]
 #: numbers in a step up to which it is compiled quickly
 SMALL_STEP = 4096
-
-
-@dataclass
-class Piece:
-    """Instructions between two calls of Python.
-
-    Attributes
-    ----------
-    numbers
-        Instructions that are compiled.
-    calls
-        Those that run in Python after them, in this order.
-    """
-
-    numbers: list[int] = field(default_factory=list)
-    calls: list[int] = field(default_factory=list)
-
-
-def pieces_of(network: LoweredNetwork, parts: StepParts) -> list[Piece]:
-    """A step as pieces, of which the last calls nothing; one piece if there is no Python code."""
-    pieces = [Piece()]
-    ready: dict[int, int] = {}  # by tensor, the first piece that can read it
-    for number in parts.loop:
-        step = network.layout.instructions[number]
-        place = max((ready.get(t, 0) for r in step.operands for t in r.tensors()), default=0)
-        if _calls(network, number):
-            place = max(place, len(pieces) - 2)  # calls keep their order
-            if place == len(pieces) - 1:
-                pieces.append(Piece())
-            pieces[place].calls.append(number)
-            place += 1
-        else:
-            pieces[place].numbers.append(number)
-        ready.update({t.index: place for t in step.results})
-    return pieces
-
-
-def _calls(network: LoweredNetwork, number: int) -> bool:
-    kernel = network.kernels.get(number)
-    return kernel is not None and kernel.host_function is not None
 
 
 @dataclass(frozen=True)
@@ -123,15 +84,15 @@ class HostLoop:
         tensor: Callable[[np.ndarray], Any],
         jit: bool | None,
     ):
-        self.network, self.changing, self.training = network, changing, training
+        self.network, self.training = network, training
         self.backend, self._tensor = backend, tensor
         self._row_shapes = [(n, item.size) for n, item in zip(batches, changing, strict=True)]
         self._row_size = sum(map(math.prod, self._row_shapes))
-        self._parts = network.parts(changing)
-        self._pieces = pieces_of(network, self._parts)
-        self._state_indices = [stored.tensor.index for stored in network.states]
-        #: for each piece, tensors from before the last call that it or a later one reads
-        self._passed = [self._passed_to(k) for k in range(len(self._pieces))]
+        self._schedule = network.schedule(changing)
+        self._pieces = cut_at_host_calls(self._schedule)
+        if verify.enabled():
+            verify.verify_pieces(self._schedule, self._pieces)
+        self._passed = [sorted(piece.passed) for piece in self._pieces]
 
         weak = weakref.proxy(self)  # no cycle, so that what is compiled is freed with this
 
@@ -144,8 +105,8 @@ class HostLoop:
         self._turn = compiled(HostLoop._trace_turn)
         # found when the functions are traced
         self._names: list[str] = []
-        self._keys: tuple[list, list] = ([], [])
-        self._invariant = Packing(())
+        self._keys: tuple[tuple, ...] = ()
+        self._common = Packing(())
         self._carry: dict[int, Packing] = {}
         self._calls: dict[int, list[Call]] = {}
         self._n_given: dict[int, int] = {}
@@ -153,39 +114,12 @@ class HostLoop:
     @classmethod
     def suits(cls, network: LoweredNetwork, changing: Sequence[Input]) -> bool:
         """Whether the steps call Python, and no Keras layer changes variables of its own."""
-        return not network.carried and len(pieces_of(network, network.parts(changing))) > 1
-
-    # -- planning ----------------------------------------------------------------------------------
+        return not network.carried and len(cut_at_host_calls(network.schedule(changing))) > 1
 
     def _is_small(self) -> bool:
         """Whether a step is about few numbers."""
         numbers = sum(tensor.width for tensor in self.network.layout.tensors)
         return numbers * self.network.settings.minibatch_size <= SMALL_STEP
-
-    def _steps(self, numbers: Sequence[int]) -> list[Run | Assemble]:
-        return [self.network.layout.instructions[number] for number in numbers]
-
-    def _passed_to(self, k: int) -> list[int]:
-        """Tensors from before the last call that piece ``k`` reads or a later one, but states."""
-        calls = self._pieces[k - 1].calls if k else ()
-        results = {t.index for step in self._steps(calls) for t in step.results}
-        return sorted(self._read_from(k) & self._made_before(k) - results)
-
-    def _read_from(self, first: int) -> set[int]:
-        """Tensors that piece ``first`` reads or a later one."""
-        recipes = [*self.network.layout.next_state, *self.network.layout.outputs]
-        for piece in self._pieces[first:]:
-            for step in self._steps([*piece.numbers, *piece.calls]):
-                recipes.extend(step.operands)
-        return set().union(*(recipe.tensors() for recipe in recipes))
-
-    def _made_before(self, last: int) -> set[int]:
-        """Tensors that a piece before ``last`` or its calls made."""
-        made: set[int] = set()
-        for piece in self._pieces[:last]:
-            for step in self._steps([*piece.numbers, *piece.calls]):
-                made |= {t.index for t in step.results}
-        return made
 
     # -- what is compiled --------------------------------------------------------------------------
 
@@ -193,21 +127,21 @@ class HostLoop:
         """What is the same in each step, from the arguments and ``fixed``."""
         arguments = dict(zip(self._names, tensors, strict=False))
         fixed = tensors[len(self._names) :]
-        values, arguments = self.network.prepare(self._parts, arguments, fixed, self.training)
-        self._keys = list(values), list(arguments)
-        tensors = [*values.values(), *arguments.values()]
-        self._invariant = Packing(tensors)
-        return self._invariant.pack(tensors)
+        invariant = self.network.prepare(self._schedule, arguments, fixed, self.training)
+        self._keys = invariant.keys()
+        tensors = invariant.tensors()
+        self._common = Packing(tensors)
+        return self._common.pack(tensors)
 
     def _trace_begin(self, tensors: list) -> list:
         """The first piece; it is not compiled, but finds what there is to know of the others."""
-        *tensors, given = tensors
-        common, state = self._common(tensors, given)
-        return self._piece(0, common, state, {}, [self._no_outputs()])
+        *tensors, vector = tensors
+        given, state = self._given(tensors, vector)
+        return self._piece(0, self._frame(given, given.i, given.rows, state), state)
 
     def _trace_middle(self, k: int, tensors: list) -> list:
-        common, state, given = self._received(k, tensors)
-        return self._piece(k, common, state, given)
+        frame, state, _ = self._received(k, tensors)
+        return self._piece(k, frame, state)
 
     def _trace_turn(self, tensors: list) -> list:
         """The end of a step and the begin of the next; the outputs come before the operands.
@@ -215,84 +149,74 @@ class HostLoop:
         Before the first step of a chunk, when the number of the step is -1, what ends counts for
         nothing: a function of its own for the first begin would take as long to compile.
         """
-        network, last = self.network, len(self._pieces) - 1
-        common, before, given = self._received(last, tensors)
-        values, arguments, context = self._enter(common, before, given)
-        network.execute(self._pieces[last].numbers, values, arguments, context)
-        after = [
-            network.full(network.read(r, values, arguments)) for r in network.layout.next_state
-        ]
-        state = [ops.where(common.i < 0, a, b) for a, b in zip(before, after, strict=True)]
-        outputs = [network.full(network.read(r, values, arguments)) for r in network.layout.outputs]
-        common = replace(common, i=common.i + 1, rows=common.next_rows)
-        return self._piece(0, common, state, {}, outputs)
+        last = len(self._pieces) - 1
+        frame, before, given = self._received(last, tensors)
+        frame.execute(self._pieces[last].numbers)
+        after, outputs = frame.next_state(), frame.outputs()
+        state = [ops.where(given.i < 0, a, b) for a, b in zip(before, after, strict=True)]
+        return self._piece(
+            0, self._frame(given, given.i + 1, given.next_rows, state), state, outputs
+        )
 
-    def _common(self, tensors: list, given: Any) -> tuple[_Common, list]:
-        """What each piece is given, and the rest of ``tensors``."""
-        n = self._invariant.n_packed
-        unpacked = self._invariant.unpack(tensors[:n])
-        value_keys, argument_keys = self._keys
-        values = dict(zip(value_keys, unpacked, strict=False))
-        arguments = dict(zip(argument_keys, unpacked[len(value_keys) :], strict=True))
-        i, rows = ops.cast(given[0], "int32"), self._rows(given, 1)
-        next_rows = self._rows(given, 1 + self._row_size)
-        return _Common(values, arguments, rows, next_rows, tensors[n], i), tensors[n + 1 :]
+    def _given(self, tensors: list, vector: Any) -> tuple[_Given, list]:
+        """What each piece is given, of which ``vector`` changes, and the rest of ``tensors``."""
+        n = self._common.n_packed
+        invariant = Invariant.of(self._keys, self._common.unpack(tensors[:n]))
+        i, rows = ops.cast(vector[0], "int32"), self._rows(vector, 1)
+        next_rows = self._rows(vector, 1 + self._row_size)
+        return _Given(invariant, rows, next_rows, tensors[n], i), tensors[n + 1 :]
 
-    def _rows(self, given: Any, start: int) -> list:
+    def _rows(self, vector: Any, start: int) -> list:
         """Rows, one after the other from there on; those of the next step are not everywhere."""
         places, end = _places(self._row_shapes, start)
-        if end > given.shape[0]:
+        if end > vector.shape[0]:
             return []
-        return [ops.reshape(given[span], shape) for span, shape in places]
+        return [ops.reshape(vector[span], shape) for span, shape in places]
 
-    def _received(self, k: int, tensors: list) -> tuple[_Common, list, Values]:
-        """What piece ``k`` is given by the piece before and the calls between them."""
-        *tensors, given = tensors
-        common, carry = self._common(tensors, given)
-        carry = self._carry[k].unpack(carry)
-        n_states = len(self._state_indices)
-        values = dict(zip(self._passed[k], carry[n_states:], strict=True))
+    def _received(self, k: int, tensors: list) -> tuple[Frame, list, _Given]:
+        """What piece ``k`` is given by the piece before and the calls between them: its frame, the
+        state, and what each piece is given.
+        """
+        *tensors, vector = tensors
+        given, carry = self._given(tensors, vector)
+        carry, n_states = self._carry[k].unpack(carry), len(self.network.states)
+        made = dict(zip(self._passed[k], carry[n_states:], strict=True))
         for call in self._calls[k - 1]:
             for index, span, shape in call.results:
-                values[index] = ops.reshape(given[span], shape)
-        return common, carry[:n_states], values
+                made[index] = ops.reshape(vector[span], shape)
+        state = carry[:n_states]
+        return self._frame(given, given.i, given.rows, state, made), state, given
 
-    def _enter(self, common: _Common, state: list, given: Values) -> tuple[Values, dict, Any]:
-        """Values, arguments and context of a piece."""
-        network = self.network
-        values = {**common.values, **dict(zip(self._state_indices, state, strict=True)), **given}
-        for item, row in zip(self.changing, common.rows, strict=True):
-            values[network.row_tensor(item).index] = row
-        step_index = common.first + common.i
-        values[network.layout.time.index] = network.time(step_index)
-        variables = network.variables(common.arguments)
-        context = network.context(step_index, self.training, variables)
-        return values, common.arguments, context
+    def _frame(
+        self, given: _Given, i: Any, rows: list, state: list, made: Mapping[int, Any] = {}
+    ) -> Frame:
+        """The frame of a piece, of the i-th step, in which some tensors have been made."""
+        rows_and_made = {**dict(zip(self._schedule.rows, rows, strict=True)), **made}
+        own = dict(zip(self.network.flow.states, state, strict=True))
+        return Frame(
+            self.network, given.invariant, own, rows_and_made, given.first + i, self.training
+        )
 
-    def _piece(
-        self, k: int, common: _Common, state: list, given: Values, outputs: Sequence[Any] = ()
-    ) -> list:
+    def _piece(self, k: int, frame: Frame, state: list, outputs: Sequence[Any] = ()) -> list:
         """Compute piece ``k``: what the next one is given, and a vector for the host: ``outputs``,
         and the operands of the calls.
         """
-        values, arguments, context = self._enter(common, state, given)
-        network, piece = self.network, self._pieces[k]
-        network.execute(piece.numbers, values, arguments, context)
+        piece, dtype = self._pieces[k], self.network.settings.dtype
+        frame.execute(piece.numbers)
         operands = [
-            [
-                network.operand(number, i, recipe, values, arguments)
-                for i, recipe in enumerate(network.layout.instructions[number].operands)
-            ]
-            for number in piece.calls
+            [frame.operand(number, i) for i in range(len(step.operands))]
+            for number, step in zip(piece.calls, self._steps(piece.calls), strict=True)
         ]
-        dtype = network.settings.dtype
-        passed = [ops.cast(values[index], dtype) for index in self._passed[k + 1]]
+        passed = [ops.cast(frame.values[index], dtype) for index in self._passed[k + 1]]
         if k not in self._calls:
             shapes = [[tuple(x.shape) for x in own] for own in operands]
             self._plan(k, shapes, [tuple(x.shape) for x in passed])
         vectors = [ops.reshape(x, (-1,)) for own in [outputs, *operands] for x in own]
-        vector = ops.concatenate(vectors) if vectors else ops.zeros((1,), network.settings.dtype)
+        vector = ops.concatenate(vectors) if vectors else ops.zeros((1,), dtype)
         return [*self._carry[k + 1].pack([*state, *passed]), vector]
+
+    def _steps(self, numbers: Sequence[int]) -> list:
+        return [self.network.layout.instructions[number] for number in numbers]
 
     def _plan(
         self, k: int, operands: Sequence[Sequence[tuple]], passed: Sequence[tuple[int, ...]]
@@ -329,9 +253,6 @@ class HostLoop:
     def _n_outputs(self) -> int:
         widths = sum(recipe.width for recipe in self.network.layout.outputs)
         return widths * self.network.settings.minibatch_size
-
-    def _no_outputs(self) -> Any:
-        return ops.zeros((self._n_outputs(),), self.network.settings.dtype)
 
     def _results_start(self, k: int) -> int:
         """Where the results of the calls after piece ``k`` are in what the next piece is given,
@@ -378,7 +299,7 @@ class HostLoop:
                 break
             *carry, for_host = self._turn([*common, *carry, given])
             outputs[i] = as_array(for_host)[: outputs.shape[1]]
-        after = PackedState(packing, carry, len(self._state_indices), self._tensor)
+        after = PackedState(packing, carry, len(self.network.states), self._tensor)
         return after, self._split(outputs, kept)
 
     def _find_shapes(self, common: list, state: Sequence[Any]) -> None:
@@ -448,13 +369,12 @@ class HostLoop:
 
 
 @dataclass(frozen=True)
-class _Common:
-    """What each piece is given: values and arguments that do not change, the rows of this step and
-    the next, (batch, size) each, and the numbers of the first step and, from there on, of this one.
+class _Given:
+    """What each piece is given: what does not change, the rows of this step and the next, (batch,
+    size) each, and the numbers of the first step and, from there on, of this one.
     """
 
-    values: dict[Any, Any]
-    arguments: dict[Any, Any]
+    invariant: Invariant
     rows: list[Any]
     next_rows: list[Any]
     first: Any

@@ -19,7 +19,8 @@ from nengo_dl.runtime.blocks import Blocks, stacked
 from nengo_dl.runtime.learned import Learned
 from nengo_dl.runtime.names import unique
 from nengo_dl.runtime.rounding import RoundedValues
-from nengo_dl.runtime.sequences import SequenceRunner, Start, Wanted
+from nengo_dl.runtime.scan import Start, Wanted
+from nengo_dl.runtime.sequences import SequenceRunner
 from nengo_dl.runtime.step import LoweredNetwork, stored_values, tensor_name, weight_name
 
 #: all layers of Keras that convolve, by themselves or with a cell

@@ -18,6 +18,7 @@ import keras.ops as ops
 import numpy as np
 
 from nengo_dl.runtime.chunk import Chunk
+from nengo_dl.runtime.frame import Invariant
 from nengo_dl.runtime.keras_model import NengoModel
 from nengo_dl.runtime.packing import PackedState, Packing
 
@@ -74,7 +75,7 @@ class ShortRuns:
         self._functions: dict[Hashable, Callable] = {}
         self._prepare: Callable | None = None
         # found when it is traced
-        self._keys: tuple[list, list] = ([], [])
+        self._keys: tuple[tuple, ...] = ()
         self._prepared = Packing(())
         #: what the parameters and ``fixed`` were for which ``_given`` was found
         self._ids: list[int] | None = None
@@ -164,9 +165,8 @@ class ShortRuns:
         return dict(zip(names, tensors, strict=False)), list(tensors[len(names) :])
 
     def _trace_prepare(self, tensors: list) -> list:
-        values, arguments = self._chunk.prepare(*self._arguments(tensors))
-        self._keys = list(values), list(arguments)
-        tensors = [*values.values(), *arguments.values()]
+        invariant = self._chunk.prepare(*self._arguments(tensors))
+        self._keys, tensors = invariant.keys(), invariant.tensors()
         self._prepared = Packing(tensors)
         return self._prepared.pack(tensors)
 
@@ -192,7 +192,7 @@ class ShortRuns:
         state, outputs = self._backend.run_steps(chunk, invariant, state, rows, clock[0], clock[1])
         return self._packing.pack([*state, *outputs])
 
-    def _invariant(self, given: list) -> tuple:
+    def _invariant(self, given: list) -> Invariant:
         if self._backend.reads_variables:
             names = self._model.argument_variables()
             references, fixed = given[: len(names)], given[len(names) :]
@@ -201,10 +201,7 @@ class ShortRuns:
                 for (name, variable), reference in zip(names.items(), references, strict=False)
             }
             return self._chunk.prepare(arguments, fixed)
-        value_keys, argument_keys = self._keys
-        given = self._prepared.unpack(given)
-        values = dict(zip(value_keys, given, strict=False))
-        return values, dict(zip(argument_keys, given[len(value_keys) :], strict=True))
+        return Invariant.of(self._keys, self._prepared.unpack(given))
 
     def _row_tensors(self, vector: Any, batches: tuple[int, ...]) -> list:
         rows, start = [], 0

@@ -32,9 +32,10 @@ from nengo_dl.runtime.recording import ProbeRecord
 from nengo_dl.runtime.signals import PresentSignals, SignalIndex
 from nengo_dl.runtime.training import Training
 from nengo_dl.runtime.values import LastValues
-from nengo_dl.simulator.display import simulator_html
+from nengo_dl.simulator.display import simulator_html, simulator_text
 from nengo_dl.simulator.operators import OperatorInterface
 from nengo_dl.simulator.parameters import ParameterInterface
+from nengo_dl.simulator.progress import RunTracker
 from nengo_dl.simulator.training import TrainingInterface
 
 logger = logging.getLogger(__name__)
@@ -265,7 +266,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         stateful = checks.checked_flag("stateful", stateful)
         bar = self.progress_bar if progress_bar is None else progress_bar
         bar = checks.checked_progress_bar(bar)
-        tracker = _tracker(bar, n_steps)
+        tracker = _tracker(bar, n_steps, self._engine.n_traces == 0)
         with self._alone, tracker as progress, DeferredInterrupt() as interrupt:
             before = self._state
             for record in self.records.values():
@@ -275,7 +276,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
                 self._record(state, outputs, n)
                 self._raise_failure()
                 if progress is not None:
-                    progress.total_progress.step(n=n)
+                    progress.step(n)
                 interrupt.check()
             keep = stateful and self._built.choices.stateful
             self._state = self._after(before, self._state, keep)
@@ -478,6 +479,9 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
     def __exit__(self, *_: Any) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        return simulator_text(self)
+
     def _repr_html_(self) -> str:
         return simulator_html(self)
 
@@ -545,13 +549,13 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
             )
 
 
-def _tracker(bar: Any, n_steps: int):
+def _tracker(bar: Any, n_steps: int, compiles: bool):
     """Context manager that shows how far a run is; gives None where nothing is shown: Nengo's bars
     take a tenth of a second to begin and to end.
     """
     if bar is None or bar is False or (bar is True and n_steps <= FEW_STEPS):
         return nullcontext()
-    return ProgressTracker(bar, Progress("Simulating", "Simulation", n_steps))
+    return RunTracker(bar, n_steps, compiles)
 
 
 def _choose_seed(network: Network | None, seed: int | None) -> int:

@@ -8,7 +8,7 @@ import pytest
 from nengo.exceptions import SimulationError
 
 import nengo_dl
-from nengo_dl.compiler.frontend import nengo_order
+from nengo_dl.compiler.nengo_order import nengo_order
 from nengo_dl.runtime import host
 from runtime.networks import reference
 
@@ -311,15 +311,15 @@ def with_input():
 
 
 @pytest.mark.parametrize(
-    "make, asks_nengo", [(functions_of_time, False), (with_noise, True), (with_input, True)]
+    "make, asks", [(functions_of_time, False), (with_noise, True), (with_input, True)]
 )
-def test_order_is_that_of_nengo(make, asks_nengo, monkeypatch):
-    """Nengo is only asked, which takes long for large networks, where it is not known without."""
+def test_order_is_that_of_nengo(make, asks, monkeypatch):
+    """It is only worked out for all operators where it is not known without."""
     asked = []
-    monkeypatch.setattr(host, "nengo_order", lambda m: asked.append(m) or nengo_order(m))
+    monkeypatch.setattr(host, "nengo_order", lambda ops: asked.append(ops) or nengo_order(ops))
     with nengo_dl.Simulator(make(), progress_bar=False) as sim:
         runtime = sim._host
-    assert bool(asked) == asks_nengo
+    assert bool(asked) == asks
     order = [op for op in runtime._order if op in runtime.model.operators]
     assert len(order) >= 3
-    assert order == [op for op in nengo_order(runtime.model) if op in order]
+    assert order == [op for op in nengo_order(runtime.model.operators) if op in order]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nengo_dl
-from nengo_dl.runtime.host_loop import pieces_of
+from nengo_dl.compiler.cut import cut_at_host_calls
 from nengo_dl.runtime.packing import SMALL, Packing
 from oracle import assert_matches_nengo
 
@@ -65,7 +65,7 @@ def test_each_function_is_called_once_a_step():
 def test_calls_that_need_not_wait_are_made_together():
     with nengo_dl.Simulator(chain(), progress_bar=False) as sim:
         lowered = sim._engine.lowered
-        pieces = pieces_of(lowered, lowered.parts(()))
+        pieces = cut_at_host_calls(lowered.schedule(()))
     counts = [len(piece.calls) for piece in pieces]
     # the stimulus, what it is given to, and what that is given to; the fourth waits for none
     assert len(counts) == 4
@@ -77,7 +77,7 @@ def test_calls_that_need_not_wait_are_made_together():
             nengo.Connection(a, b)
     with nengo_dl.Simulator(net, progress_bar=False) as sim:
         lowered = sim._engine.lowered
-        pieces = pieces_of(lowered, lowered.parts(()))
+        pieces = cut_at_host_calls(lowered.schedule(()))
     assert [len(piece.calls) for piece in pieces] == [3, 0]
 
 

@@ -93,6 +93,7 @@ class Worker:
         self.job = job
         self.facts: dict[str, Any] = {}
         self.peak_mb = 0.0
+        self.user_seconds = 0.0
         try:
             self._answer()
         except BaseException:
@@ -129,6 +130,7 @@ class Worker:
         if "error" in answer:
             raise NotMeasured(answer["error"])
         self.facts, self.peak_mb = answer["facts"], answer["peak_mb"]
+        self.user_seconds = answer.get("user_seconds", 0.0)
         return answer
 
     def __enter__(self) -> Worker:

@@ -61,9 +61,9 @@ def devices() -> list[str]:
 
 def tensor(array: np.ndarray, dtype: str):
     """A tensor on the device."""
-    # numpy converts in no time, for which JAX compiles a function, as `jax.numpy.asarray` does for
-    # each shape
-    return jax.device_put(np.asarray(array, dtype=dtype))
+    # JAX's own conversions and copies compile a function for each shape, which takes 25 ms; the
+    # copy is numpy's, as a tensor may share the memory of the array that it is made of
+    return jax.device_put(np.array(array, dtype=dtype))
 
 
 def argument(array: np.ndarray, dtype: str):
@@ -147,14 +147,10 @@ def run_steps(chunk: Chunk, invariant, state, rows, first_step, n_steps):
         return i + 1, state, buffers, last
 
     loop = (jnp.zeros((), jnp.int32), chunk.carry.shaped(state), *_buffers(chunk))
-    if chunk.complete is not None:
-        loop = step(loop)
     several = _repeat(step, chunk.unroll, chunk.inner)
     if several is not step:
         loop = _loop(several, loop, n_steps - chunk.unroll * chunk.inner + 1)
     _, state, buffers, last = _loop(step, loop, n_steps)
-    if chunk.complete is not None:
-        state = chunk.complete(invariant, state)
     return chunk.carry.flat(state), merge_outputs(buffers, last, chunk.kept)
 
 

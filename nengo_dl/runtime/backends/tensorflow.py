@@ -305,13 +305,9 @@ def run_steps(chunk: Chunk, invariant, state, rows, first_step, n_steps):
 
     arrays, last = _buffers(chunk)
     loop = (tf.constant(0), chunk.carry.shaped(state), arrays, last)
-    if chunk.complete is not None:
-        loop = step(*loop)
     if chunk.unroll > 1:
         loop = _loop(_repeat(step, chunk.unroll), loop, n_steps - chunk.unroll + 1)
     _, state, arrays, last = _loop(step, loop, n_steps)
-    if chunk.complete is not None:
-        state = chunk.complete(invariant, state)
     state = chunk.carry.flat(state)
     return state, merge_outputs([a.stack() for a in arrays], last, chunk.kept)
 

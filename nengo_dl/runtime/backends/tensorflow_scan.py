@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext as in_xla
 
 from nengo_dl.runtime.chunk import merge_outputs, split_outputs
+from nengo_dl.runtime.frame import Invariant
 from nengo_dl.runtime.scan import unrolled_scan
 
 #: steps up to which training without XLA has no loop: its gradient copies what each step leaves
@@ -69,12 +70,11 @@ class _RecomputingLoop:
 
     def __init__(self, step, invariant, state, rows, n_steps, kept, shapes, dtype):
         self.step, self.n_steps, self.kept, self.dtype = step, n_steps, kept, dtype
-        self.keys = [list(part) for part in invariant]
+        self.keys = invariant.keys()
         self.n_states, self.state_shapes = len(state), [value.shape for value in state]
         self.history_shapes, self.last_shapes = split_outputs(shapes, kept)
-        fixed = (value for part in invariant for value in part.values())
-        # what is no tensor yet is a variable
-        self.arguments = [tf.convert_to_tensor(value) for value in (*fixed, *state, *rows)]
+        given = (*invariant.tensors(), *state, *rows)
+        self.arguments = [tf.convert_to_tensor(value) for value in given]  # some are variables
         self.run = tf.custom_gradient(self._run)
 
     def split(self, results: list) -> tuple[list, list, list]:
@@ -89,9 +89,7 @@ class _RecomputingLoop:
 
     def _step(self, fixed, now, rows_now, i):
         """State, and outputs by whether all are kept, after a step."""
-        values = iter(fixed)
-        invariant = tuple({key: next(values) for key in part} for part in self.keys)
-        after, outputs = self.step(invariant, now, rows_now, i)
+        after, outputs = self.step(Invariant.of(self.keys, fixed), now, rows_now, i)
         return after, *split_outputs(outputs, self.kept)
 
     def _arrays(self, shapes, dtypes=None) -> list[tf.TensorArray]:
@@ -206,17 +204,15 @@ def checkpoint(function):
     """
 
     def call(invariant, state, rows, first):
-        values, arguments = invariant
-        keys, names = list(values), list(arguments)
+        keys, n_states = invariant.keys(), len(state)
+        n_fixed = sum(map(len, keys))
 
         @tf.recompute_grad
         def flat(first, *tensors):
-            tensors = list(tensors)
-            inner_values = {key: tensors.pop(0) for key in keys}
-            inner_arguments = {name: tensors.pop(0) for name in names}
-            inner_state = [tensors.pop(0) for _ in state]
-            return function((inner_values, inner_arguments), inner_state, tensors, first)
+            fixed, rest = tensors[:n_fixed], list(tensors[n_fixed:])
+            inner = Invariant.of(keys, fixed)
+            return function(inner, rest[:n_states], rest[n_states:], first)
 
-        return flat(first, *values.values(), *arguments.values(), *state, *rows)
+        return flat(first, *invariant.tensors(), *state, *rows)
 
     return call

@@ -6,8 +6,8 @@ import nengo
 import pytest
 
 import nengo_dl
+from nengo_dl.garbage import collected_later
 from nengo_dl.runtime import build
-from nengo_dl.runtime.garbage import collected_later
 
 
 @pytest.mark.parametrize("before", [True, False])

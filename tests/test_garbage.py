@@ -6,7 +6,7 @@ import nengo
 import pytest
 
 import nengo_dl
-from nengo_dl.garbage import collected_later
+from nengo_dl.process_settings import collected_later
 from nengo_dl.runtime import build
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import keras
 
+from nengo_dl._private.keras import sees_traces
+
 #: most batches in one call of the compiled function
 MOST_BATCHES = 25
 
@@ -55,7 +57,7 @@ def _is_active(callback: Any, hook: str) -> bool:
     if isinstance(callback, keras.callbacks.ProgbarLogger):
         return False
     if isinstance(callback, keras.callbacks.TensorBoard):
-        per_batch = callback._should_trace or callback.write_steps_per_second
+        per_batch = sees_traces(callback) or callback.write_steps_per_second
         return callback.update_freq not in _BY_EPOCH or per_batch
     if hasattr(callback, "save_freq"):  # ModelCheckpoint, BackupAndRestore, OrbaxCheckpoint
         return callback.save_freq not in _BY_EPOCH

@@ -13,6 +13,7 @@ from keras import ops
 from nengo.builder.signal import Signal
 from nengo.exceptions import ValidationError
 
+from nengo_dl._private.keras import flattened
 from nengo_dl.compiler.layout import Run, Stored
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.blocks import Blocks, stacked
@@ -31,7 +32,7 @@ CONVOLUTIONS = tuple(
 
 def convolves(layer: keras.layers.Layer) -> bool:
     """Whether a Keras layer or model convolves, or one inside of it."""
-    return any(isinstance(inner, CONVOLUTIONS) for inner in layer._flatten_layers())
+    return any(isinstance(inner, CONVOLUTIONS) for inner in flattened(layer))
 
 
 class StoredValues(keras.layers.Layer):

@@ -14,6 +14,7 @@ import numpy as np
 from nengo import Node, Probe
 from nengo.exceptions import SimulationError, ValidationError
 
+from nengo_dl._private.keras import build_objectives, flattened, forget_epoch, forget_layers
 from nengo_dl.compiler.program import Input
 from nengo_dl.process_settings import floatx
 from nengo_dl.runtime.batch_hooks import batches_per_call
@@ -30,16 +31,6 @@ from nengo_dl.runtime.session import Session
 from nengo_dl.runtime.step import tensor_name
 from nengo_dl.runtime.trainability import check_parameters, check_steps
 from nengo_dl.runtime.training_data import Start, TrainingData, split
-
-#: what a model knows of its losses and metrics
-_COMPILED = (
-    "active_outputs",
-    "output_names",
-    "only_loss",
-    "loss",
-    "_compile_loss",
-    "_compile_metrics",
-)
 
 
 class Training:
@@ -85,9 +76,8 @@ class Training:
         """
         self._functions.release()
         if getattr(self.model, "history", None) is not None:
-            self.model.history._model = None
-        if hasattr(self.model, "_compiled_trainable_state"):
-            del self.model._compiled_trainable_state  # by layer, the model among them
+            self.model.history.set_model(None)
+        forget_layers(self.model)
 
     # -- compile -----------------------------------------------------------------------------------
 
@@ -102,12 +92,11 @@ class Training:
             model.active_outputs = objectives.active
             model.output_names = sorted(objectives.active)
             model.only_loss = objectives.only_loss
-            # Keras keeps what is not given from the last time
-            model.loss = model._compile_loss = model._compile_metrics = None
             model.compile(
                 optimizer=optimizer,
                 loss=objectives.loss_to_compute,
-                metrics=objectives.metrics,
+                # Keras keeps what is None from the last time
+                metrics=objectives.metrics or {},
                 loss_weights=objectives.loss_weights,
                 weighted_metrics=objectives.weighted_metrics,
                 jit_compile=True if jit_compile is None else jit_compile,
@@ -124,12 +113,13 @@ class Training:
     @contextmanager
     def _unless_failing(self) -> Iterator[None]:
         """Context in which the model is compiled; where that fails it stays as it was."""
-        before = {name: getattr(self.model, name, None) for name in _COMPILED}
+        before = dict(vars(self.model))
         try:
             yield
         except BaseException:
             for name, value in before.items():
-                setattr(self.model, name, value)
+                if getattr(self.model, name) is not value:
+                    setattr(self.model, name, value)
             raise
 
     def _scaled(self, optimizer: Any, auto_scale_loss: bool) -> Any:
@@ -137,7 +127,7 @@ class Training:
         precision, as Keras does it.
         """
         optimizer = keras.optimizers.get(optimizer)
-        layers = [inner for layer in self.model.lowered.layers for inner in layer._flatten_layers()]
+        layers = [inner for layer in self.model.lowered.layers for inner in flattened(layer)]
         half = any(layer.compute_dtype == "float16" for layer in layers)
         scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         if half and auto_scale_loss and not scaled:
@@ -208,8 +198,7 @@ class Training:
             )
             kwargs["shuffle"] = False
         self._build_optimizer()
-        # set by BackupAndRestore, and kept by Keras for the next time
-        self.model._initial_epoch = None
+        forget_epoch(self.model)
         return self._run(
             self.model.fit,
             data,
@@ -388,7 +377,7 @@ class Training:
         """Let Keras build losses and metrics with batches of the right size."""
         n = self.minibatch_size
         batch = tuple({name: values[:n] for name, values in part.items()} for part in data)
-        self.model._symbolic_build(data_batch=batch)
+        build_objectives(self.model, batch)
 
     def _build_optimizer(self) -> None:
         if not self.model.optimizer.built:

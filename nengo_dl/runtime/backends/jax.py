@@ -17,6 +17,7 @@ from jax.experimental import io_callback
 from nengo.exceptions import SimulationError
 
 from nengo_dl import process_settings
+from nengo_dl._private.keras import present
 from nengo_dl.runtime.backends import large_product, memory_maps
 from nengo_dl.runtime.backends.jax_convolutions import write_out_transpositions
 from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
@@ -276,7 +277,7 @@ def can_be_short(jit: bool | None) -> bool:
 
 def version(variable):
     """Another object whenever a Keras variable has changed: the tensor that is its value."""
-    return variable._value
+    return present(variable)
 
 
 def _buffers(chunk: Chunk):
@@ -437,7 +438,8 @@ def restore_variables(model, values: list) -> None:
 
 
 def _is_lost(variable) -> bool:
-    return variable._value is None or variable._value.is_deleted()
+    value = present(variable)
+    return value is None or value.is_deleted()
 
 
 def finish_batch(model) -> None:

@@ -12,12 +12,10 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.compiler.tf2xla.python.xla import optimization_barrier
-from tensorflow.python.eager import context
-from tensorflow.python.framework.ops import EagerTensor
 
+from nengo_dl._private.tensorflow import EagerTensor, direct_call, is_in_xla, stored, tensor_of
 from nengo_dl.runtime.backends import large_product
-from nengo_dl.runtime.backends.tensorflow_executables import executables, launch, may_compile
+from nengo_dl.runtime.backends.tensorflow_executables import executables, may_compile
 from nengo_dl.runtime.backends.tensorflow_refusal import (  # noqa: F401  (it belongs to the backend)
     is_refusal,
     loses_seed_in_xla,
@@ -25,7 +23,6 @@ from nengo_dl.runtime.backends.tensorflow_refusal import (  # noqa: F401  (it be
 )
 from nengo_dl.runtime.backends.tensorflow_scan import (  # noqa: F401  (they belong to the backend)
     checkpoint,
-    is_in_xla,
     recomputing_scan,
     scan,
 )
@@ -68,9 +65,7 @@ def tensor(array: np.ndarray, dtype: str):
 
 def argument(array: np.ndarray, dtype: str):
     """An array to call a compiled function with."""
-    array = np.asarray(array, dtype=dtype, order="C")
-    # tf.constant takes three times as long
-    return EagerTensor(array, context.context().device_name, None)
+    return tensor_of(np.asarray(array, dtype=dtype, order="C"))
 
 
 def shared(size: int, dtype: str) -> tuple[np.ndarray, Any]:
@@ -221,7 +216,7 @@ def _concrete(function: Callable, jit: bool, tensors: list) -> tuple[Callable, C
     which compiles when it is called.
     """
     jit = jit and may_compile()
-    # `launch` has variables last
+    # `direct_call` wants variables last
     order = sorted(range(len(tensors)), key=lambda k: tensors[k].dtype == tf.resource)
     traced = tf.function(
         lambda *given: function(*_in_order(given, order)), jit_compile=jit, autograph=False
@@ -239,29 +234,16 @@ def _in_order(values, order: list[int]) -> list:
 
 
 def _flat_call(function, order: list[int], jit: bool) -> tuple[Callable, Callable]:
-    """A concrete function as two: one from a list of tensors to a list of tensors, and one that
-    gives that list the structure of its results.
-
-    Where it is possible, the first leaves out TensorFlow's checks in Python: on a small network
-    they take several times as long as what is computed.
+    """A concrete function as two: one from a list of tensors, in another order than its arguments,
+    to a list of tensors, and one that gives that list the structure of its results.
     """
-    inner = getattr(function, "_inference_function", None)
-    eager = context.context()
-    if not hasattr(inner, "function_type") or not hasattr(eager, "call_function"):
+    direct = direct_call(function, jit)
+    if direct is None:
         return lambda tensors: tf.nest.flatten(function(*(tensors[k] for k in order))), partial(
             tf.nest.pack_sequence_as, function.structured_outputs
         )
-    captured, n_outputs = list(function.captured_inputs), len(inner.function_type.flat_outputs)
-    launched = launch(inner) if jit else None
-
-    def call(tensors):
-        # `inner` keeps the function of this name alive
-        arguments = [*(_tensor(tensors[k]) for k in order), *captured]
-        if launched is not None:
-            return launched(arguments)
-        return eager.call_function(inner.name, arguments, n_outputs) or []  # None if it has none
-
-    return call, inner.function_type.pack_output
+    call, pack = direct
+    return lambda tensors: call([_tensor(tensors[k]) for k in order]), pack
 
 
 def _tensor(value) -> tf.Tensor:
@@ -386,12 +368,10 @@ def _as_tensors(block):
     """A structure of arrays as tensors, one for each array, in the memory of the arrays where
     TensorFlow can: nothing else uses it.
     """
-    device, tensors = context.context().device_name, {}
+    tensors = {}
     for array in tf.nest.flatten(block):
         if id(array) not in tensors:
-            # tf.constant would copy what it is given
-            given = tf.is_tensor(array)
-            tensors[id(array)] = array if given else EagerTensor(array, device, None)
+            tensors[id(array)] = array if tf.is_tensor(array) else tensor_of(array)
     return tf.nest.map_structure(lambda array: tensors[id(array)], block)
 
 
@@ -419,11 +399,7 @@ def matmul(x, a):
     """The product of two matrices."""
     if not is_in_xla() or _has_gpu():
         return tf.matmul(x, a)
-    return large_product.multiply(x, a, _stored)
-
-
-def _stored(value):
-    return optimization_barrier(value)[0]
+    return large_product.multiply(x, a, stored)
 
 
 def convolves_faster_in_graph() -> bool:

@@ -2,11 +2,6 @@
 
 TensorFlow keeps whatever XLA compiled in one resource of the device, also what belongs to functions
 that are gone. Without the resource all of it is freed, and what is called again is compiled again.
-
-Where TensorFlow itself calls a function of `tf.function(jit_compile=True)`, it keeps for ever a
-copy of the function's graph, with a stack trace for each operation, in which it looked for the
-arguments that have to be known to compile: about 2 MB. `launch` calls it by the operation that
-TensorFlow uses for this inside, which looks for nothing.
 """
 
 from __future__ import annotations
@@ -16,14 +11,11 @@ import sys
 import threading
 import warnings
 import weakref
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.core.framework import tensor_pb2, types_pb2
-from tensorflow.python.eager import context, execute
 
 from nengo_dl.runtime.backends import memory_maps
 
@@ -94,34 +86,6 @@ executables = Executables()
 may_compile = executables.may_compile
 
 
-def launch(function: Any) -> Callable[[list], list] | None:
-    """A call of a function (`AtomicFunction`) that XLA compiles for the processor, from a list of
-    all its inputs; None for functions that the operation cannot call, which has variables as its
-    last inputs.
-    """
-    if tf.config.list_logical_devices("GPU"):
-        return None
-    types = [given.dtype for given in function.graph.inputs]
-    n_variables = types.count(tf.resource)
-    values = types[: len(types) - n_variables]
-    if tf.resource in values:
-        return None
-    results = [result.dtype.as_datatype_enum for result in function.function_type.flat_outputs]
-    attributes: tuple[Any, ...] = (
-        *("Tconstants", []),
-        *("Targs", [dtype.as_datatype_enum for dtype in values]),
-        *("Nresources", n_variables),
-        *("Tresults", results),
-        *("function", function.name),
-    )
-    eager = context.context()
-
-    def call(tensors: list) -> list:
-        return execute.execute(b"XlaLaunch", len(results), tensors, attributes, eager)
-
-    return call
-
-
 def _others_in_tensorflow() -> bool:
     """Whether another thread of Python is inside TensorFlow."""
     folder, own = str(Path(tf.__file__).parent), threading.get_ident()
@@ -136,7 +100,7 @@ def _others_in_tensorflow() -> bool:
 
 def _handle() -> tf.Tensor:
     """A handle of the resource, for which TensorFlow has no function of its own."""
-    proto = tensor_pb2.TensorProto(dtype=types_pb2.DT_RESOURCE)
+    proto = type(tf.make_tensor_proto(0))(dtype=tf.resource.as_datatype_enum)
     proto.tensor_shape.SetInParent()
     resource = proto.resource_handle_val.add()
     resource.device = "/job:localhost/replica:0/task:0/device:CPU:0"

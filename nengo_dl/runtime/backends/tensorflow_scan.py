@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 
 import tensorflow as tf
-from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext as in_xla
 
+from nengo_dl._private.tensorflow import is_in_xla
 from nengo_dl.runtime.chunk import merge_outputs, split_outputs
 from nengo_dl.runtime.frame import Invariant
 from nengo_dl.runtime.scan import unrolled_scan
@@ -173,11 +173,6 @@ class _RecomputingLoop:
 
 def _write(arrays, i, values) -> list:
     return [array.write(i, value) for array, value in zip(arrays, values, strict=True)]
-
-
-def is_in_xla() -> bool:
-    """Whether what is traced now will be compiled by XLA."""
-    return in_xla(tf.compat.v1.get_default_graph())
 
 
 def _reader(rows, n_steps: int) -> Callable:

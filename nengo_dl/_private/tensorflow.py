@@ -41,7 +41,7 @@ def direct_call(function: Any, jit: bool) -> tuple[Callable[[list], list], Calla
 
     On a small network the checks take several times as long as what is computed.
     """
-    inner = getattr(function, "_inference_function", None)
+    inner: Any = getattr(function, "_inference_function", None)
     if _eager is None or not has(inner, "function_type") or not has(_eager(), "call_function"):
         return None
     eager, n_outputs = _eager(), len(inner.function_type.flat_outputs)

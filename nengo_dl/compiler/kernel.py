@@ -172,7 +172,7 @@ def _choose(op: Operator) -> Kernel:
     return _fallback[0]
 
 
-def _same_maths(cls: type, registered: type) -> bool:
+def _same_maths(cls: type[Operator], registered: type[Operator]) -> bool:
     # operators of our own (DotSet, ...) say how they differ through what they set and increment
     return cls.make_step is registered.make_step or cls.__module__.startswith("nengo_dl.")
 

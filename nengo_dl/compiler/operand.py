@@ -104,6 +104,10 @@ class Gather:
         return f"gather of {self.width}"
 
 
+#: what is taken from other tensors as it is
+Columns = Slice | Concat | Gather
+
+
 @dataclass(frozen=True)
 class Sum:
     """Terms of equal width, added up."""
@@ -125,7 +129,7 @@ class Sum:
 class RowSum:
     """``source`` read as (rows, width), added up over the rows."""
 
-    source: Slice | Concat | Gather
+    source: Columns
     rows: int
 
     @property
@@ -145,7 +149,7 @@ class SegmentSum:
     names.
     """
 
-    source: Slice | Concat | Gather
+    source: Columns
     segments: np.ndarray
     width: int
 
@@ -156,7 +160,7 @@ class SegmentSum:
         return f"segment sum of {self.source}"
 
 
-Recipe = Slice | Zeros | Concat | Gather | Sum | RowSum | SegmentSum
+Recipe = Columns | Zeros | Sum | RowSum | SegmentSum
 
 
 class Addresses:
@@ -213,17 +217,17 @@ def make_recipe(rows: Sequence[np.ndarray | range], width: int, addresses: Addre
             return Sum(terms)
     filled = matrix >= 0
     if filled.mean() > 0.25:
-        return RowSum(_row(matrix.ravel(), addresses), len(rows))
+        return RowSum(_columns(matrix.ravel(), addresses), len(rows))
     by_column = matrix.T[filled.T]  # sorted by the column to which each is added
     segments = np.repeat(np.arange(width), filled.sum(axis=0))
-    return SegmentSum(_row(by_column, addresses), segments, width)
+    return SegmentSum(_columns(by_column, addresses), segments, width)
 
 
 def _is_run(row: np.ndarray) -> bool:
     return row[0] >= 0 and bool(np.all(np.diff(row) == 1))
 
 
-def _row(row: np.ndarray | range, addresses: Addresses) -> Recipe:
+def _row(row: np.ndarray | range, addresses: Addresses) -> Columns | Zeros:
     """The recipe for one address a column."""
     if isinstance(row, range) and row.step == 1 and addresses.in_one_tensor(row):
         return addresses.slice(row.start, len(row))
@@ -242,17 +246,24 @@ def _row(row: np.ndarray | range, addresses: Addresses) -> Recipe:
     return parts[0] if len(parts) == 1 else Concat(parts)
 
 
+def _columns(row: np.ndarray, addresses: Addresses) -> Columns:
+    """As `_row`, of a row that has addresses."""
+    recipe = _row(row, addresses)
+    assert not isinstance(recipe, Zeros)
+    return recipe
+
+
 def _gather(row: np.ndarray, owners: np.ndarray, addresses: Addresses) -> Gather:
-    sources, indices, offset = [], np.zeros(len(row), dtype=np.int32), 0
+    indices, offset = np.zeros(len(row), dtype=np.int32), 0
+    sources: list[Slice | Zeros] = []
     for owner in np.unique(owners).tolist():
         here = owners == owner
         if owner < 0:
-            source = Zeros(1)
+            sources.append(Zeros(1))
             indices[here] = offset
         else:
             first = int(row[here].min())
-            source = addresses.slice(first, int(row[here].max()) + 1 - first)
+            sources.append(addresses.slice(first, int(row[here].max()) + 1 - first))
             indices[here] = row[here] - first + offset
-        sources.append(source)
-        offset += source.width
+        offset += sources[-1].width
     return Gather(tuple(sources), indices)

@@ -255,10 +255,10 @@ def _tensor(value) -> tf.Tensor:
 
 def _run_chunk(chunk: Chunk, names: tuple[str, ...], counts: tuple[int, int, int], *flat):
     """The loop over the steps, of the tensors of `_compile`."""
-    flat = list(flat)
-    arguments = {name: flat.pop(0) for name in names}
-    fixed, state, rows = ([flat.pop(0) for _ in range(n)] for n in counts)
-    first_step, n_steps = flat
+    given = iter(flat)
+    arguments = {name: next(given) for name in names}
+    fixed, state, rows = ([next(given) for _ in range(n)] for n in counts)
+    first_step, n_steps = given
     invariant = chunk.prepare(arguments, fixed)
     return run_steps(chunk, invariant, state, rows, first_step, n_steps)
 

@@ -103,7 +103,7 @@ class _Walk:
     def _add_instance(self, value: Any) -> None:
         self._note("instance", _lasting_name(type(value)))
         if isinstance(value, FrozenObject):
-            names = _parameter_names(type(value))
+            names = _parameter_names(type(value))  # type: ignore[arg-type]
             self._add_parts("with", [part for n in names for part in (n, getattr(value, n))])
         elif all(_is_open(cls) for cls in type(value).__mro__):
             self.add(dict(vars(value)))

@@ -15,7 +15,10 @@ import tensorflow as tf
 
 from nengo_dl._private.tensorflow import EagerTensor, direct_call, is_in_xla, stored, tensor_of
 from nengo_dl.runtime.backends import large_product
-from nengo_dl.runtime.backends.tensorflow_executables import executables, may_compile
+from nengo_dl.runtime.backends.tensorflow_blocks import (  # noqa: F401  (it belongs to the backend)
+    block_function,
+)
+from nengo_dl.runtime.backends.tensorflow_executables import executables
 from nengo_dl.runtime.backends.tensorflow_refusal import (  # noqa: F401  (it belongs to the backend)
     is_refusal,
     loses_seed_in_xla,
@@ -24,9 +27,10 @@ from nengo_dl.runtime.backends.tensorflow_refusal import (  # noqa: F401  (it be
 from nengo_dl.runtime.backends.tensorflow_scan import (  # noqa: F401  (they belong to the backend)
     checkpoint,
     recomputing_scan,
+    run_steps,
     scan,
 )
-from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
+from nengo_dl.runtime.chunk import Chunk
 from nengo_dl.runtime.reuse.functions import chunk_functions
 
 #: bytes to a multiple of which an array has to begin to be a tensor without being copied
@@ -46,12 +50,10 @@ def precision(dtype: str):
 
 
 def placement(device: str | None):
-    """Context manager that puts new tensors on ``device``."""
     return nullcontext() if device is None else tf.device(device)
 
 
 def devices() -> list[str]:
-    """Names of the devices, as in "/cpu:0"."""
     return [
         f"/{d.device_type.lower()}:{d.name.rsplit(':', 1)[-1]}"
         for d in tf.config.list_logical_devices()
@@ -59,19 +61,14 @@ def devices() -> list[str]:
 
 
 def tensor(array: np.ndarray, dtype: str):
-    """A tensor on the device."""
     return tf.constant(array, dtype=dtype)
 
 
 def argument(array: np.ndarray, dtype: str):
-    """An array to call a compiled function with."""
     return tensor_of(np.asarray(array, dtype=dtype, order="C"))
 
 
 def shared(size: int, dtype: str) -> tuple[np.ndarray, Any]:
-    """A vector, and an argument of compiled functions whose values are those of the vector when
-    such a function is called; to be filled again when the results of the call are there.
-    """
     itemsize = np.dtype(dtype).itemsize
     memory = np.zeros(size * itemsize + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
@@ -82,7 +79,6 @@ def shared(size: int, dtype: str) -> tuple[np.ndarray, Any]:
 
 
 def array(value) -> np.ndarray:
-    """A tensor's values on the host."""
     return value.numpy()
 
 
@@ -110,10 +106,6 @@ def chunk_function(chunk: Chunk, jit: bool | None):
 
 
 def compiled(function, jit: bool | None):
-    """A function of a list of tensors that returns such a list, compiled when it is first called;
-    later calls take tensors of the same shapes.
-    """
-
     def compile_with(jit: bool):
         concrete = None
 
@@ -129,7 +121,6 @@ def compiled(function, jit: bool | None):
 
 
 def compiled_for(function, tensors, jit: bool | None, key=None):
-    """As `compiled`, for tensors like these; with a key, shared by all functions of this key."""
     specs = [tf.TensorSpec(value.shape, value.dtype) for value in map(_tensor, tensors)]
 
     def compile_with(jit: bool):
@@ -150,8 +141,11 @@ def compiled_for(function, tensors, jit: bool | None, key=None):
     return _with_fallback(compile_with, jit)
 
 
+def may_compile(owner: Any = None) -> bool:
+    return executables.may_compile(owner)
+
+
 def can_be_short(jit: bool | None) -> bool:
-    """Whether functions are compiled as for any other simulator."""
     return jit is not False and not is_distributed()
 
 
@@ -160,13 +154,15 @@ def version(variable):
 
 
 def reference(variable):
-    """What a compiled function reads the value of a Keras variable from."""
     return variable.value.handle
 
 
-def read(handle, variable):
-    """The value of a Keras variable, in a function that is given its `reference`."""
-    value = tf.raw_ops.ReadVariableOp(resource=handle, dtype=variable.dtype)
+def trace(function, tensors) -> None:
+    tf.function(function, autograph=False).get_concrete_function(tensors)
+
+
+def read(reference, variable):
+    value = tf.raw_ops.ReadVariableOp(resource=reference, dtype=variable.dtype)
     value.set_shape(variable.shape)
     return value
 
@@ -263,52 +259,7 @@ def _run_chunk(chunk: Chunk, names: tuple[str, ...], counts: tuple[int, int, int
     return run_steps(chunk, invariant, state, rows, first_step, n_steps)
 
 
-def run_steps(chunk: Chunk, invariant, state, rows, first_step, n_steps):
-    """The loop over the steps, in a function that is compiled: state and outputs."""
-
-    def step(i, state, arrays, last):
-        state, outputs = chunk.step(
-            invariant, state, [tf.gather(r, i) for r in rows], first_step + i
-        )
-        history, last = split_outputs(outputs, chunk.kept)
-        arrays = [a.write(i, value) for a, value in zip(arrays, history, strict=True)]
-        return i + 1, state, arrays, last
-
-    arrays, last = _buffers(chunk)
-    loop = (tf.constant(0), chunk.carry.shaped(state), arrays, last)
-    if chunk.unroll > 1:
-        loop = _loop(_repeat(step, chunk.unroll), loop, n_steps - chunk.unroll + 1)
-    _, state, arrays, last = _loop(step, loop, n_steps)
-    state = chunk.carry.flat(state)
-    return state, merge_outputs([a.stack() for a in arrays], last, chunk.kept)
-
-
-def _buffers(chunk: Chunk):
-    shapes = [(chunk.minibatch_size, width) for width in chunk.output_widths]
-    history, last = split_outputs(shapes, chunk.kept)
-    arrays = [
-        tf.TensorArray(chunk.dtype, size=chunk.capacity, element_shape=shape) for shape in history
-    ]
-    return arrays, [tf.zeros(shape, chunk.dtype) for shape in last]
-
-
-def _loop(step, loop, bound):
-    return tf.while_loop(
-        lambda i, *_: i < bound, step, loop, parallel_iterations=1, swap_memory=False
-    )
-
-
-def _repeat(step, times: int):
-    def body(*loop):
-        for _ in range(times):
-            loop = step(*loop)
-        return loop
-
-    return body
-
-
 def is_distributed() -> bool:
-    """Whether Keras spreads models over several devices."""
     return tf.distribute.has_strategy()
 
 
@@ -319,73 +270,13 @@ def stacks_batches(model) -> bool:
     return not (model.run_eagerly or is_distributed())
 
 
-def block_function(model, batch_step, next_blocks):
-    """A function ``(iterator) -> logs`` that trains or tests on the blocks that
-    ``next_blocks(iterator)`` gives; without XLA where XLA cannot compile it.
-    """
-
-    def run_block(count, block):
-        def one(i):
-            batch_step(tf.nest.map_structure(lambda values: values[i], block))
-            return i + 1
-
-        tf.while_loop(lambda i: i < count, one, [tf.constant(0)], parallel_iterations=1)
-        return model.get_metrics_result()
-
-    def compiled():
-        return tf.function(run_block, jit_compile=bool(model.jit_compile), autograph=False)
-
-    function, known = compiled(), not model.jit_compile
-
-    def first(arguments):
-        nonlocal function
-        try:
-            traced_for_xla(function, *arguments)
-            return function(*arguments)
-        except tf.errors.OpError as error:
-            if not is_refusal(error):
-                raise
-            logger.info("XLA cannot compile this training, running a plain graph: %s", error)
-            model.jit_compile = False
-            function = compiled()
-            return function(*arguments)
-
-    def run(iterator):
-        nonlocal known
-        logs = None
-        for block, count in next_blocks(iterator):
-            arguments = tf.constant(count), _as_tensors(block)
-            logs = function(*arguments) if known else first(arguments)
-            known = True
-        if logs is None:
-            raise StopIteration
-        return logs
-
-    return run
-
-
-def _as_tensors(block):
-    """A structure of arrays as tensors, one for each array, in the memory of the arrays where
-    TensorFlow can: nothing else uses it.
-    """
-    tensors = {}
-    for array in tf.nest.flatten(block):
-        if id(array) not in tensors:
-            tensors[id(array)] = array if tf.is_tensor(array) else tensor_of(array)
-    return tf.nest.map_structure(lambda array: tensors[id(array)], block)
-
-
 def output_shapes(function, shapes, dtype: str):
-    """Shapes of what ``function`` returns for tensors of these shapes, without computing it."""
     specs = [tf.TensorSpec(shape, dtype) for shape in shapes]
     traced = tf.function(function, autograph=False).get_concrete_function(*specs)
     return tf.nest.map_structure(lambda value: tuple(value.shape), traced.structured_outputs)
 
 
 def product_form(n: int, rows: int, columns: int, batch: int) -> str:
-    """The fastest of `nengo_dl.lowering.products.FORMS` for n matrices (rows, columns), from
-    measurements with XLA on the CPU.
-    """
     if n == 1:
         return "one matrix"
     if columns == 1:
@@ -396,7 +287,6 @@ def product_form(n: int, rows: int, columns: int, batch: int) -> str:
 
 
 def matmul(x, a):
-    """The product of two matrices."""
     if not is_in_xla() or _has_gpu():
         return tf.matmul(x, a)
     return large_product.multiply(x, a, stored)
@@ -412,7 +302,6 @@ def _has_gpu() -> bool:
 
 
 def gradients(function, tensors) -> list:
-    """Gradients of a scalar function of a list of tensors; None where there is none."""
     with tf.GradientTape() as tape:
         tape.watch(tensors)
         value = function(tensors)
@@ -423,7 +312,7 @@ def variable_values(model) -> None:
     """TensorFlow changes variables in place, so that they always have a value."""
 
 
-def restore_variables(model, values: None) -> None:
+def restore_variables(model, values) -> None:
     """There is nothing to restore."""
 
 

@@ -83,7 +83,6 @@ class Executables:
 
 
 executables = Executables()
-may_compile = executables.may_compile
 
 
 def _others_in_tensorflow() -> bool:

@@ -1,4 +1,4 @@
-"""Loops of training on TensorFlow, differentiable in reverse."""
+"""Loops on TensorFlow: of simulations, and of training, differentiable in reverse."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 import tensorflow as tf
 
 from nengo_dl._private.tensorflow import is_in_xla
-from nengo_dl.runtime.chunk import merge_outputs, split_outputs
+from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
 from nengo_dl.runtime.frame import Invariant
 from nengo_dl.runtime.scan import unrolled_scan
 
@@ -16,12 +16,49 @@ from nengo_dl.runtime.scan import unrolled_scan
 UNROLLED = 16
 
 
-def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
-    """Run ``step(state, rows_now, i) -> (state, outputs)``, differentiable in reverse.
+def run_steps(chunk: Chunk, invariant, state, rows, first_step, n_steps):
+    def step(i, state, arrays, last):
+        state, outputs = chunk.step(
+            invariant, state, [tf.gather(r, i) for r in rows], first_step + i
+        )
+        history, last = split_outputs(outputs, chunk.kept)
+        arrays = [a.write(i, value) for a, value in zip(arrays, history, strict=True)]
+        return i + 1, state, arrays, last
 
-    ``rows`` are (n_steps, batch, size); ``shapes`` are those of the outputs of a step. Returns the
-    last state and outputs of shape (batch, n_steps or 1, size).
-    """
+    arrays, last = _buffers(chunk)
+    loop = (tf.constant(0), chunk.carry.shaped(state), arrays, last)
+    if chunk.unroll > 1:
+        loop = _loop(_repeat(step, chunk.unroll), loop, n_steps - chunk.unroll + 1)
+    _, state, arrays, last = _loop(step, loop, n_steps)
+    state = chunk.carry.flat(state)
+    return state, merge_outputs([a.stack() for a in arrays], last, chunk.kept)
+
+
+def _buffers(chunk: Chunk):
+    shapes = [(chunk.minibatch_size, width) for width in chunk.output_widths]
+    history, last = split_outputs(shapes, chunk.kept)
+    arrays = [
+        tf.TensorArray(chunk.dtype, size=chunk.capacity, element_shape=shape) for shape in history
+    ]
+    return arrays, [tf.zeros(shape, chunk.dtype) for shape in last]
+
+
+def _loop(step, loop, bound):
+    return tf.while_loop(
+        lambda i, *_: i < bound, step, loop, parallel_iterations=1, swap_memory=False
+    )
+
+
+def _repeat(step, times: int):
+    def body(*loop):
+        for _ in range(times):
+            loop = step(*loop)
+        return loop
+
+    return body
+
+
+def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
     if not (tf.is_tensor(n_steps) or n_steps > UNROLLED or is_in_xla()):
         return unrolled_scan(step, state, rows, n_steps, kept, shapes, dtype)
     readers = [_reader(r, n_steps) for r in rows]

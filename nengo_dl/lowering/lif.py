@@ -10,7 +10,7 @@ from nengo_dl.lowering.neurons import register_neurons
 from nengo_dl.neurons import SoftLIFRate
 
 
-@register_neurons(nengo_neurons.LIFRate, ["tau_rc", "tau_ref", "amplitude"])
+@register_neurons(nengo_neurons.LIFRate)
 def lif_rate(context, J, tau_rc, tau_ref, amplitude):
     """`nengo.LIFRate`."""
     j = J - 1.0
@@ -24,7 +24,7 @@ def lif_rate(context, J, tau_rc, tau_ref, amplitude):
 SMALL_SOFTPLUS = -30.0
 
 
-@register_neurons(SoftLIFRate, ["sigma", "tau_rc", "tau_ref", "amplitude"])
+@register_neurons(SoftLIFRate)
 def soft_lif_rate(context, J, sigma, tau_rc, tau_ref, amplitude):
     """LIFRate with a smooth threshold: the current above it is ``sigma * softplus((J - 1) /
     sigma)``.
@@ -68,7 +68,6 @@ def _fast_lif_for(operators, settings):
 
 @register_neurons(
     nengo_neurons.LIF,
-    ["tau_rc", "tau_ref", "min_voltage", "amplitude"],
     rate=_lif_training,
     variant=_fast_lif_for,
 )

@@ -90,8 +90,7 @@ class TensorNodeKernel(SingleOperatorKernel):
     def reads(self, op):
         return (*(op.reads if op.takes_time else op.reads[1:]), *op.updates)
 
-    def prepare(self, ops_, settings):
-        (op,) = ops_
+    def prepare_one(self, op, settings):
         minibatch_size, dtype = settings.minibatch_size, settings.dtype
         size_in = 0 if op.input is None else op.input.size
         shapes = [(minibatch_size, *sig.shape) for sig in op.updates]

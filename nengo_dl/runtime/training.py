@@ -11,11 +11,9 @@ from typing import Any, Literal
 
 import keras
 import numpy as np
-from nengo import Node, Probe
 from nengo.exceptions import SimulationError, ValidationError
 
 from nengo_dl._private.keras import build_objectives, flattened, forget_epoch, forget_layers
-from nengo_dl.compiler.program import Input
 from nengo_dl.process_settings import floatx
 from nengo_dl.runtime.batch_hooks import batches_per_call
 from nengo_dl.runtime.batches import is_batches, number_of_batches
@@ -25,6 +23,7 @@ from nengo_dl.runtime.compiled_functions import CompiledFunctions
 from nengo_dl.runtime.engine import Engine, State
 from nengo_dl.runtime.interrupt import DeferredInterrupt
 from nengo_dl.runtime.keras_model import NengoModel
+from nengo_dl.runtime.names import Endpoints
 from nengo_dl.runtime.objectives import Objectives
 from nengo_dl.runtime.processes import Watch
 from nengo_dl.runtime.session import Session
@@ -42,25 +41,14 @@ class Training:
         The network.
     engine
         Gives the rows of Nodes for which there is no data.
-    inputs
-        The Nodes for which data can be given.
-    probes
-        The probes in the order of the network's outputs.
-    names
-        The names of Nodes and Probes.
+    endpoints
+        Its Nodes and Probes.
     """
 
-    def __init__(
-        self,
-        keras_model: NengoModel,
-        engine: Engine,
-        inputs: Mapping[Node, Input],
-        probes: Sequence[Probe],
-        names: Mapping[Node | Probe, str],
-    ):
+    def __init__(self, keras_model: NengoModel, engine: Engine, endpoints: Endpoints):
         self.model, self.engine = keras_model, engine
         self.minibatch_size = keras_model.minibatch_size
-        self.data = TrainingData(keras_model, engine, inputs, probes, names)
+        self.data = TrainingData(keras_model, engine, endpoints)
         self._user_batches_per_call: int | None = None
         self._has_loss = False
         backend = engine.backend

@@ -27,6 +27,7 @@ from nengo_dl.runtime.data import SimulationData
 from nengo_dl.runtime.engine import FEW_STEPS, State
 from nengo_dl.runtime.interrupt import DeferredInterrupt
 from nengo_dl.runtime.keras_model import NengoModel
+from nengo_dl.runtime.names import Endpoints
 from nengo_dl.runtime.processes import OneThread
 from nengo_dl.runtime.recording import ProbeRecord
 from nengo_dl.runtime.signals import PresentSignals, SignalIndex
@@ -117,9 +118,8 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
             probe: ProbeRecord(probe, self.dt, keep, built.choices.data_dtype)
             for probe, keep in zip(self.model.probes, built.keras_model.kept, strict=True)
         }
-        self._training = Training(
-            built.keras_model, self._engine, self._inputs, self.model.probes, self._names
-        )
+        endpoints = Endpoints(self._inputs, self.model.probes, self._names)
+        self._training = Training(built.keras_model, self._engine, endpoints)
         self._signal_index = SignalIndex(self.model, self.program.program.operators)
         self.closed = False
         self.reset()

@@ -10,15 +10,15 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-#: a concatenation of more slices than this is a gather instead ...
-MAX_SLICES = 24
-#: ... and sums of more rows than this are one reduction instead of a chain of additions
-MAX_TERMS = 12
-#: ... as are those of more gathers than this: one large gather takes less time than several
-MAX_GATHERS = 2
+from nengo_dl import tuning
+
+TensorKind = Literal[
+    "constant", "parameter", "state", "deferred", "input", "time", "literal", "result", "sum"
+]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Tensor:
 
     index: int
     name: str
-    kind: str  # constant | parameter | state | deferred | input | time | literal | result | sum
+    kind: TensorKind
     width: int
     base: int
 
@@ -171,7 +171,7 @@ class Addresses:
         self._bases: list[int] = []
         self._end = 0
 
-    def new(self, name: str, kind: str, width: int) -> Tensor:
+    def new(self, name: str, kind: TensorKind, width: int) -> Tensor:
         tensor = Tensor(len(self.tensors), name, kind, width, self._end)
         self.tensors.append(tensor)
         self._bases.append(self._end)
@@ -211,9 +211,9 @@ def make_recipe(rows: Sequence[np.ndarray | range], width: int, addresses: Addre
     if len(rows) == 1:
         return _row(rows[0], addresses)
     matrix = np.stack([np.asarray(row) for row in rows])
-    if len(rows) <= MAX_TERMS and not _is_run(matrix.ravel()):
+    if len(rows) <= tuning.MOST_TERMS and not _is_run(matrix.ravel()):
         terms = tuple(_row(row, addresses) for row in matrix)
-        if sum(isinstance(term, Gather) for term in terms) <= MAX_GATHERS:
+        if sum(isinstance(term, Gather) for term in terms) <= tuning.MOST_GATHERS:
             return Sum(terms)
     filled = matrix >= 0
     if filled.mean() > 0.25:
@@ -236,7 +236,7 @@ def _row(row: np.ndarray | range, addresses: Addresses) -> Columns | Zeros:
     step = np.diff(row)
     together = (np.diff(owners) == 0) & ((step == 1) | ((step == 0) & (row[1:] < 0)))
     starts = np.flatnonzero(np.concatenate([[True], ~together]))
-    if len(starts) > MAX_SLICES:
+    if len(starts) > tuning.MOST_SLICES:
         return _gather(row, owners, addresses)
     lengths = np.diff(np.append(starts, len(row))).tolist()
     parts = tuple(

@@ -17,6 +17,7 @@ from nengo.exceptions import ReadonlyError, SimulationError, SimulatorClosed, Va
 from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress, ProgressTracker
 
+from nengo_dl import tuning
 from nengo_dl.compat.arguments import older_arguments
 from nengo_dl.compat.random import seed_tensorflow
 from nengo_dl.compat.simulator import OlderCalls
@@ -24,7 +25,7 @@ from nengo_dl.compiler.compile import Compiled
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime import backends, build, checks, feeds, snapshot
 from nengo_dl.runtime.data import SimulationData
-from nengo_dl.runtime.engine import FEW_STEPS, State
+from nengo_dl.runtime.engine import State
 from nengo_dl.runtime.interrupt import DeferredInterrupt
 from nengo_dl.runtime.keras_model import NengoModel
 from nengo_dl.runtime.names import Endpoints
@@ -553,7 +554,7 @@ def _tracker(bar: Any, n_steps: int, compiles: bool):
     """Context manager that shows how far a run is; gives None where nothing is shown: Nengo's bars
     take a tenth of a second to begin and to end.
     """
-    if bar is None or bar is False or (bar is True and n_steps <= FEW_STEPS):
+    if bar is None or bar is False or (bar is True and n_steps <= tuning.SHORT_RUN_STEPS):
         return nullcontext()
     return RunTracker(bar, n_steps, compiles)
 

@@ -12,8 +12,9 @@ from typing import Any
 import jax
 from nengo.exceptions import SimulationError
 
+from nengo_dl import tuning
 from nengo_dl.runtime.backends import memory_maps
-from nengo_dl.runtime.reuse.functions import MOST, chunk_functions
+from nengo_dl.runtime.reuse.functions import chunk_functions
 
 
 def shared_by_key(jitted, key, name: str):
@@ -82,7 +83,7 @@ def kept(key: Any, make: Callable[[], Any]) -> Any:
         global _n_compiled
         may_compile()
         _n_compiled += 1
-        if _n_compiled % MOST == 0:
+        if _n_compiled % tuning.KEPT_FUNCTIONS == 0:
             jax.clear_caches()
         return make()
 
@@ -94,7 +95,7 @@ def _give_up() -> None:
     for compiled in list(_all_compiled):
         compiled.clear()
     gc.collect()
-    if memory_maps.used() > memory_maps.HIGH:
+    if memory_maps.used() > tuning.HIGH_SHARE:
         jax.clear_caches()
         gc.collect()
 

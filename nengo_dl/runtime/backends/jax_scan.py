@@ -7,11 +7,8 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
+from nengo_dl import tuning
 from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
-
-#: steps of a loop of training that become one on a GPU, where to start a small operation takes
-#: longer than the operation
-GPU_UNROLL = 8
 
 
 def run_steps(chunk: Chunk, invariant, state, rows, first_step, n_steps):
@@ -81,7 +78,7 @@ def _scan(step, state, rows, n_steps: int, kept, unroll: int):
 
 def recomputing_scan(step, invariant, state, rows, n_steps: int, kept, shapes, dtype: str):
     step = jax.checkpoint(partial(step, invariant))
-    unroll = 1 if jax.default_backend() == "cpu" else GPU_UNROLL
+    unroll = 1 if jax.default_backend() == "cpu" else tuning.GPU_TRAINING_STEPS
     return _scan(step, state, rows, n_steps, kept, unroll)
 
 

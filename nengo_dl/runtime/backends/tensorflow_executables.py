@@ -17,14 +17,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from nengo_dl import tuning
 from nengo_dl.runtime.backends import memory_maps
 
 logger = logging.getLogger(__name__)
 #: the resource: its name, and its type as C++ has it
 NAME = "xla_device_compiler"
 TYPE = b"N10tensorflow14DeviceCompilerIN3xla15LocalExecutableENS1_11LocalClientEEE"
-#: functions that are gone for which all are freed, if there are no more than twice as many in use
-FEW = 64
 
 
 class Executables:
@@ -39,7 +38,7 @@ class Executables:
         """Whether XLA may compile one more function, which is gone when ``owner`` is; where it may
         not, a warning says so once.
         """
-        if self._gone >= max(FEW, self._in_use // 2):
+        if self._gone >= max(tuning.GONE_FUNCTIONS, self._in_use // 2):
             self.free()
         if memory_maps.has_room(self.free):
             if owner is not None:

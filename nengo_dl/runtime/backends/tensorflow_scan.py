@@ -7,13 +7,11 @@ from functools import partial
 
 import tensorflow as tf
 
+from nengo_dl import tuning
 from nengo_dl._private.tensorflow import is_in_xla
 from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
 from nengo_dl.runtime.frame import Invariant
 from nengo_dl.runtime.scan import unrolled_scan
-
-#: steps up to which training without XLA has no loop: its gradient copies what each step leaves
-UNROLLED = 16
 
 
 def run_steps(chunk: Chunk, invariant, state, rows, first_step, n_steps):
@@ -59,7 +57,7 @@ def _repeat(step, times: int):
 
 
 def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
-    if not (tf.is_tensor(n_steps) or n_steps > UNROLLED or is_in_xla()):
+    if not (tf.is_tensor(n_steps) or n_steps > tuning.UNROLLED_TRAINING_STEPS or is_in_xla()):
         return unrolled_scan(step, state, rows, n_steps, kept, shapes, dtype)
     readers = [_reader(r, n_steps) for r in rows]
 
@@ -90,7 +88,7 @@ def recomputing_scan(step, invariant, state, rows, n_steps: int, kept, shapes, d
     TensorFlow itself keeps each value that some derivative needs, on lists of which it takes one
     off by overwriting it.
     """
-    if not (tf.is_tensor(n_steps) or n_steps > UNROLLED or is_in_xla()):
+    if not (tf.is_tensor(n_steps) or n_steps > tuning.UNROLLED_TRAINING_STEPS or is_in_xla()):
         return scan(partial(step, invariant), state, rows, n_steps, kept, shapes, dtype)
     loop = _RecomputingLoop(step, invariant, state, rows, n_steps, kept, shapes, dtype)
     end, history, last = loop.split(loop.run(*loop.arguments))

@@ -107,16 +107,7 @@ class Backend(Protocol):
 
     # -- training ----------------------------------------------------------------------------------
 
-    def scan(
-        self,
-        step: Callable,
-        state: Any,
-        rows: Any,
-        n_steps: int,
-        kept: Any,
-        shapes: Any,
-        dtype: str,
-    ) -> tuple[Any, list]:
+    def scan(self, step, state, rows, n_steps: int, kept, shapes, dtype: str) -> tuple[Any, list]:
         """Run ``step(state, rows_now, i) -> (state, outputs)``, differentiable in reverse.
 
         ``rows`` are (n_steps, batch, size); ``shapes`` are those of the outputs of a step. Returns
@@ -124,15 +115,7 @@ class Backend(Protocol):
         """
 
     def recomputing_scan(
-        self,
-        step: Callable,
-        invariant: Any,
-        state: Any,
-        rows: Any,
-        n_steps: int,
-        kept: Any,
-        shapes: Any,
-        dtype: str,
+        self, step, invariant, state, rows, n_steps: int, kept, shapes, dtype: str
     ) -> tuple[Any, list]:
         """As `scan` of ``step(invariant, state, rows_now, i)``, but of a step nothing is kept for
         the gradient but the state before it, from which the step is computed again.

@@ -1,5 +1,5 @@
-"""Every name that TensorFlow, Keras and JAX keep for themselves and that is used here, in one
-module for each library.
+"""Every name that TensorFlow, Keras, JAX and Nengo keep for themselves and that is used here,
+in one module for each library.
 
 Where a version of the library does not have a name, the function that uses it does with public
 names what it has to: it takes more time or memory, and gives the same.

@@ -92,8 +92,8 @@ def verify_layout(layout: Layout) -> None:
         raise VerificationError(
             f"there are {len(states)} states but a next value of {len(layout.next_state)}"
         )
-    for stored, recipe in zip(states, layout.next_state, strict=True):
-        _check(recipe, stored.tensor.width, f"next {stored.tensor.name}", known, layout)
+    for state, recipe in zip(states, layout.next_state, strict=True):
+        _check(recipe, state.tensor.width, f"next {state.tensor.name}", known, layout)
 
 
 def verify_schedule(schedule: Schedule) -> None:

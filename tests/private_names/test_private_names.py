@@ -12,9 +12,11 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+from nengo.builder.signal import Signal
 
 import nengo_dl
 from nengo_dl._private import keras as private
+from nengo_dl._private import nengo as nengo_private
 from private_names import results
 
 PACKAGE = Path(nengo_dl.__file__).parent
@@ -50,6 +52,7 @@ USED = {
         "_value",
     },
     "jax": {"_platform_specific_lowerings"},
+    "nengo": {"_base", "_initial_value", "_name", "_offset", "_readonly"},
 }
 
 
@@ -192,3 +195,14 @@ def test_training(names):
     variable = keras.Variable([1.0])
     assert private.present(variable) is variable.value
     assert private.present(SimpleNamespace(value=3)) == 3
+
+
+@pytest.mark.parametrize("same_fields", [True, False])
+def test_signals(same_fields, monkeypatch):
+    monkeypatch.setattr(nengo_private, "SAME_FIELDS", same_fields)
+    signal = nengo_private.new_signal(np.arange(3.0), "three", True)
+    usual = Signal(np.arange(3.0), name="three", readonly=True)
+    assert vars(signal).keys() == vars(usual).keys()
+    assert (signal.name, signal.readonly, signal.base) == ("three", True, signal)
+    assert np.array_equal(signal.initial_value, usual.initial_value)
+    assert not signal.initial_value.flags.writeable

@@ -11,8 +11,7 @@ import keras
 import keras.ops as ops
 import numpy as np
 
-#: elements up to which a tensor is packed
-SMALL = 4096
+from nengo_dl import tuning
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Packing:
         Elements up to which a tensor is packed.
     """
 
-    def __init__(self, tensors: Sequence[Any], small: float = SMALL):
+    def __init__(self, tensors: Sequence[Any], small: float = tuning.PACKED_ELEMENTS):
         shapes = [tuple(tensor.shape) for tensor in tensors]
         dtypes = [keras.backend.standardize_dtype(tensor.dtype) for tensor in tensors]
         is_small = [math.prod(shape) <= small for shape in shapes]

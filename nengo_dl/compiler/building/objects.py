@@ -31,11 +31,8 @@ from nengo.solvers import NoSolver
 from nengo.synapses import Alpha, LinearFilter, Lowpass
 from nengo.transforms import Dense, NoTransform
 
+from nengo_dl._private.nengo import new_signal
 from nengo_dl.compiler.building.decoders import is_known
-
-#: what a signal consists of; where a version of Nengo has more, it makes them itself
-FIELDS = {"_name", "_initial_value", "_base", "_offset", "_readonly"}
-_SAME_FIELDS = set(vars(Signal(np.zeros(1)))) == FIELDS
 
 
 class ObjectBuilder:
@@ -74,16 +71,14 @@ class ObjectBuilder:
 
     def signal(self, value: np.ndarray, name: str | None, readonly: bool = False) -> Signal:
         """A signal with an initial value."""
-        if not _SAME_FIELDS or value.dtype != self.dtype or np.isnan(value.sum()):
+        if value.dtype != self.dtype or np.isnan(value.sum()):
             return Signal(value, name=name, readonly=readonly)  # which says what is wrong
         array = np.ascontiguousarray(value) if value.ndim else value  # which would add an axis
-        return _signal(array.view(), name, readonly)
+        return new_signal(array.view(), name, readonly)
 
     def zeros(self, shape: int | tuple[int, ...], name: str) -> Signal:
         """A signal that is zero at first."""
-        if not _SAME_FIELDS:
-            return Signal(shape=shape, name=name)
-        return _signal(np.zeros(shape, dtype=self.dtype).view(), name, False)
+        return new_signal(np.zeros(shape, dtype=self.dtype).view(), name, False)
 
     # -- ensembles ---------------------------------------------------------------------------------
 
@@ -272,11 +267,3 @@ class ObjectBuilder:
 
 def _is_nengos(obj: Any) -> bool:
     return type(obj).__module__.startswith("nengo.")
-
-
-def _signal(view: np.ndarray, name: str | None, readonly: bool) -> Signal:
-    view.setflags(write=False)
-    signal = Signal.__new__(Signal)
-    signal._name, signal._initial_value = name, view
-    signal._base, signal._offset, signal._readonly = None, 0, readonly
-    return signal

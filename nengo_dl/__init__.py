@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from nengo_dl import distribution, keras_backend, process_settings
 from nengo_dl.config import configure_settings
-from nengo_dl.garbage import collected_later
 from nengo_dl.version import __version__
 
 if TYPE_CHECKING:  # what `__getattr__` loads; a test compares the two
@@ -126,7 +125,7 @@ def __getattr__(name: str) -> Any:
 def _load(module: str) -> ModuleType:
     try:
         # looking for garbage is a tenth of the time that the imports take
-        with collected_later(), process_settings.loading_backend():
+        with process_settings.collected_later(), process_settings.loading_backend():
             return importlib.import_module(f"nengo_dl.{module}")
     except Exception:
         problem = keras_backend.problem()

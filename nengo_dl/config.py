@@ -65,6 +65,7 @@ def configure_settings(
     inference_only: bool = NOT_GIVEN,
     lif_smoothing: float | None = NOT_GIVEN,
     dtype: Any = NOT_GIVEN,
+    build: str | None = NOT_GIVEN,
     stateful: bool = NOT_GIVEN,
     use_loop: bool | None = NOT_GIVEN,
     learning_phase: bool | None = NOT_GIVEN,

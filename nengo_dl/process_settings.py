@@ -4,14 +4,15 @@ What is set once stays: the backend of Keras (`choose_backend`), what TensorFlow
 (`less_talk`), options of XLA's compiler (`set_xla_flags`), the C library's management of memory
 (`keep_freed_memory`), the thread in which JAX computes (`compute_in_calling_thread`) and the folder
 in which it keeps what it compiled (`keep_compiled`).
-What is set while something runs is put back: Keras's ``floatx`` (`floatx`) and, of one thread,
-JAX's ``jax_enable_x64`` (`x64`). Each is left alone where the environment variable of its name says
-``0``: see `OPT_OUT`.
+What is set while something runs is put back: Keras's ``floatx`` (`floatx`), whether Python
+collects garbage (`collected_later`) and, of one thread, JAX's ``jax_enable_x64`` (`x64`). Each is
+left alone where the environment variable of its name says ``0``: see `OPT_OUT`.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import hashlib
 import os
 import platform
@@ -22,7 +23,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from nengo_dl import keras_backend
+from nengo_dl import keras_backend, tuning
 from nengo_dl.quiet import without_noise
 
 #: what is set -> the environment variable with which it is not
@@ -35,10 +36,12 @@ OPT_OUT = {
     "floatx": "NENGO_DL_FLOATX",
     "x64": "NENGO_DL_ENABLE_X64",
     "compilation cache": "NENGO_DL_COMPILATION_CACHE",
+    "jax convolutions": "NENGO_DL_JAX_CONVOLUTIONS",
 }
 
 
-def _may_set(what: str) -> bool:
+def may_set(what: str) -> bool:
+    """Whether the environment lets one of `OPT_OUT` be set."""
     return os.environ.get(OPT_OUT[what]) != "0"
 
 
@@ -51,7 +54,7 @@ def choose_backend(environment: MutableMapping[str, str]) -> None:
     Where the variable ``KERAS_BACKEND`` is set, Keras is loaded, or its configuration file names
     another backend than TensorFlow, that is left as it is.
     """
-    if not _may_set("backend") or "KERAS_BACKEND" in environment or "keras" in sys.modules:
+    if not may_set("backend") or "KERAS_BACKEND" in environment or "keras" in sys.modules:
         return
     if keras_backend.name() == "tensorflow" and keras_backend.installed() == ["jax"]:
         environment["KERAS_BACKEND"] = "jax"
@@ -63,7 +66,7 @@ def less_talk(environment: MutableMapping[str, str]) -> None:
     Its warnings and errors are written as before. TensorFlow reads ``TF_CPP_MIN_LOG_LEVEL`` when it
     is imported; where it is set, it is left as it is.
     """
-    if _may_set("log level"):
+    if may_set("log level"):
         environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
 
@@ -74,7 +77,7 @@ def loading_backend() -> AbstractContextManager[None]:
     """
     loaded = "tensorflow" in sys.modules or keras_backend.name() != "tensorflow"
     asked = os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0"
-    return nullcontext() if loaded or asked or not _may_set("log level") else _quietly()
+    return nullcontext() if loaded or asked or not may_set("log level") else _quietly()
 
 
 @contextmanager
@@ -109,7 +112,7 @@ def set_xla_flags(environment: MutableMapping[str, str]) -> None:
     option ignore it.
     """
     flags = environment.get("XLA_FLAGS", "")
-    if _may_set("xla flags") and FLAG not in flags:
+    if may_set("xla flags") and FLAG not in flags:
         options = ",".join(f"{name}={value}" for name, value in OPTIONS.items())
         environment["XLA_FLAGS"] = f"{flags} {FLAG}={options}".strip()
 
@@ -134,13 +137,33 @@ def keep_freed_memory() -> bool:
     Returns whether it was told.
     """
     given = any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ)
-    if given or not _may_set("malloc") or not sys.platform.startswith("linux"):
+    if given or not may_set("malloc") or not sys.platform.startswith("linux"):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:  # another C library
         return False
     block = mallopt(M_MMAP_THRESHOLD, BLOCK) or mallopt(M_MMAP_THRESHOLD, OLD_BLOCK)
     return bool(block and mallopt(M_TRIM_THRESHOLD, FREE))
+
+
+# -- Python ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def collected_later() -> Iterator[None]:
+    """Do not look for cycles of unreachable objects meanwhile.
+
+    Building a network makes millions of objects that stay; going through all of them again and
+    again, as their number grows, takes a quarter of the time. Afterwards the collector is as it
+    was: what was made counts as young, and is gone through once.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 # -- JAX -------------------------------------------------------------------------------------------
@@ -153,13 +176,8 @@ def compute_in_calling_thread(jax: Any) -> None:
     as long as a step with a Python function of a small network. Once JAX has begun to compute on
     the processor this changes nothing.
     """
-    if _may_set("synchronous dispatch"):
+    if may_set("synchronous dispatch"):
         jax.config.update("jax_cpu_enable_async_dispatch", False)
-
-
-#: bytes of a folder of compiled code from which on what was not used for the longest time is
-#: removed, until half of them are left
-CACHE_BYTES = 2**30
 
 
 def keep_compiled(jax: Any) -> Path | None:
@@ -171,7 +189,7 @@ def keep_compiled(jax: Any) -> Path | None:
 
     Returns the folder, None where nothing was set.
     """
-    if not _may_set("compilation cache") or jax.config.jax_compilation_cache_dir:
+    if not may_set("compilation cache") or jax.config.jax_compilation_cache_dir:
         return None
     folder = cache_folder() / f"jax-{jax.lib.__version__}-{processor()}"
     try:
@@ -217,7 +235,7 @@ def _is_own(folder: Path) -> bool:
     return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
 
 
-def shrink(folder: Path, most: int = CACHE_BYTES) -> None:
+def shrink(folder: Path, most: int = tuning.CACHE_BYTES) -> None:
     """Where there is more than ``most``, remove the files that were not used for the longest
     time.
     """
@@ -237,7 +255,7 @@ def x64(jax: Any) -> Any:
     """Context in which JAX computes in 64 bits, in this thread; it does so only where it is told
     to.
     """
-    if not _may_set("x64"):
+    if not may_set("x64"):
         return nullcontext()
     # where JAX 0.6 has it, the last one for Python 3.10
     return jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64(True)
@@ -259,7 +277,7 @@ class _Floatx:
     @contextmanager
     def __call__(self, dtype: str, config: Any) -> Iterator[None]:
         """Context in which ``keras.config.floatx()`` is ``dtype``; ``config`` is keras.config."""
-        if not _may_set("floatx"):
+        if not may_set("floatx"):
             yield
             return
         own = threading.get_ident()

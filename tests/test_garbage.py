@@ -6,7 +6,7 @@ import nengo
 import pytest
 
 import nengo_dl
-from nengo_dl.garbage import collected_later
+from nengo_dl.process_settings import collected_later
 from nengo_dl.runtime import build
 
 
@@ -14,7 +14,7 @@ from nengo_dl.runtime import build
 def test_as_it_was_before(before, monkeypatch):
     meanwhile = []
 
-    def observed(*args):
+    def observed(*args, **kwargs):
         meanwhile.append(gc.isenabled())
         raise ArithmeticError("no")
 

@@ -1,9 +1,12 @@
 """What is set for the whole process: options of XLA, Keras's floatx."""
 
+import ast
 import os
+import re
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import keras
 import pytest
@@ -52,6 +55,56 @@ def test_small_loops_become_one_function(tmp_path, monkeypatch):
         subprocess.run([sys.executable, "-c", RUN], check=True)
         counts[name] = len(list(folder.glob("*.o")))
     assert counts["ours"] < counts["default"]
+
+
+#: calls that set something for the whole process
+SETTERS = re.compile(
+    r"""(\w+\.)*config\.(set_\w+|enable_\w+|disable_\w+|update|experimental\.\w+)
+    | jax\.(experimental\.)?enable_x64 | (\w+\.)*set_(floatx|global_policy|printoptions)
+    | gc\.(disable|enable|freeze|set_\w+) | (\w+\.)*mallopt
+    | os\.(putenv|unsetenv|environ\.(update|setdefault|pop|clear))
+    | (\w+\.)*(setLevel|basicConfig|disable_existing_loggers) | np\.(seterr|set_printoptions)
+    | warnings\.(simplefilter|filterwarnings|resetwarnings) | sys\.set\w+""",
+    re.VERBOSE,
+)
+
+
+def setters(path):
+    """What a module sets for the whole process and, of warnings, does not put back itself."""
+    tree = ast.parse(path.read_text())
+    put_back = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.With)
+        and any("catch_warnings" in ast.unparse(i) for i in node.items)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and id(node) not in put_back:
+            if SETTERS.fullmatch(ast.unparse(node.func)):
+                yield ast.unparse(node.func)
+        elif isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
+            if ast.unparse(node.value) in ("os.environ", "environment"):
+                yield ast.unparse(node.value)
+
+
+def test_nothing_is_set_elsewhere():
+    """But in the benchmarks, whose processes are their own."""
+    package = Path(process_settings.__file__).parent
+    paths = [p for p in package.rglob("*.py") if "benchmarks" not in p.parts]
+    found = {str(p.relative_to(package)): sorted(set(setters(p))) for p in paths}
+    assert {path: names for path, names in found.items() if names} == {
+        "process_settings.py": [
+            "config.set_floatx",
+            "environment",
+            "gc.disable",
+            "gc.enable",
+            "jax.config.update",
+            "jax.enable_x64",
+            "jax.experimental.enable_x64",
+            "mallopt",
+        ]
+    }
 
 
 COUNTED = """

@@ -110,10 +110,20 @@ class Kernel(ABC):
 
 
 class SingleOperatorKernel(Kernel):
-    """Of groups of one operator."""
+    """A kernel whose operators are each a group of their own."""
 
     def merge_key(self, op: Operator) -> Hashable:
+        """See `Kernel`."""
         return (id(op),)
+
+    def prepare(self, ops: Sequence[Operator], settings: Settings) -> Prepared:
+        """See `Kernel`."""
+        (op,) = ops
+        return self.prepare_one(op, settings)
+
+    @abstractmethod
+    def prepare_one(self, op: Operator, settings: Settings) -> Prepared:
+        """Make the step function of an operator."""
 
 
 _registry: dict[type[Operator], Callable[[Operator], Kernel | None]] = {}
@@ -172,7 +182,7 @@ def _choose(op: Operator) -> Kernel:
     return _fallback[0]
 
 
-def _same_maths(cls: type, registered: type) -> bool:
+def _same_maths(cls: type[Operator], registered: type[Operator]) -> bool:
     # operators of our own (DotSet, ...) say how they differ through what they set and increment
     return cls.make_step is registered.make_step or cls.__module__.startswith("nengo_dl.")
 

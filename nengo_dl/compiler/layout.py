@@ -16,7 +16,7 @@ from nengo.builder.signal import Signal
 from nengo_dl.compiler.carried import Carried
 from nengo_dl.compiler.kernel import Kernel, OperatorSignals, is_wiring, kernel_for
 from nengo_dl.compiler.layers import HOLE, Layers
-from nengo_dl.compiler.operand import Addresses, Recipe, Sum, Tensor, make_recipe
+from nengo_dl.compiler.operand import Addresses, Recipe, Sum, Tensor, TensorKind, make_recipe
 from nengo_dl.compiler.operators import CopyUpdate
 from nengo_dl.compiler.program import Group, Input, Program, probed_signals
 from nengo_dl.compiler.signals import (
@@ -153,6 +153,7 @@ class _Execution:
         stacks: dict[tuple, dict[Signal, None]] = {}
 
         def place(base: Signal, index: int, slot: int) -> None:
+            key: tuple
             if base in carried.carried:
                 key = ("state", *carried.written[base])
             elif base in carried.written or base in self.layers:
@@ -188,7 +189,7 @@ class _Execution:
         written = (sigs[slot].base for sigs in writes if slot < len(sigs))
         return tuple(dict.fromkeys(base for base in written if base in signals))
 
-    def _store(self, kind: str, signals: tuple[Signal, ...]) -> Stored:
+    def _store(self, kind: TensorKind, signals: tuple[Signal, ...]) -> Stored:
         name = f"{kind} {signals[0].name}" + (f" ... ({len(signals)})" if signals[1:] else "")
         tensor = self.addresses.new(name, kind, sum(signal_size(sig) for sig in signals))
         stored = Stored(tensor, signals)

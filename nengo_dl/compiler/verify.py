@@ -13,7 +13,7 @@ from nengo_dl.compiler.graph import DependencyGraph
 from nengo_dl.compiler.hoist import Schedule
 from nengo_dl.compiler.kernel import merge_key
 from nengo_dl.compiler.layout import Assemble, Layout, Run
-from nengo_dl.compiler.operand import Concat, Gather, Recipe, Slice, Sum, Zeros
+from nengo_dl.compiler.operand import Concat, Gather, Recipe, RowSum, SegmentSum, Slice, Sum
 from nengo_dl.compiler.signals import signal_size
 
 
@@ -92,8 +92,8 @@ def verify_layout(layout: Layout) -> None:
         raise VerificationError(
             f"there are {len(states)} states but a next value of {len(layout.next_state)}"
         )
-    for stored, recipe in zip(states, layout.next_state, strict=True):
-        _check(recipe, stored.tensor.width, f"next {stored.tensor.name}", known, layout)
+    for state, recipe in zip(states, layout.next_state, strict=True):
+        _check(recipe, state.tensor.width, f"next {state.tensor.name}", known, layout)
 
 
 def verify_schedule(schedule: Schedule) -> None:
@@ -166,10 +166,11 @@ def _check(recipe: Recipe, width: int, name: str, known: set[int], layout: Layou
 
 def _slices(recipe: Recipe) -> Iterator[Slice]:
     """The slices that a recipe is put together from."""
-    if isinstance(recipe, Slice):
-        yield recipe
-    elif not isinstance(recipe, Zeros):
-        parts = {Concat: "parts", Gather: "sources", Sum: "terms"}
-        inner = getattr(recipe, parts[type(recipe)]) if type(recipe) in parts else [recipe.source]
-        for part in inner:
-            yield from _slices(part)
+    match recipe:
+        case Slice():
+            yield recipe
+        case Concat(parts) | Gather(parts) | Sum(parts):
+            for part in parts:
+                yield from _slices(part)
+        case RowSum(source) | SegmentSum(source):
+            yield from _slices(source)

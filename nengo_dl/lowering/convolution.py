@@ -25,8 +25,7 @@ class ConvolutionKernel(SingleOperatorKernel):
     def writes(self, op):
         return (op.Y,)
 
-    def prepare(self, ops_, settings):
-        (op,) = ops_
+    def prepare_one(self, op, settings):
         shape, apply = op.W.shape, self.function(op.conv)
 
         def step(context, constants, weights, x):

@@ -174,8 +174,8 @@ class HostKernel(SingleOperatorKernel):
         signals = dict.fromkeys((*op.reads, *op.sets, *op.updates))
         return tuple(sig for sig in signals if not _is_fixed(op, sig))
 
-    def prepare(self, ops_, settings):
-        return _host_step(self, ops_[0], settings)
+    def prepare_one(self, op, settings):
+        return _host_step(self, op, settings)
 
 
 class PythonFunctionKernel(HostKernel):

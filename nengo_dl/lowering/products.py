@@ -154,8 +154,7 @@ class SparseDotKernel(SingleOperatorKernel):
     def writes(self, op):
         return (op.Y,)
 
-    def prepare(self, ops_, settings):
-        (op,) = ops_
+    def prepare_one(self, op, settings):
         rows, columns = _coordinates(op.A.initial_value)
         constants = {"rows": rows.astype(np.int32), "columns": columns.astype(np.int32)}
         size = op.Y.size
@@ -186,8 +185,7 @@ class BlockSparseDotKernel(SingleOperatorKernel):
     def writes(self, op):
         return (op.Y,)
 
-    def prepare(self, ops_, settings):
-        (op,) = ops_
+    def prepare_one(self, op, settings):
         n_blocks, rows, columns = op.A.shape
         n_rows = op.Y.size // rows
         constants = {

@@ -10,6 +10,7 @@ from nengo.builder.operator import Operator
 from nengo.builder.signal import Signal
 from nengo.exceptions import SimulationError
 
+from nengo_dl._private.keras import flattened, kept_weights
 from nengo_dl.compiler.kernel import Prepared, SingleOperatorKernel, register
 
 
@@ -89,8 +90,7 @@ class TensorNodeKernel(SingleOperatorKernel):
     def reads(self, op):
         return (*(op.reads if op.takes_time else op.reads[1:]), *op.updates)
 
-    def prepare(self, ops_, settings):
-        (op,) = ops_
+    def prepare_one(self, op, settings):
         minibatch_size, dtype = settings.minibatch_size, settings.dtype
         size_in = 0 if op.input is None else op.input.size
         shapes = [(minibatch_size, *sig.shape) for sig in op.updates]
@@ -163,9 +163,7 @@ def split_variables(layer: keras.layers.Layer) -> tuple[list, list]:
     Weights that training would change if they were not frozen are of the first kind; as part of the
     carry a large frozen model would be kept once for each step.
     """
-    kept = {
-        id(variable) for inner in layer._flatten_layers() for variable in inner._trainable_variables
-    }
+    kept = {id(variable) for inner in flattened(layer) for variable in kept_weights(inner)}
     frozen = [v for v in layer.non_trainable_variables if id(v) in kept]
     carried = [v for v in layer.non_trainable_variables if id(v) not in kept]
     return [*layer.trainable_variables, *frozen], carried

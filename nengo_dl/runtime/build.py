@@ -17,9 +17,9 @@ from nengo_dl.compiler.compile import Compiled, Options, compile_model
 from nengo_dl.compiler.frontend import build_model
 from nengo_dl.compiler.kernel import Settings, is_host_call
 from nengo_dl.compiler.program import Input
-from nengo_dl.garbage import collected_later
 from nengo_dl.input_node import ConstantNode
 from nengo_dl.lowering.tensor_nodes import SimTensorNode
+from nengo_dl.process_settings import collected_later
 from nengo_dl.runtime import backends
 from nengo_dl.runtime.engine import Engine, scope
 from nengo_dl.runtime.host import HostRuntime

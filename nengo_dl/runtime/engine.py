@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 from nengo.builder.signal import Signal
 
+from nengo_dl import tuning
 from nengo_dl.compiler.layout import Stored
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.carry import Carry
@@ -27,22 +28,6 @@ from nengo_dl.runtime.processes import Watch
 from nengo_dl.runtime.reuse.structure import step_structure
 from nengo_dl.runtime.short_runs import ShortRuns, output_arrays
 from nengo_dl.runtime.step import LoweredNetwork, stored_values
-
-#: most steps in one call of the compiled function ...
-MAX_CHUNK = 1000
-#: ... and bytes of inputs and outputs that it may take
-CHUNK_BYTES = 16 * 2**20
-#: ... and about the seconds that it may take, once it is known how fast the network is ...
-CHUNK_SECONDS = 0.5
-#: ... before which it runs this many steps
-FIRST_CHUNK = 50
-#: the most steps of a run that has a compiled function, and buffers, for so few
-FEW_STEPS = 32
-#: runs of few steps one after the other for which such a function is compiled, where there is one
-#: for any number of steps
-FEW_RUNS = 3
-#: steps that a GPU runs before it asks the host whether there are more
-GPU_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -120,10 +105,10 @@ class Engine:
         recorded = sum(w for w, keep in zip(self.widths, self.kept, strict=True) if keep)
         #: bytes of inputs and outputs in a step
         step_bytes = item * (recorded + sum(i.size for i in self.lowered.layout.inputs))
-        self._capacity = max(1, min(CHUNK_BYTES // max(step_bytes, 1), MAX_CHUNK))
+        self._capacity = max(1, min(tuning.CHUNK_BYTES // max(step_bytes, 1), tuning.CHUNK_STEPS))
         #: how often a step was traced, for tests
         self.n_traces = 0
-        self._comfortable = FIRST_CHUNK
+        self._comfortable = tuning.FIRST_CHUNK_STEPS
         self._watch = Watch()
         self._functions: dict[tuple[tuple[Input, ...], int | None], Any] = {}
         self._changing_with: dict[tuple[Input, ...], _Changing] = {}
@@ -191,7 +176,7 @@ class Engine:
         """
         inputs = self._changing(data)
         capacity = self._capacity_for(inputs.changing, n_steps)
-        if n_steps <= min(capacity, FEW_STEPS, self._comfortable):
+        if n_steps <= min(capacity, tuning.SHORT_RUN_STEPS, self._comfortable):
             return [self._run_chunk(state, n_steps, inputs, data, capacity)]
         return self._run_chunks(state, n_steps, inputs, data, capacity)
 
@@ -212,19 +197,19 @@ class Engine:
     def _capacity_for(self, changing: tuple[Input, ...], n_steps: int) -> int:
         """Rows of the buffers for a run of so many steps: few where runs are short."""
         capacity, few = self.capacity(), 1 << (int(n_steps) - 1).bit_length()
-        if n_steps > FEW_STEPS or few >= capacity:
+        if n_steps > tuning.SHORT_RUN_STEPS or few >= capacity:
             self._few_runs = 0
             return capacity
         self._few_runs += 1
         if (changing, few) in self._functions or (changing, capacity) not in self._functions:
             return few
-        return few if self._few_runs >= FEW_RUNS else capacity
+        return few if self._few_runs >= tuning.SHORT_RUNS else capacity
 
     def _learn_speed(self, n_steps: int, seconds: float) -> None:
         """Choose how many steps to run at once, so that progress and Ctrl-C are not kept
         waiting.
         """
-        self._comfortable = max(1, int(n_steps * CHUNK_SECONDS / max(seconds, 1e-6)))
+        self._comfortable = max(1, int(n_steps * tuning.CHUNK_SECONDS / max(seconds, 1e-6)))
 
     def _changing(self, data: Mapping[Input, np.ndarray]) -> _Changing:
         given = tuple(data)
@@ -332,7 +317,7 @@ class Engine:
 
     def _is_short(self, chunk: Chunk, size: int) -> bool:
         """Whether a chunk runs in one call of one compiled function, and is for few steps."""
-        few = chunk.capacity <= FEW_STEPS and chunk.capacity < self.capacity()
+        few = chunk.capacity <= tuning.SHORT_RUN_STEPS and chunk.capacity < self.capacity()
         whole = size == chunk.minibatch_size and not self.model.quantized
         return few and whole and self.backend.can_be_short(self.jit)
 
@@ -358,7 +343,7 @@ class Engine:
             kept=self.kept,
             output_widths=self.widths,
             unroll=unroll,
-            inner=1 if self.on_cpu() else max(1, min(GPU_STEPS, capacity) // unroll),
+            inner=1 if self.on_cpu() else max(1, min(tuning.GPU_STEPS, capacity) // unroll),
             dtype=self.settings.dtype,
             minibatch_size=lowered.settings.minibatch_size,
             device=self.device,

@@ -14,6 +14,7 @@ from nengo.exceptions import SimulationError
 
 from nengo_dl.compiler.dataflow import Dataflow, tensors_of
 from nengo_dl.compiler.layout import Assemble, Layout, Run
+from nengo_dl.runtime.backends.protocol import Backend
 from nengo_dl.runtime.keras_model import NengoModel
 
 
@@ -123,7 +124,7 @@ class GradientCheck:
         self.rng = np.random.RandomState(0)
         self.weights: list[np.ndarray] = []
 
-    def run(self, backend: Any) -> None:
+    def run(self, backend: Backend) -> None:
         """Compare, or say that there was nothing to compare.
 
         Raises
@@ -138,7 +139,7 @@ class GradientCheck:
         finally:
             self.model.active_outputs = chosen
 
-    def _run(self, backend: Any) -> None:
+    def _run(self, backend: Backend) -> None:
         compiled = backend.compiled(self._call, None)
 
         def values(point: Iterable[Any]) -> list[np.ndarray]:

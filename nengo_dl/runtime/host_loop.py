@@ -19,15 +19,13 @@ from typing import Any
 import keras.ops as ops
 import numpy as np
 
+from nengo_dl import tuning
 from nengo_dl.compiler import verify
 from nengo_dl.compiler.cut import cut_at_host_calls
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.frame import Frame, Invariant
 from nengo_dl.runtime.packing import PackedState, Packing
 from nengo_dl.runtime.step import LoweredNetwork
-
-#: numbers in a step up to which it is compiled quickly
-SMALL_STEP = 4096
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ class HostLoop:
     def _is_small(self) -> bool:
         """Whether a step is about few numbers."""
         numbers = sum(tensor.width for tensor in self.network.layout.tensors)
-        return numbers * self.network.settings.minibatch_size <= SMALL_STEP
+        return numbers * self.network.settings.minibatch_size <= tuning.QUICKLY_COMPILED_NUMBERS
 
     # -- what is compiled --------------------------------------------------------------------------
 

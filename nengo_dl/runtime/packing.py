@@ -11,10 +11,8 @@ import keras
 import keras.ops as ops
 import numpy as np
 
+from nengo_dl import tuning
 from nengo_dl.runtime import backends
-
-#: elements up to which a tensor is packed
-SMALL = 4096
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Packing:
         Elements up to which a tensor is packed.
     """
 
-    def __init__(self, tensors: Sequence[Any], small: float = SMALL):
+    def __init__(self, tensors: Sequence[Any], small: float = tuning.PACKED_ELEMENTS):
         shapes = [tuple(tensor.shape) for tensor in tensors]
         dtypes = [keras.backend.standardize_dtype(tensor.dtype) for tensor in tensors]
         self._all_dtypes = dtypes

@@ -26,6 +26,7 @@ from nengo.processes import (
 )
 from nengo.synapses import Alpha, LinearFilter, Lowpass, Triangle
 
+from nengo_dl import tuning
 from nengo_dl.compiler.operators import UniformDraws
 from nengo_dl.lowering.host import HostOperator
 
@@ -33,8 +34,6 @@ from nengo_dl.lowering.host import HostOperator
 DRAW_BY_NUMBER = (Gaussian, Uniform, Exponential, SqrtBeta, PDF, Choice)
 #: synapses that draw no random numbers
 SYNAPSES = (LinearFilter, Lowpass, Alpha, Triangle)
-#: dimensions that are filtered faster as numbers of Python, one after the other, than as arrays
-FEW_DIMENSIONS = 8
 
 
 class StepFailed(Exception):
@@ -217,7 +216,7 @@ class NoiseRows:
         """``X = a X + b u``, with the roundings of `LinearFilter.OneX`."""
         a, (X,) = self._filter.a, self._filter.X
         drawn *= self._filter.b
-        if len(X) > FEW_DIMENSIONS:
+        if len(X) > tuning.FILTERED_DIMENSIONS:
             for values, row in zip(drawn, rows, strict=True):
                 X *= a
                 X += values

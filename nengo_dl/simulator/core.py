@@ -17,6 +17,7 @@ from nengo.exceptions import ReadonlyError, SimulationError, SimulatorClosed, Va
 from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress, ProgressTracker
 
+from nengo_dl import tuning
 from nengo_dl.compat.arguments import older_arguments
 from nengo_dl.compat.random import seed_tensorflow
 from nengo_dl.compat.simulator import OlderCalls
@@ -24,9 +25,10 @@ from nengo_dl.compiler.compile import Compiled
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime import backends, build, checks, feeds, snapshot
 from nengo_dl.runtime.data import SimulationData
-from nengo_dl.runtime.engine import FEW_STEPS, State
+from nengo_dl.runtime.engine import State
 from nengo_dl.runtime.interrupt import DeferredInterrupt
 from nengo_dl.runtime.keras_model import NengoModel
+from nengo_dl.runtime.names import Endpoints
 from nengo_dl.runtime.processes import OneThread
 from nengo_dl.runtime.recording import ProbeRecord
 from nengo_dl.runtime.signals import PresentSignals, SignalIndex
@@ -117,9 +119,8 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
             probe: ProbeRecord(probe, self.dt, keep, built.choices.data_dtype)
             for probe, keep in zip(self.model.probes, built.keras_model.kept, strict=True)
         }
-        self._training = Training(
-            built.keras_model, self._engine, self._inputs, self.model.probes, self._names
-        )
+        endpoints = Endpoints(self._inputs, self.model.probes, self._names)
+        self._training = Training(built.keras_model, self._engine, endpoints)
         self._signal_index = SignalIndex(self.model, self.program.program.operators)
         self.closed = False
         self.reset()
@@ -553,7 +554,7 @@ def _tracker(bar: Any, n_steps: int, compiles: bool):
     """Context manager that shows how far a run is; gives None where nothing is shown: Nengo's bars
     take a tenth of a second to begin and to end.
     """
-    if bar is None or bar is False or (bar is True and n_steps <= FEW_STEPS):
+    if bar is None or bar is False or (bar is True and n_steps <= tuning.SHORT_RUN_STEPS):
         return nullcontext()
     return RunTracker(bar, n_steps, compiles)
 

@@ -8,7 +8,8 @@ import pytest
 
 import nengo_dl
 from nengo_dl.compiler.cut import cut_at_host_calls
-from nengo_dl.runtime.packing import SMALL, Packing
+from nengo_dl.runtime.packing import Packing
+from nengo_dl.tuning import PACKED_ELEMENTS
 from oracle import assert_matches_nengo
 
 
@@ -85,7 +86,7 @@ def test_calls_that_need_not_wait_are_made_together():
 def test_a_state_too_large_to_be_packed():
     def network():
         with nengo.Network(seed=0) as net:
-            ensemble = nengo.Ensemble(SMALL + 4, 1)
+            ensemble = nengo.Ensemble(PACKED_ELEMENTS + 4, 1)
             node = nengo.Node(lambda t, x: -x, size_in=1)
             nengo.Connection(ensemble, node)
             nengo.Connection(node, ensemble)
@@ -122,7 +123,7 @@ def test_runs_of_any_length_are_one_function(minibatch_size):
 @pytest.mark.core
 def test_packing():
     rng = np.random.RandomState(0)
-    shapes = [(2, 3), (SMALL + 1,), (), (1, SMALL), (4,)]
+    shapes = [(2, 3), (PACKED_ELEMENTS + 1,), (), (1, PACKED_ELEMENTS), (4,)]
     arrays = [rng.normal(size=shape).astype("float32") for shape in shapes]
     arrays.insert(2, np.arange(5, dtype="int32"))
     tensors = [ops.convert_to_tensor(array) for array in arrays]

@@ -15,13 +15,14 @@ import nengo.utils.numpy as npext
 import numpy as np
 from nengo import Ensemble, Node
 from nengo.builder import Model, connection, ensemble, neurons, processes, transforms
-from nengo.builder.connection import BuiltConnection
+from nengo.builder.connection import BuiltConnection, slice_signal
 from nengo.builder.ensemble import BuiltEnsemble, gen_eval_points, get_gain_bias
 from nengo.builder.neurons import SimNeurons
 from nengo.builder.operator import Copy, DotInc, ElementwiseInc, Reset
 from nengo.builder.processes import SimProcess
 from nengo.builder.signal import Signal
 from nengo.dists import Distribution, get_samples
+from nengo.ensemble import Neurons
 from nengo.exceptions import BuildError
 from nengo.neurons import Direct, NeuronType
 from nengo.processes import Process
@@ -30,11 +31,8 @@ from nengo.solvers import NoSolver
 from nengo.synapses import Alpha, LinearFilter, Lowpass
 from nengo.transforms import Dense, NoTransform
 
+from nengo_dl._private.nengo import new_signal
 from nengo_dl.compiler.building.decoders import is_known
-
-#: what a signal consists of; where a version of Nengo has more, it makes them itself
-FIELDS = {"_name", "_initial_value", "_base", "_offset", "_readonly"}
-_SAME_FIELDS = set(vars(Signal(np.zeros(1)))) == FIELDS
 
 
 class ObjectBuilder:
@@ -73,16 +71,14 @@ class ObjectBuilder:
 
     def signal(self, value: np.ndarray, name: str | None, readonly: bool = False) -> Signal:
         """A signal with an initial value."""
-        if not _SAME_FIELDS or value.dtype != self.dtype or np.isnan(value.sum()):
+        if value.dtype != self.dtype or np.isnan(value.sum()):
             return Signal(value, name=name, readonly=readonly)  # which says what is wrong
         array = np.ascontiguousarray(value) if value.ndim else value  # which would add an axis
-        return _signal(array.view(), name, readonly)
+        return new_signal(array.view(), name, readonly)
 
     def zeros(self, shape: int | tuple[int, ...], name: str) -> Signal:
         """A signal that is zero at first."""
-        if not _SAME_FIELDS:
-            return Signal(shape=shape, name=name)
-        return _signal(np.zeros(shape, dtype=self.dtype).view(), name, False)
+        return new_signal(np.zeros(shape, dtype=self.dtype).view(), name, False)
 
     # -- ensembles ---------------------------------------------------------------------------------
 
@@ -163,15 +159,19 @@ class ObjectBuilder:
         """As `nengo.builder.connection.build_connection`, for connections to other objects than
         neurons without learning rules; all others are Nengo's.
         """
-        pre, post = conn.pre_obj, conn.post_obj
-        simple = conn.learning_rule is None and isinstance(post, Ensemble | Node)
+        pre, post, solver = conn.pre_obj, conn.post_obj, conn.solver
         signal_in = model.sig[pre].get("out") if pre in model.sig else None
         signal_out = model.sig[post].get("in") if post in model.sig else None
         usable = all(sig is not None and sig.size for sig in (signal_in, signal_out))
         decoded = isinstance(pre, Ensemble) and not isinstance(pre.neuron_type, Direct)
-        solver = conn.solver
-        if not (simple and usable and decoded) or not (
-            type(solver) is NoSolver or (is_known(solver) and not solver.weights)
+        if decoded:
+            known = type(solver) is NoSolver or (is_known(solver) and not solver.weights)
+        else:
+            known = isinstance(pre, Node | Neurons) and conn.function is None
+            known = known and not solver.weights
+        if (
+            not (usable and known and isinstance(post, Ensemble | Node))
+            or conn.learning_rule is not None
         ):
             return connection.build_connection(model, conn)
 
@@ -180,9 +180,13 @@ class ObjectBuilder:
         rng = self._random_state(model.seeds[conn], *drawn)
         signals = model.sig[conn]
         signals["in"], signals["out"] = signal_in, signal_out
-        eval_points, decoders, solver_info = model.build(solver, conn, rng)
+        eval_points = decoders = solver_info = None
+        if decoded:
+            eval_points, decoders, solver_info = model.build(solver, conn, rng)
+        else:
+            signal_in = slice_signal(model, signal_in, conn.pre_slice)
         encoders, post_slice = None, conn.post_slice
-        if isinstance(post, Ensemble) and solver.weights:
+        if decoded and isinstance(post, Ensemble) and solver.weights:
             signals["out"] = signal_out = model.sig[post.neurons]["in"]
             encoders, post_slice = model.params[post].scaled_encoders.T[post_slice], None
         weighted, weights = model.build(
@@ -263,11 +267,3 @@ class ObjectBuilder:
 
 def _is_nengos(obj: Any) -> bool:
     return type(obj).__module__.startswith("nengo.")
-
-
-def _signal(view: np.ndarray, name: str | None, readonly: bool) -> Signal:
-    view.setflags(write=False)
-    signal = Signal.__new__(Signal)
-    signal._name, signal._initial_value = name, view
-    signal._base, signal._offset, signal._readonly = None, 0, readonly
-    return signal

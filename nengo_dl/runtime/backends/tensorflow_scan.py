@@ -1,4 +1,4 @@
-"""Loops of training on TensorFlow, differentiable in reverse."""
+"""Loops on TensorFlow: of simulations, and of training, differentiable in reverse."""
 
 from __future__ import annotations
 
@@ -6,23 +6,58 @@ from collections.abc import Callable
 from functools import partial
 
 import tensorflow as tf
-from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext as in_xla
 
-from nengo_dl.runtime.chunk import merge_outputs, split_outputs
+from nengo_dl import tuning
+from nengo_dl._private.tensorflow import is_in_xla
+from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
 from nengo_dl.runtime.frame import Invariant
 from nengo_dl.runtime.scan import unrolled_scan
 
-#: steps up to which training without XLA has no loop: its gradient copies what each step leaves
-UNROLLED = 16
+
+def run_steps(chunk: Chunk, invariant, state, rows, first_step, n_steps):
+    def step(i, state, arrays, last):
+        state, outputs = chunk.step(
+            invariant, state, [tf.gather(r, i) for r in rows], first_step + i
+        )
+        history, last = split_outputs(outputs, chunk.kept)
+        arrays = [a.write(i, value) for a, value in zip(arrays, history, strict=True)]
+        return i + 1, state, arrays, last
+
+    arrays, last = _buffers(chunk)
+    loop = (tf.constant(0), chunk.carry.shaped(state), arrays, last)
+    if chunk.unroll > 1:
+        loop = _loop(_repeat(step, chunk.unroll), loop, n_steps - chunk.unroll + 1)
+    _, state, arrays, last = _loop(step, loop, n_steps)
+    state = chunk.carry.flat(state)
+    return state, merge_outputs([a.stack() for a in arrays], last, chunk.kept)
+
+
+def _buffers(chunk: Chunk):
+    shapes = [(chunk.minibatch_size, width) for width in chunk.output_widths]
+    history, last = split_outputs(shapes, chunk.kept)
+    arrays = [
+        tf.TensorArray(chunk.dtype, size=chunk.capacity, element_shape=shape) for shape in history
+    ]
+    return arrays, [tf.zeros(shape, chunk.dtype) for shape in last]
+
+
+def _loop(step, loop, bound):
+    return tf.while_loop(
+        lambda i, *_: i < bound, step, loop, parallel_iterations=1, swap_memory=False
+    )
+
+
+def _repeat(step, times: int):
+    def body(*loop):
+        for _ in range(times):
+            loop = step(*loop)
+        return loop
+
+    return body
 
 
 def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
-    """Run ``step(state, rows_now, i) -> (state, outputs)``, differentiable in reverse.
-
-    ``rows`` are (n_steps, batch, size); ``shapes`` are those of the outputs of a step. Returns the
-    last state and outputs of shape (batch, n_steps or 1, size).
-    """
-    if not (tf.is_tensor(n_steps) or n_steps > UNROLLED or is_in_xla()):
+    if not (tf.is_tensor(n_steps) or n_steps > tuning.UNROLLED_TRAINING_STEPS or is_in_xla()):
         return unrolled_scan(step, state, rows, n_steps, kept, shapes, dtype)
     readers = [_reader(r, n_steps) for r in rows]
 
@@ -53,7 +88,7 @@ def recomputing_scan(step, invariant, state, rows, n_steps: int, kept, shapes, d
     TensorFlow itself keeps each value that some derivative needs, on lists of which it takes one
     off by overwriting it.
     """
-    if not (tf.is_tensor(n_steps) or n_steps > UNROLLED or is_in_xla()):
+    if not (tf.is_tensor(n_steps) or n_steps > tuning.UNROLLED_TRAINING_STEPS or is_in_xla()):
         return scan(partial(step, invariant), state, rows, n_steps, kept, shapes, dtype)
     loop = _RecomputingLoop(step, invariant, state, rows, n_steps, kept, shapes, dtype)
     end, history, last = loop.split(loop.run(*loop.arguments))
@@ -173,11 +208,6 @@ class _RecomputingLoop:
 
 def _write(arrays, i, values) -> list:
     return [array.write(i, value) for array, value in zip(arrays, values, strict=True)]
-
-
-def is_in_xla() -> bool:
-    """Whether what is traced now will be compiled by XLA."""
-    return in_xla(tf.compat.v1.get_default_graph())
 
 
 def _reader(rows, n_steps: int) -> Callable:

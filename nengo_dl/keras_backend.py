@@ -50,5 +50,7 @@ def installed() -> list[str]:
 def _is_installed(package: str) -> bool:
     try:
         return importlib.util.find_spec(package) is not None
+    except ImportError:  # something that finds modules refuses this one
+        return False
     except ValueError:  # it was loaded in some other way
         return sys.modules.get(package) is not None

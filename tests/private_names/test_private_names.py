@@ -187,6 +187,7 @@ def test_calls_of_a_graph(names):
     assert total.outputs[0] is model.outputs[0] and len(total.inputs) == 2
 
 
+@pytest.mark.filterwarnings("ignore:Profiling with the jax backend")  # Python 3.10 and 3.11
 def test_training(names):
     layer = keras.layers.BatchNormalization()
     layer.build((None, 2))

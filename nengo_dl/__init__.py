@@ -7,7 +7,7 @@ import os
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from nengo_dl import keras_backend, process_settings
+from nengo_dl import distribution, keras_backend, process_settings
 from nengo_dl.config import configure_settings
 from nengo_dl.version import __version__
 
@@ -106,6 +106,9 @@ _PUBLIC = {
     "tensor_layer": "tensor_node",
 }
 
+distribution.check_for_the_other()
+process_settings.choose_backend(os.environ)
+process_settings.less_talk(os.environ)
 process_settings.set_xla_flags(os.environ)
 
 
@@ -121,7 +124,9 @@ def __getattr__(name: str) -> Any:
 
 def _load(module: str) -> ModuleType:
     try:
-        return importlib.import_module(f"nengo_dl.{module}")
+        # looking for garbage is a tenth of the time that the imports take
+        with process_settings.collected_later(), process_settings.loading_backend():
+            return importlib.import_module(f"nengo_dl.{module}")
     except Exception:
         problem = keras_backend.problem()
         if problem is None:
@@ -130,4 +135,4 @@ def _load(module: str) -> ModuleType:
 
 
 def __dir__() -> list[str]:
-    return sorted(set(globals()) | set(__all__))
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

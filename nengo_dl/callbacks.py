@@ -12,6 +12,7 @@ from nengo.ensemble import Neurons
 from nengo.exceptions import ValidationError
 
 from nengo_dl import viz
+from nengo_dl._private.keras import flattened
 from nengo_dl.runtime import backends
 from nengo_dl.runtime.checks import checked_path, listed_values
 from nengo_dl.viz.images import probe_image
@@ -215,7 +216,7 @@ class HyperparameterScheduler(keras.callbacks.Callback):
     def _settable_layers(self) -> list:
         found = [
             layer
-            for layer in self.model._flatten_layers()
+            for layer in flattened(self.model)
             if getattr(getattr(type(layer), self.attribute, None), "fset", None) is not None
         ]
         if not found:

@@ -5,14 +5,12 @@ What a command needs is imported when it runs, so that ``nengo-dl --help`` does 
 
 from __future__ import annotations
 
-import importlib
 import platform
-from importlib.metadata import version
 from pathlib import Path
 
 import click
 
-from nengo_dl import keras_backend
+from nengo_dl import distribution, keras_backend, process_settings
 from nengo_dl.benchmarks.command import benchmark
 from nengo_dl.conformance.command import conform
 from nengo_dl.convert_command import convert
@@ -34,26 +32,40 @@ def main() -> None:
 
 @main.command()
 def info() -> None:
-    """Print versions, the backend and its devices.
+    """Print versions, the backend and its devices, and which extras are installed.
 
     For example: KERAS_BACKEND=jax nengo-dl info
     """
-    backend, problem = keras_backend.name(), keras_backend.problem()
-    rows = {
-        "nengo_dl": __version__,
-        "nengo": version("nengo"),
-        "keras": version("keras"),
-        "numpy": version("numpy"),
-        "python": f"{platform.python_version()} on {platform.platform()}",
-        "backend": backend if problem is None else f"{backend}. {problem}",
-    }
-    if problem is None:
-        import keras
-
-        rows[backend] = importlib.import_module(backend).__version__
-        rows["devices"] = ", ".join(keras.distribution.list_devices())
+    rows = {"nengo_dl": f"{__version__} in {Path(__file__).parent}"}
+    for name in ("nengo", "keras", "numpy", "scipy"):
+        rows[name] = distribution.version(name) or "not installed"
+    rows["python"] = f"{platform.python_version()} on {platform.platform()}"
+    for name in keras_backend.SUPPORTED:
+        versions = (distribution.version(name + end) for end in ("", "-cpu"))
+        there = name in keras_backend.installed()
+        rows[name] = next(filter(None, versions), "installed") if there else "not installed"
+    rows["backend"] = keras_backend.name()
+    rows["devices"] = _devices()
     for name, value in rows.items():
         click.echo(f"{name:<12}{value}")
+    for extra, required in distribution.extras().items():
+        absent = distribution.missing(required)
+        state = f"not installed: {', '.join(absent)}" if absent else "installed"
+        click.echo(f"[{extra}]".ljust(18) + state)
+
+
+def _devices() -> str:
+    """Names of the devices, or why there are none: whoever asks has a reason to."""
+    problem = keras_backend.problem()
+    if problem is not None:
+        return f"none. {problem}"
+    try:
+        with process_settings.loading_backend():
+            import keras
+
+        return ", ".join(keras.distribution.list_devices())
+    except Exception as error:
+        return f"none. Loading Keras failed: {type(error).__name__}: {error}"
 
 
 @main.command()

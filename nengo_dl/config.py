@@ -48,7 +48,33 @@ class SettingParam(Parameter):
 # -- setting ---------------------------------------------------------------------------------------
 
 
-def configure_settings(**settings: Any) -> None:
+#: in place of a setting that a call of `configure_settings` does not make
+NOT_GIVEN: Any = object()
+
+
+def configure_settings(
+    *,
+    trainable: bool | None = NOT_GIVEN,
+    trainable_attributes: str | Iterable[str] | None = NOT_GIVEN,
+    keep_history: bool = NOT_GIVEN,
+    regularizer: Callable | None = NOT_GIVEN,
+    persistent: bool = NOT_GIVEN,
+    planner: Callable | None = NOT_GIVEN,
+    sorter: Callable | None = NOT_GIVEN,
+    simplifications: Iterable[Callable] | None = NOT_GIVEN,
+    inference_only: bool = NOT_GIVEN,
+    lif_smoothing: float | None = NOT_GIVEN,
+    dtype: Any = NOT_GIVEN,
+    build: str | None = NOT_GIVEN,
+    stateful: bool = NOT_GIVEN,
+    use_loop: bool | None = NOT_GIVEN,
+    learning_phase: bool | None = NOT_GIVEN,
+    jit_compile: bool | None = NOT_GIVEN,
+    quantizer: int | Callable | None = NOT_GIVEN,
+    surrogate: str | Callable | None = NOT_GIVEN,
+    checkpoint_segments: bool | int | None = NOT_GIVEN,
+    **others: Any,
+) -> None:
     """Set how nengo_dl runs and trains the network in whose ``with`` block this is called.
 
     Each call changes only the settings that it names. A setting that is None is as if not made.
@@ -84,6 +110,11 @@ def configure_settings(**settings: Any) -> None:
         Function that orders the operators inside the groups.
     simplifications : list of callable or None
         Functions that rewrite the operators, in this order; an empty list for none at all.
+    build : {"fast", "nengo"} or None
+        How a network is built. "fast": nengo_dl solves for the decoders of many connections at
+        once, which are those of Nengo's builder to a relative 1e-10. "nengo": Nengo's builder as it
+        is. None: "fast" in single precision; with ``dtype="float64"`` Nengo's own solvers run, and
+        all is the same to the last bit.
     inference_only : bool
         True: the network will not be trained, so nothing is kept that only training needs.
     lif_smoothing : float or None
@@ -117,7 +148,17 @@ def configure_settings(**settings: Any) -> None:
     nengo.exceptions.ConfigError
         Outside of a network, for a setting that does not exist, and for a value that it cannot
         have. None of the settings of the call is made then.
+
+    Examples
+    --------
+    >>> import nengo, nengo_dl
+    >>> with nengo.Network() as net:
+    ...     nengo_dl.configure_settings(dtype="float64", trainable=False)
+    ...     ensemble = nengo.Ensemble(50, dimensions=1)
+    >>> net.config[ensemble].trainable = True  # trained all the same
     """
+    named = {name: value for name, value in locals().items() if name != "others"}
+    settings = {k: value for k, value in named.items() if value is not NOT_GIVEN} | others
     network = _innermost_network()
     for name in settings:
         check_name(name)

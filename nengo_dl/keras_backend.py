@@ -27,25 +27,30 @@ def name() -> str:
 
 def problem() -> str | None:
     """A sentence that says what to do where nengo_dl cannot run on Keras's backend."""
-    backend = name()
-    others = [other for other in SUPPORTED if other != backend]
-    there = [other for other in others if _is_installed(other)] or others
-    choose = f"set the environment variable KERAS_BACKEND={there[0]} before Keras is imported"
-    if backend not in SUPPORTED:
-        return (
-            f"Keras is set to use the backend {backend!r}, but nengo_dl runs on "
-            f"{' and '.join(SUPPORTED)}: {choose}"
-        )
-    if not _is_installed(backend):
-        return (
-            f"Keras is set to use the backend {backend}, which is not installed: "
-            f"`pip install {backend}`, or {choose}"
-        )
-    return None
+    backend, there = name(), installed()
+    if backend in there:
+        return None
+    have = f"installed {'are' if len(there) > 1 else 'is'} {' and '.join(there) or 'neither'}"
+    if there:
+        remedy = f"set the environment variable KERAS_BACKEND={there[0]} before Keras is imported"
+    else:
+        remedy = "run `pip install tensorflow` or `pip install jax`"
+    if backend in SUPPORTED:
+        wrong = f"the backend {backend}, which is not installed"
+    else:
+        wrong = f"the backend {backend!r}, but nengo_dl runs on {' and '.join(SUPPORTED)}"
+    return f"Keras is set to use {wrong} ({have}): {remedy}"
+
+
+def installed() -> list[str]:
+    """Those of `SUPPORTED` that are installed."""
+    return [package for package in SUPPORTED if _is_installed(package)]
 
 
 def _is_installed(package: str) -> bool:
     try:
         return importlib.util.find_spec(package) is not None
+    except ImportError:  # something that finds modules refuses this one
+        return False
     except ValueError:  # it was loaded in some other way
         return sys.modules.get(package) is not None

@@ -1,34 +1,91 @@
 """Everything that nengo_dl sets for the whole process, and how to keep it from doing so.
 
-What is set once stays: options of XLA's compiler (`set_xla_flags`), the C library's management of
-memory (`keep_freed_memory`) and the thread in which JAX computes (`compute_in_calling_thread`).
-What is set while something runs is put back: Keras's ``floatx`` (`floatx`) and, of one thread,
-JAX's ``jax_enable_x64`` (`x64`). Each is left alone where the environment variable of its name says
-``0``: see `OPT_OUT`.
+What is set once stays: the backend of Keras (`choose_backend`), what TensorFlow says
+(`less_talk`), options of XLA's compiler (`set_xla_flags`), the C library's management of memory
+(`keep_freed_memory`), the thread in which JAX computes (`compute_in_calling_thread`) and the folder
+in which it keeps what it compiled (`keep_compiled`).
+What is set while something runs is put back: Keras's ``floatx`` (`floatx`), whether Python
+collects garbage (`collected_later`) and, of one thread, JAX's ``jax_enable_x64`` (`x64`). Each is
+left alone where the environment variable of its name says ``0``: see `OPT_OUT`.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
+import hashlib
 import os
+import platform
 import sys
 import threading
 from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
+
+from nengo_dl import keras_backend, tuning
+from nengo_dl.quiet import without_noise
 
 #: what is set -> the environment variable with which it is not
 OPT_OUT = {
+    "backend": "NENGO_DL_CHOOSE_BACKEND",
+    "log level": "NENGO_DL_QUIET",
     "xla flags": "NENGO_DL_XLA_FLAGS",
     "malloc": "NENGO_DL_MALLOC",
     "synchronous dispatch": "NENGO_DL_SYNC_DISPATCH",
     "floatx": "NENGO_DL_FLOATX",
     "x64": "NENGO_DL_ENABLE_X64",
+    "compilation cache": "NENGO_DL_COMPILATION_CACHE",
+    "jax convolutions": "NENGO_DL_JAX_CONVOLUTIONS",
 }
 
 
-def _may_set(what: str) -> bool:
+def may_set(what: str) -> bool:
+    """Whether the environment lets one of `OPT_OUT` be set."""
     return os.environ.get(OPT_OUT[what]) != "0"
+
+
+# -- the backend -----------------------------------------------------------------------------------
+
+
+def choose_backend(environment: MutableMapping[str, str]) -> None:
+    """Let Keras use JAX where TensorFlow, its default, is not installed and JAX is.
+
+    Where the variable ``KERAS_BACKEND`` is set, Keras is loaded, or its configuration file names
+    another backend than TensorFlow, that is left as it is.
+    """
+    if not may_set("backend") or "KERAS_BACKEND" in environment or "keras" in sys.modules:
+        return
+    if keras_backend.name() == "tensorflow" and keras_backend.installed() == ["jax"]:
+        environment["KERAS_BACKEND"] = "jax"
+
+
+def less_talk(environment: MutableMapping[str, str]) -> None:
+    """Keep TensorFlow from writing what it finds of the machine and what it compiles to stderr.
+
+    Its warnings and errors are written as before. TensorFlow reads ``TF_CPP_MIN_LOG_LEVEL`` when it
+    is imported; where it is set, it is left as it is.
+    """
+    if may_set("log level"):
+        environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+
+
+def loading_backend() -> AbstractContextManager[None]:
+    """Context in which Keras and its backend are imported: see `nengo_dl.quiet`.
+
+    Where ``TF_CPP_MIN_LOG_LEVEL`` asks for all that TensorFlow says, all of it is written.
+    """
+    loaded = "tensorflow" in sys.modules or keras_backend.name() != "tensorflow"
+    asked = os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0"
+    return nullcontext() if loaded or asked or not may_set("log level") else _quietly()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    with without_noise():
+        yield
+        if "tensorflow" in sys.modules:  # looks for GPUs now, and not when they are needed
+            sys.modules["tensorflow"].config.list_physical_devices()
 
 
 # -- XLA -------------------------------------------------------------------------------------------
@@ -55,7 +112,7 @@ def set_xla_flags(environment: MutableMapping[str, str]) -> None:
     option ignore it.
     """
     flags = environment.get("XLA_FLAGS", "")
-    if _may_set("xla flags") and FLAG not in flags:
+    if may_set("xla flags") and FLAG not in flags:
         options = ",".join(f"{name}={value}" for name, value in OPTIONS.items())
         environment["XLA_FLAGS"] = f"{flags} {FLAG}={options}".strip()
 
@@ -80,13 +137,33 @@ def keep_freed_memory() -> bool:
     Returns whether it was told.
     """
     given = any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ)
-    if given or not _may_set("malloc") or not sys.platform.startswith("linux"):
+    if given or not may_set("malloc") or not sys.platform.startswith("linux"):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:  # another C library
         return False
     block = mallopt(M_MMAP_THRESHOLD, BLOCK) or mallopt(M_MMAP_THRESHOLD, OLD_BLOCK)
     return bool(block and mallopt(M_TRIM_THRESHOLD, FREE))
+
+
+# -- Python ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def collected_later() -> Iterator[None]:
+    """Do not look for cycles of unreachable objects meanwhile.
+
+    Building a network makes millions of objects that stay; going through all of them again and
+    again, as their number grows, takes a quarter of the time. Afterwards the collector is as it
+    was: what was made counts as young, and is gone through once.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 # -- JAX -------------------------------------------------------------------------------------------
@@ -99,15 +176,86 @@ def compute_in_calling_thread(jax: Any) -> None:
     as long as a step with a Python function of a small network. Once JAX has begun to compute on
     the processor this changes nothing.
     """
-    if _may_set("synchronous dispatch"):
+    if may_set("synchronous dispatch"):
         jax.config.update("jax_cpu_enable_async_dispatch", False)
+
+
+def keep_compiled(jax: Any) -> Path | None:
+    """Let JAX keep what it compiles for later processes, in a folder of the user's caches; not
+    where its own ``jax_compilation_cache_dir`` is set.
+
+    The folder is one of this version of JAX's library and this processor: XLA's code for another
+    one may have instructions that this one has not.
+
+    Returns the folder, None where nothing was set.
+    """
+    if not may_set("compilation cache") or jax.config.jax_compilation_cache_dir:
+        return None
+    folder = cache_folder() / f"jax-{jax.lib.__version__}-{processor()}"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not _is_own(folder):
+            return None
+        shrink(folder)
+    except OSError:
+        return None
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    if jax.config.jax_persistent_cache_min_compile_time_secs == 1.0:  # nobody has chosen another
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    return folder
+
+
+def cache_folder() -> Path:
+    """Where the system wants the caches of this package to be."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "nengo_dl"
+
+
+def processor() -> str:
+    """Another text for a processor with other instructions."""
+    words = [platform.machine(), platform.processor()]
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        wanted = ("model name", "flags", "Features", "CPU part")
+        words += sorted({line for line in lines if line.startswith(wanted)})
+    except OSError:  # another system
+        pass
+    return hashlib.sha256(repr(words).encode()).hexdigest()[:16]
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether nobody else can put code into a folder, which is run as it is."""
+    if not os.access(folder, os.R_OK | os.W_OK):
+        return False
+    return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
+
+
+def shrink(folder: Path, most: int = tuning.CACHE_BYTES) -> None:
+    """Where there is more than ``most``, remove the files that were not used for the longest
+    time.
+    """
+    with os.scandir(folder) as entries:
+        files = [(entry.path, entry.stat()) for entry in entries if entry.is_file()]
+    size = sum(stat.st_size for _, stat in files)
+    if size <= most:
+        return
+    for path, stat in sorted(files, key=lambda file: max(file[1].st_atime, file[1].st_mtime)):
+        Path(path).unlink(missing_ok=True)  # another process may have been here
+        size -= stat.st_size
+        if size <= most // 2:
+            return
 
 
 def x64(jax: Any) -> Any:
     """Context in which JAX computes in 64 bits, in this thread; it does so only where it is told
     to.
     """
-    if not _may_set("x64"):
+    if not may_set("x64"):
         return nullcontext()
     # where JAX 0.6 has it, the last one for Python 3.10
     return jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64(True)
@@ -129,7 +277,7 @@ class _Floatx:
     @contextmanager
     def __call__(self, dtype: str, config: Any) -> Iterator[None]:
         """Context in which ``keras.config.floatx()`` is ``dtype``; ``config`` is keras.config."""
-        if not _may_set("floatx"):
+        if not may_set("floatx"):
             yield
             return
         own = threading.get_ident()

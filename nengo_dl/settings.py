@@ -76,6 +76,12 @@ def _quantizer(value: Any) -> Callable:
     return Quantizer(value) if is_integer(value) else _function(value)
 
 
+def _build(value: Any) -> str:
+    if value not in ("nengo", "fast"):
+        raise ValueError
+    return value
+
+
 def _anything(value: Any) -> Any:
     return value
 
@@ -102,6 +108,7 @@ SETTINGS: dict[str, Definition] = {
     "planner": Definition(_function, "a function or None"),
     "sorter": Definition(_function, "a function or None"),
     "simplifications": Definition(_functions, "a list of functions or None"),
+    "build": Definition(_build, "one of None, 'fast', 'nengo'"),
     "inference_only": Definition(_flag, "one of True, False", optional=False),
     "lif_smoothing": Definition(_smoothing, "0, a positive number or None"),
     "dtype": Definition(_dtype, "one of 'float32', 'float64'", optional=False),

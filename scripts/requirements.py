@@ -1,15 +1,20 @@
-"""Print what the installed nengo-dl requires, with another distribution of TensorFlow in its place.
+"""Print the lowest version of each package that nengo_dl and its extras name in pyproject.toml, as
+constraints of pip.
 
-usage: python scripts/requirements.py TENSORFLOW [EXTRA]...
+usage: python scripts/requirements.py > constraints.txt
 """
 
-import importlib.metadata
 import re
 import sys
+from itertools import chain
+from pathlib import Path
 
-tensorflow, *extras = sys.argv[1:]
-for line in importlib.metadata.requires("nengo-dl"):
-    requirement, _, marker = line.partition(";")
-    extra = re.search(r"extra == ['\"](.+?)['\"]", marker)
-    if extra is None or extra[1] in extras:
-        print(re.sub(r"^tensorflow(?![\w-])", tensorflow, requirement.strip()))
+if sys.version_info < (3, 11):
+    raise SystemExit("reading pyproject.toml needs Python 3.11")
+import tomllib
+
+text = (Path(__file__).resolve().parents[1] / "pyproject.toml").read_text()
+project = tomllib.loads(text)["project"]
+extras = project["optional-dependencies"].values()
+for requirement in sorted({*project["dependencies"], *chain.from_iterable(extras)}):
+    print(re.sub(r"\[.*?\]|>=", lambda found: "==" if found[0] == ">=" else "", requirement))

@@ -10,6 +10,8 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("NENGO_DL_VERIFY", "1")
+# what is compiled is compiled here, and nothing is left in the user's folders
+os.environ.setdefault("NENGO_DL_COMPILATION_CACHE", "0")
 
 import nengo  # noqa: E402
 import pytest  # noqa: E402

@@ -64,7 +64,7 @@ def test_building_and_memory_are_measured_in_processes():
     _, peers = simulation._jobs("build", small)
     with Worker(peers["nengo"]) as worker:
         assert worker.run(10) > 0
-        assert worker.facts["operators"] > 0
+        assert worker.facts["operators"] > 0 and worker.user_seconds > 0
     _, peers = simulation._jobs("simulate", small, keep=True)
     with Worker(peers["nengo"]) as worker:
         before = worker.peak_mb

@@ -12,6 +12,10 @@ from nengo_dl.benchmarks import simulation
 from oracle import assert_matches_nengo
 
 SMALL = {
+    "connected": partial(benchmarks.connected, n_ensembles=3, dimensions=2, n_neurons=10),
+    "products": partial(benchmarks.products, dimensions=2, n_neurons=10),
+    "ring": partial(benchmarks.ring, n_ensembles=3, n_neurons=10),
+    "two_ensembles": partial(benchmarks.two_ensembles, n_neurons=20),
     "tutorial": partial(benchmarks.tutorial, n_neurons=10),
     "cconv": partial(benchmarks.cconv, dimensions=4, neurons_per_d=10),
     "integrator": partial(benchmarks.integrator, dimensions=3, neurons_per_d=10),
@@ -34,7 +38,8 @@ def test_every_network_is_tested():
 
 
 def test_every_network_is_timed():
-    timed = {case.ours.arguments["network"] for case in simulation.simulation()}
+    cases = [*simulation.simulation(), *simulation.building()]
+    timed = {case.ours.arguments["network"] for case in cases}
     assert timed == set(benchmarks.__all__)
 
 

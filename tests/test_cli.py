@@ -34,10 +34,11 @@ def test_info_shows_versions_and_devices():
     result = run("info")
     assert result.exit_code == 0
     rows = dict(line.split(None, 1) for line in result.output.splitlines())
-    assert rows["nengo_dl"] == nengo_dl.__version__
+    assert rows["nengo_dl"].startswith(f"{nengo_dl.__version__} in ")
     assert rows["keras"] == keras.__version__
     assert rows["backend"] == keras.backend.backend()
     assert rows["devices"]
+    assert rows[keras.backend.backend()] and rows["[cli]"] == "installed"
 
 
 @pytest.mark.core

@@ -1,6 +1,7 @@
 """Settings are stored in Nengo's config, and looked up along the nested networks."""
 
 import copy
+import inspect
 import pickle
 
 import nengo
@@ -15,6 +16,7 @@ from nengo_dl.config import (
     get_setting,
     get_trainable,
 )
+from nengo_dl.settings import SETTINGS
 
 
 def planner(operators):
@@ -466,3 +468,8 @@ def test_a_configured_network_runs_in_nengo():
     with nengo.Simulator(net, progress_bar=False) as configured:
         configured.run_steps(10)
     np.testing.assert_array_equal(configured.data[p], sim.data[p])
+
+
+def test_editors_see_every_setting():
+    parameters = inspect.signature(configure_settings).parameters
+    assert set(parameters) - {"others"} == set(SETTINGS)

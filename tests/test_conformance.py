@@ -8,7 +8,7 @@ import pytest
 from nengo_dl.conformance.run import FAST, missing_plugins
 
 pytestmark = pytest.mark.skipif(
-    bool(missing_plugins()), reason="the suites need nengo-dl[conformance]"
+    bool(missing_plugins()), reason="the suites need the extra conformance"
 )
 
 

@@ -10,12 +10,18 @@ from pathlib import Path
 import pytest
 
 import nengo_dl
+from nengo_dl import distribution
 
-DISTRIBUTION = "nengo-dl"
+DISTRIBUTION = "nengo-dl4"
 
 
 def test_version_is_the_distributions():
     assert nengo_dl.__version__ == importlib.metadata.version(DISTRIBUTION)
+
+
+def test_version_to_cite_is_the_distributions():
+    citation = Path(__file__).parents[1] / "CITATION.cff"
+    assert f"\nversion: {nengo_dl.__version__}\n" in citation.read_text()
 
 
 def test_nengo_finds_the_backend():
@@ -24,9 +30,9 @@ def test_nengo_finds_the_backend():
 
 
 def test_console_script():
-    from nengo_dl.cli import main
+    from nengo_dl.__main__ import main
 
-    (script,) = importlib.metadata.entry_points(group="console_scripts", name=DISTRIBUTION)
+    (script,) = importlib.metadata.entry_points(group="console_scripts", name="nengo-dl")
     assert script.load() is main
 
 
@@ -82,7 +88,8 @@ def test_python_m_is_the_command_line():
 
 WITHOUT_PICTURES = """
 import sys
-sys.modules["matplotlib"] = sys.modules["sklearn"] = None  # as if not installed
+for name in ("click", "matplotlib", "sklearn"):
+    sys.modules[name] = None  # as if not installed
 import nengo, nengo_dl, numpy as np
 for name in nengo_dl.__all__:
     getattr(nengo_dl, name)
@@ -99,20 +106,65 @@ try:
     nengo_dl.viz.decoded(sim, p)
 except ImportError as error:
     print(error)
-from nengo_dl.cli import main
-main(["demo"])
+from nengo_dl.__main__ import main
+main()
 """
 
 
-def test_pictures_are_optional():
-    """Neither to simulate and train, nor to install, is matplotlib or scikit-learn needed."""
-    required = importlib.metadata.requires(DISTRIBUTION)
-    for line in required:
-        if line.startswith(("matplotlib", "scikit-learn")):
-            assert "extra ==" in line
+def test_pictures_and_commands_are_optional():
+    """Neither to simulate and train, nor to install, is more needed than Keras and a backend."""
+    required = [
+        line for line in importlib.metadata.requires(DISTRIBUTION) if "extra ==" not in line
+    ]
+    assert {line.split(">")[0] for line in required} == {"keras", "nengo", "numpy", "scipy"}
     done = python("-c", WITHOUT_PICTURES)
-    assert 'matplotlib is not installed; `pip install "nengo-dl[viz]"`' in done.stdout
-    assert done.returncode == 1 and '"nengo-dl[demo]"' in done.stderr.splitlines()[-1]
+    assert 'matplotlib is not installed; run `pip install "matplotlib>=3.7"`' in done.stdout
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode == 1
+    assert last.startswith('Error: click is not installed; run `pip install "click>=8.1"`')
+
+
+def test_how_to_install_an_extra_that_pip_does_not_know(monkeypatch):
+    monkeypatch.setattr(distribution, "NAME", "no-such-distribution")
+    assert distribution.how_to_install("nir").startswith('run `pip install ".[nir]"` in a clone')
+
+
+def install_nengo_dl_3(folder):
+    """What pip leaves of another distribution that has a package of the same name."""
+    there = folder / "nengo_dl-3.6.0.dist-info"
+    there.mkdir()
+    (there / "METADATA").write_text("Metadata-Version: 2.1\nName: nengo-dl\nVersion: 3.6.0\n")
+
+
+def test_nengo_dl_3_in_another_folder_is_told(tmp_path, monkeypatch):
+    install_nengo_dl_3(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.warns(UserWarning, match="NengoDL 3.6.0.*pip uninstall nengo-dl` leaves one"):
+        distribution.check_for_the_other()
+
+
+def test_nengo_dl_3_in_the_same_folder_is_refused(tmp_path):
+    (tmp_path / "nengo_dl").symlink_to(Path(nengo_dl.__file__).parent)
+    install_nengo_dl_3(tmp_path)
+    done = python("-c", "import nengo_dl", PYTHONPATH=str(tmp_path))
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1 and last.startswith("ImportError: NengoDL 3.6.0")
+    assert "are mixed in" in last and "`pip uninstall nengo-dl`" in last
+
+
+SMALLEST = """
+import nengo, nengo_dl
+with nengo.Network(seed=0) as net:
+    nengo.Probe(nengo.Ensemble(10, 1))
+with nengo_dl.Simulator(net, progress_bar=False) as sim:
+    sim.run(0.01)
+"""
+
+
+@pytest.mark.core
+def test_the_smallest_script_writes_nothing():
+    done = python("-c", SMALLEST, TF_CPP_MIN_LOG_LEVEL=None)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_scripts_install_what_they_need():
@@ -143,10 +195,21 @@ def test_a_missing_backend_is_told_in_a_sentence(backend):
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode == 1 and last.startswith("ImportError: Keras is set to use the backend")
     other = "jax" if backend == "tensorflow" else "tensorflow"
-    assert backend in last and f"KERAS_BACKEND={other}" in last
+    assert backend in last and f"set the environment variable KERAS_BACKEND={other}" in last
+    assert "(installed " in last and other in last.partition("(installed ")[2].partition(")")[0]
     info = "from nengo_dl.cli import main\nmain(['info'])"
     done = python("-c", hidden + info, KERAS_BACKEND=backend)
     assert done.returncode == 0 and f"KERAS_BACKEND={other}" in done.stdout
+
+
+def test_jax_is_used_where_tensorflow_is_not_installed(tmp_path):
+    code = (
+        HIDDEN.format(hidden="tensorflow") + "import nengo_dl.keras_backend as b\nprint(b.name())"
+    )
+    settings = {"KERAS_BACKEND": None, "KERAS_HOME": str(tmp_path)}
+    assert python("-c", code, **settings).stdout == "jax\n"
+    assert python("-c", code, NENGO_DL_CHOOSE_BACKEND="0", **settings).stdout == "tensorflow\n"
+    assert python("-c", code, **settings | {"KERAS_BACKEND": "torch"}).stdout == "torch\n"
 
 
 def test_the_backend_is_known_before_keras_is_loaded(tmp_path):

@@ -89,6 +89,8 @@ class Times:
         Largest resident set, in mebibytes: when prepared, after the first run, at the end.
     facts
         What the job told: versions, numbers of neurons and operators, time of building.
+    user_seconds
+        Times of the runs on all cores together.
     """
 
     n: int
@@ -96,6 +98,7 @@ class Times:
     seconds: tuple[float, ...]
     peaks_mb: tuple[float, float, float]
     facts: dict[str, Any]
+    user_seconds: tuple[float, ...] = ()
 
     @property
     def seconds_per_work(self) -> list[float]:
@@ -172,6 +175,7 @@ class Result:
                     **times,
                     "seconds": tuple(times["seconds"]),
                     "peaks_mb": tuple(times["peaks_mb"]),
+                    "user_seconds": tuple(times.get("user_seconds", ())),
                 }
             )
             for peer, times in record["times"].items()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from typing import Any
 
 import keras
 import nengo
@@ -36,7 +37,9 @@ def make_model() -> keras.Model:
 
 def convert(model: keras.Model, samples: np.ndarray | None, synapse: float | None):
     """The model with spiking neurons; scaled where there are samples."""
-    scale = {} if samples is None else {"scale_firing_rates": "auto", "sample_inputs": samples}
+    scale: dict[str, Any] = {}
+    if samples is not None:
+        scale = {"scale_firing_rates": "auto", "sample_inputs": samples}
     converter = nengo_dl.Converter(
         model,
         allow_fallback=False,

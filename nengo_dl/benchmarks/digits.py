@@ -44,9 +44,11 @@ def load_digits(path: str | None = None, few: bool = False) -> tuple[Digits, Dig
         train, test = keras.datasets.mnist.load_data()
     if few:
         train, test = ((x[:n], y[:n]) for (x, y), n in ((train, 1000), (test, 200)))
-    return tuple(
-        ((x / np.float32(255)).astype(np.float32), y.astype(np.int32)) for x, y in (train, test)
-    )
+    return _scaled(*train), _scaled(*test)
+
+
+def _scaled(images: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return (images / np.float32(255)).astype(np.float32), classes.astype(np.int32)
 
 
 def _from_file(path: str):

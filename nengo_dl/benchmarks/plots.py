@@ -93,6 +93,8 @@ def _curve(axes, points: list[Result], peer: str, scale: float) -> None:
 
 
 def _abscissa(point: Result, peer: str) -> float:
+    if point.series is None:
+        raise ValueError("expected a point of a series")
     if point.series == "steps":
         return point.times[peer].n
     if point.series == "minibatch_size":

@@ -27,9 +27,9 @@ def load(path: str | None = None) -> tuple[tuple, tuple]:
         As in `load_digits`.
     """
     order = np.random.RandomState(0).permutation(N_STEPS)
-    return tuple(
-        (images.reshape(-1, N_STEPS, 1)[:, order], classes) for images, classes in load_digits(path)
-    )
+    (images, classes), (test_images, test_classes) = load_digits(path)
+    images, test_images = (x.reshape(-1, N_STEPS, 1)[:, order] for x in (images, test_images))
+    return (images, classes), (test_images, test_classes)
 
 
 def build(parallel: bool = True) -> Any:

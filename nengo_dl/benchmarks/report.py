@@ -53,7 +53,18 @@ def outcome(result: Result, ours: str, other: str) -> str:
     if result.set == "memory":
         return f"{ratios[0]:.2f} of the memory that the target is about"
     middle, least, most = map(_digits, (median(ratios), min(ratios), max(ratios)))
-    return f"{middle} ({least} to {most})"
+    text = f"{middle} ({least} to {most})"
+    if result.set == "building":
+        text += _resources(result.times[ours], result.times[other])
+    return text
+
+
+def _resources(ours: Times, other: Times) -> str:
+    """Time on all cores together and memory that building took, of both."""
+    if not (ours.user_seconds and other.user_seconds):  # of a file that does not tell
+        return ""
+    user = " / ".join(duration(median(times.user_seconds)) for times in (ours, other))
+    return f"; user {user}; peak {ours.peaks_mb[2]:,.0f} / {other.peaks_mb[2]:,.0f} MiB"
 
 
 def _digits(ratio: float) -> str:
@@ -69,7 +80,7 @@ def timed(result: Result) -> str:
         "memory": f"{parameters.get('n_steps', 0):,} steps",
     }
     text = parts.get(result.set, "one step of an item")
-    if result.series == "operators":
+    if result.series == "operators" or parameters.get("n_steps") == 0:
         text = "build"
     if parameters.get("sample_every"):
         text += f", sampled every {parameters['sample_every']} s"

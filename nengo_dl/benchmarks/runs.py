@@ -85,6 +85,7 @@ class _Turns:
     def __init__(self, case: Case, worker: Worker, settings: Settings) -> None:
         self.worker, self.n = worker, case.n
         self.seconds: list[float] = []
+        self.user_seconds: list[float] = []
         self.peaks = [worker.peak_mb]
         first = case.warm_up if case.warm_up is not None else max(1, case.n // 20)
         worker.run(first)
@@ -96,6 +97,7 @@ class _Turns:
 
     def take(self) -> None:
         self.seconds.append(self.worker.run(self.n))
+        self.user_seconds.append(self.worker.user_seconds)
 
     @property
     def times(self) -> Times:
@@ -106,4 +108,5 @@ class _Turns:
             seconds=tuple(self.seconds),
             peaks_mb=(self.peaks[0], self.peaks[1], worker.peak_mb),
             facts=worker.facts,
+            user_seconds=tuple(self.user_seconds),
         )

@@ -62,6 +62,14 @@ BUILDING = {
     "random-network-build": Simulated("random_network"),
     "spaun-build": Simulated("spaun"),
 }
+#: networks whose decoders are solved for anew: the first four without any steps
+BUILDING_COLD = {
+    "products-cold": Simulated("products", n_steps=0),
+    "two-ensembles-cold": Simulated("two_ensembles", n_steps=0),
+    "connected-cold": Simulated("connected", n_steps=0),
+    "ring-cold": Simulated("ring", n_steps=0),
+    "spaun-cold": Simulated("spaun"),
+}
 N_LIF = 500_000
 
 
@@ -149,10 +157,12 @@ def _interactive(name: str, how: str, size: dict[str, int]) -> Case:
 
 def building() -> list[Case]:
     """Time to build a network, and of its first second; of a small one also if another simulator of
-    its structure has run.
+    its structure has run; of some with an empty cache of decoders.
     """
     first = [_build(name, simulated) for name, simulated in BUILDING.items()]
-    return [*first, _build("tutorial-again", BUILDING["tutorial-build"], again=True)]
+    again = _build("tutorial-again", BUILDING["tutorial-build"], again=True)
+    cold = [_build(name, simulated, cached=False) for name, simulated in BUILDING_COLD.items()]
+    return [*first, again, *cold]
 
 
 def _build(name: str, simulated: Simulated, **arguments) -> Case:
@@ -160,9 +170,10 @@ def _build(name: str, simulated: Simulated, **arguments) -> Case:
         name,
         "building",
         *_jobs("build", simulated, **arguments),
-        n=1000,
+        n=simulated.n_steps,
         calibrate=False,
-        parameters={"minibatch_size": 1, "dtype": "float32"},
+        parameters={"minibatch_size": 1, "dtype": "float32"}
+        | ({} if simulated.n_steps else {"n_steps": 0}),
     )
 
 

@@ -54,9 +54,9 @@ def accuracy_with_spikes(sim: nengo_dl.Simulator, net, images, labels, n_steps: 
     """Share of images that the mean output classifies correctly when each is shown for
     ``n_steps``.
     """
-    correct = 0
-    for start in range(0, len(images), sim.minibatch_size):
-        batch = np.tile(images[start : start + sim.minibatch_size, None], (1, n_steps, 1))
+    correct, size = 0, sim.minibatch_size or 1
+    for start in range(0, len(images), size):
+        batch = np.tile(images[start : start + size, None], (1, n_steps, 1))
         output = sim.predict({net.image: batch})[net.out][:, TRANSIENT:].mean(axis=1)
         correct += np.sum(np.argmax(output, axis=-1) == labels[start : start + len(output)])
     return float(correct / len(images))

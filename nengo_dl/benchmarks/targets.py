@@ -92,6 +92,16 @@ TARGETS = [
     ),
     Target("spaun-build", "nengo", 3, 3, set="building"),
     *(
+        Target(f"{name}-cold", "nengo", ratio, ratio, set="building")
+        for name, ratio in {
+            "products": 5,
+            "two-ensembles": 4,
+            "connected": 5,
+            "ring": 4,
+            "spaun": 6,
+        }.items()
+    ),
+    *(
         Target("spiking-training", peer, ratio, ratio, set="training", parameters={})
         for peer, ratio in {"snntorch": 15, "torch": 7, "norse": 5, "spikingjelly": 5}.items()
     ),

@@ -44,7 +44,7 @@ class Attribute:
         return np.log(value / self.initial) if self.positive else value - self.initial
 
 
-class _WithAttributes:
+class _WithAttributes(Operator):
     """Mixin of operators that read some attributes from signals."""
 
     attributes: tuple[Attribute, ...]

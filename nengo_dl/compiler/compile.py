@@ -11,6 +11,7 @@ from nengo.builder.operator import Operator
 from nengo.builder.signal import Signal
 
 from nengo_dl.compiler import verify
+from nengo_dl.compiler.defer import defer_large_updates
 from nengo_dl.compiler.description import describe
 from nengo_dl.compiler.frontend import lift_inputs
 from nengo_dl.compiler.layout import Assemble, Layout, make_layout
@@ -31,17 +32,19 @@ class Options:
     trainable: Mapping[Signal, str] = field(default_factory=dict)
     #: operators -> those to use in their place
     replaced: Mapping[Operator, Operator] = field(default_factory=dict)
+    minibatch_size: int = 1
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """A network ready to be lowered; ``print``, or a notebook, shows its groups and how each
-    operand is read.
+    """A network ready to be lowered; ``print``, or a notebook, shows its groups, when they are
+    computed, and how each operand is read.
     """
 
     program: Program
     layout: Layout
     n_built_operators: int
+    minibatch_size: int = 1
 
     def __str__(self) -> str:
         return describe(self).text()
@@ -69,11 +72,12 @@ def compile_model(model: Model, options: Options | None = None) -> Compiled:
     )
     plan = separate_shared(call_planner(options.planner, operators))
     _, plan = options.sorter(plan)
-    layout = make_layout(program, plan)
+    layout = defer_large_updates(make_layout(program, plan))
     if verify.enabled():
         verify.verify_plan(operators, plan)
         verify.verify_layout(layout)
-    return Compiled(replace(program, operators=tuple(operators)), layout, len(model.operators))
+    program = replace(program, operators=tuple(operators))
+    return Compiled(program, layout, len(model.operators), options.minibatch_size)
 
 
 def _unread(program: Program, operators: list[Operator]) -> tuple[Signal, ...]:

@@ -7,8 +7,16 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nengo_dl.compiler.kernel import is_wiring
+from nengo import Node
+
+from nengo_dl.compiler.cut import cut_at_host_calls
+from nengo_dl.compiler.dataflow import Dataflow
+from nengo_dl.compiler.distribute import distribute
+from nengo_dl.compiler.hoist import Schedule, hoist
+from nengo_dl.compiler.kernel import is_host_call, is_wiring
 from nengo_dl.compiler.layout import Assemble
+from nengo_dl.compiler.program import Program
+from nengo_dl.input_node import ConstantNode
 
 if TYPE_CHECKING:
     from nengo_dl.compiler.compile import Compiled
@@ -22,6 +30,7 @@ class Row:
     operators: int | None
     kind: str
     width: int
+    when: str
     operands: str
 
 
@@ -35,10 +44,10 @@ class Description:
 
     def text(self) -> str:
         """As text in columns."""
-        heading = f"{'':4}{'operators':>10}  {'kind':<22}{'width':>8}  operands"
+        heading = f"{'':4}{'operators':>10}  {'kind':<22}{'width':>8}  {'when':<10}  operands"
         rows = (
             f"{r.number:<4}{'' if r.operators is None else r.operators:>10}  {r.kind:<22}"
-            f"{r.width:>8}  {r.operands}"
+            f"{r.width:>8}  {r.when:<10}  {r.operands}"
             for r in self.rows
         )
         return "\n".join([*self.above, "", heading, *rows, *self.below])
@@ -48,11 +57,12 @@ class Description:
         cells = (
             f"<td>{r.number}</td><td>{'' if r.operators is None else r.operators}</td>"
             f"<td style='text-align:left'>{html.escape(r.kind)}</td><td>{r.width}</td>"
+            f"<td style='text-align:left'>{html.escape(r.when)}</td>"
             f"<td style='text-align:left'>{html.escape(r.operands)}</td>"
             for r in self.rows
         )
         heading = "".join(
-            f"<th>{name}</th>" for name in ("", "operators", "kind", "width", "operands")
+            f"<th>{name}</th>" for name in ("", "operators", "kind", "width", "when", "operands")
         )
         return (
             f"<div>{_paragraphs(self.above)}<table><thead><tr>{heading}</tr></thead><tbody>"
@@ -72,9 +82,10 @@ def describe(compiled: Compiled) -> Description:
     stored = ", ".join(
         f"{sum(s.tensor.width for s in layout.of_kind(kind))} {kind} values in "
         f"{len(layout.of_kind(kind))}"
-        for kind in ("constant", "parameter", "state")
+        for kind in ("constant", "parameter", "state", "deferred")
+        if kind != "deferred" or layout.of_kind(kind)
     )
-    above = (
+    above: tuple[str, ...] = (
         f"{compiled.n_built_operators} operators built, {len(program.operators)} after "
         f"simplification, in {compiled.n_groups} groups",
         "values only moved: " + (", ".join(f"{n} {k}" for k, n in kinds.items()) or "none"),
@@ -82,18 +93,52 @@ def describe(compiled: Compiled) -> Description:
         f"computed ahead: {len(layout.inputs)} inputs, "
         f"{sum(t.width for t in layout.inputs.values())} columns",
     )
+    called = python_calls(program)
+    if called:
+        above += (f"Python is called at each step, which may be slow: {'; '.join(called)}",)
     below = (
         f"next state: {'; '.join(str(r) for r in layout.next_state) or 'none'}",
         f"probes: {'; '.join(str(r) for r in layout.outputs) or 'none'}",
+        "[...]: the same in each step, whatever data the Nodes are given",
     )
-    return Description(above, tuple(_rows(layout.instructions)), below)
+    return Description(above, tuple(_rows(compiled)), below)
 
 
-def _rows(instructions):
-    for number, step in enumerate(instructions):
+def python_calls(program: Program) -> list[str]:
+    """What calls Python at each step: Nodes, and operators of other objects."""
+    signals = program.model.sig
+    nodes = {signals[obj]["out"]: obj for obj in list(signals) if isinstance(obj, Node)}
+    calls = [op for op in program.operators if is_host_call(op)]
+    return [str(nodes.get(getattr(op, "output", None), op)) for op in calls]
+
+
+def _rows(compiled: Compiled):
+    layout = compiled.layout
+    changing = [i for i in layout.inputs if not isinstance(i.node, ConstantNode)]
+    schedule = hoist(Dataflow(layout), changing)
+    when = _when(schedule, compiled.minibatch_size)
+    for number, step in enumerate(layout.instructions):
+        known = {k for n, k in schedule.operands if n == number}
+        operands = [f"[{r}]" if k in known else str(r) for k, r in enumerate(step.operands)]
         if isinstance(step, Assemble):
-            yield Row(number, None, "sum", step.tensor.width, str(step.recipe))
+            joined = str(step.recipe) if len(operands) == 1 else f"sum of {', '.join(operands)}"
+            yield Row(number, None, "sum", step.tensor.width, when[number], joined)
             continue
         width = step.results[0].width if step.results else 0
-        operands = "; ".join(str(recipe) for recipe in step.operands)
-        yield Row(number, len(step.group), step.group.kind, width, operands)
+        joined, size = "; ".join(operands), len(step.group)
+        yield Row(number, size, step.group.kind, width, when[number], joined)
+
+
+def _when(schedule: Schedule, batch: int) -> dict[int, str]:
+    """For each instruction, when it is computed."""
+    when = dict.fromkeys(schedule.before, "once") | dict.fromkeys(schedule.loop, "loop")
+    stages, pieces = distribute(schedule, batch), cut_at_host_calls(schedule)
+    for k, stage in enumerate(stages, 1):
+        if len(stages) > 1:
+            name = f"{'loop' if stage.in_loop else 'at once'}, {k}"
+            when.update(dict.fromkeys(stage.numbers, name))
+    for k, piece in enumerate(pieces, 1):
+        if len(pieces) > 1:
+            when.update(dict.fromkeys(piece.numbers, f"piece {k}"))
+            when.update(dict.fromkeys(piece.calls, f"call {k}"))
+    return when

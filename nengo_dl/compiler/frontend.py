@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import nengo
 import numpy as np
 from nengo import Node
@@ -13,19 +15,25 @@ from nengo.builder.processes import SimProcess
 from nengo.builder.signal import Signal
 from nengo.cache import get_default_decoder_cache
 from nengo.neurons import StochasticSpiking
-from nengo.utils.graphs import toposort
-from nengo.utils.simulator import operator_dependency_graph
 
+from nengo_dl.compiler.building.quick_build import quick_build
 from nengo_dl.compiler.operators import CopyUpdate, StochasticNeurons, UniformDraws
 from nengo_dl.compiler.program import Input, Program
-from nengo_dl.compiler.quick_build import quick_build
 from nengo_dl.input_node import InputNode
 
 
 def build_model(
-    network: nengo.Network | None, dt: float, model: Model | None, progress=None
+    network: nengo.Network | None,
+    dt: float,
+    model: Model | None,
+    progress=None,
+    how: str = "exact",
 ) -> Model:
-    """Build ``network`` into ``model`` (a new one by default) with Nengo's builder."""
+    """Build ``network`` into ``model`` (a new one by default).
+
+    ``how`` is "nengo" for Nengo's builder as it is, "exact" for one that gives the same to the last
+    bit sooner, and "fast" for one whose decoders are others by rounding.
+    """
     if model is None:
         model = Model(
             dt=float(dt),
@@ -33,7 +41,8 @@ def build_model(
             decoder_cache=get_default_decoder_cache(),
         )
     if network is not None:
-        with quick_build(model):
+        quick = nullcontext() if how == "nengo" else quick_build(model, how == "fast")
+        with quick:
             model.build(network, progress=progress)
     return model
 
@@ -124,8 +133,3 @@ def _lift(op, output, node, inputs: list[Input], operators: list[Operator]) -> N
         operators.append(CopyUpdate(source, output, tag=op.tag))
     else:
         operators.append(Copy(source, output, inc=output in op.incs, tag=op.tag))
-
-
-def nengo_order(model: Model) -> list[Operator]:
-    """The operators in the order in which ``nengo.Simulator(optimize=False)`` runs them."""
-    return toposort(operator_dependency_graph(model.operators))

@@ -42,8 +42,8 @@ class Prepared:
     """A group made ready to run.
 
     ``step(context, constants, *operands)`` returns one tensor for each signal of ``writes``.
-    ``constants`` are given to the compiled function as arguments, under the same names. ``layer``
-    is a Keras layer whose ``weights`` the step reads and whose ``carried`` variables it changes.
+    ``constants`` are given to the compiled function as arguments, under the same names. The step
+    reads the ``weights`` of the kernel's Keras layer, and changes its ``carried`` variables.
     ``arrange`` holds, by the number of an operand, a function that brings it into the form that the
     step wants; where the operand is constant that is done once, before the loop. ``host_function``
     is what a kernel ``on_host`` calls, for a loop that calls it itself:
@@ -55,7 +55,6 @@ class Prepared:
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     weights: tuple[Any, ...] = ()
     carried: tuple[Any, ...] = ()
-    layer: Any = None
     arrange: dict[int, Callable] = field(default_factory=dict)
     host_function: Callable[..., None] | None = None
     matrix: int = 0
@@ -79,10 +78,13 @@ class Kernel(ABC):
     #: of a larger batch, where they do not depend on each other
     every_step_alone = False
     #: whether results that are many more numbers than the operands, and are needed in the next step
-    #: only, may be computed there, from these operands
+    #: only, may be computed there, from these operands; they are zero where the operands are
     deferrable = False
     #: whether a step convolves
     convolves = False
+    #: the Keras layer that a step calls, and whether that has weights
+    layer: Any = None
+    has_weights = False
     #: the operand that is read once for all operators in a row that have it in common
     shared: int | None = None
 
@@ -105,6 +107,23 @@ class Kernel(ABC):
     @abstractmethod
     def prepare(self, ops: Sequence[Operator], settings: Settings) -> Prepared:
         """Make the step function of a group."""
+
+
+class SingleOperatorKernel(Kernel):
+    """A kernel whose operators are each a group of their own."""
+
+    def merge_key(self, op: Operator) -> Hashable:
+        """See `Kernel`."""
+        return (id(op),)
+
+    def prepare(self, ops: Sequence[Operator], settings: Settings) -> Prepared:
+        """See `Kernel`."""
+        (op,) = ops
+        return self.prepare_one(op, settings)
+
+    @abstractmethod
+    def prepare_one(self, op: Operator, settings: Settings) -> Prepared:
+        """Make the step function of an operator."""
 
 
 _registry: dict[type[Operator], Callable[[Operator], Kernel | None]] = {}
@@ -163,7 +182,7 @@ def _choose(op: Operator) -> Kernel:
     return _fallback[0]
 
 
-def _same_maths(cls: type, registered: type) -> bool:
+def _same_maths(cls: type[Operator], registered: type[Operator]) -> bool:
     # operators of our own (DotSet, ...) say how they differ through what they set and increment
     return cls.make_step is registered.make_step or cls.__module__.startswith("nengo_dl.")
 

@@ -16,7 +16,7 @@ from nengo.builder.signal import Signal
 from nengo_dl.compiler.carried import Carried
 from nengo_dl.compiler.kernel import Kernel, OperatorSignals, is_wiring, kernel_for
 from nengo_dl.compiler.layers import HOLE, Layers
-from nengo_dl.compiler.operand import Addresses, Recipe, Tensor, make_recipe
+from nengo_dl.compiler.operand import Addresses, Recipe, Sum, Tensor, TensorKind, make_recipe
 from nengo_dl.compiler.operators import CopyUpdate
 from nengo_dl.compiler.program import Group, Input, Program, probed_signals
 from nengo_dl.compiler.signals import (
@@ -59,8 +59,8 @@ class Assemble:
 
     @property
     def operands(self) -> tuple[Recipe, ...]:
-        """What it reads, as of a `Run`."""
-        return (self.recipe,)
+        """What it reads, as of a `Run`: the terms of a sum."""
+        return self.recipe.terms if isinstance(self.recipe, Sum) else (self.recipe,)
 
     @property
     def results(self) -> tuple[Tensor, ...]:
@@ -91,9 +91,12 @@ class Layout:
     next_state: tuple[Recipe, ...]
     outputs: tuple[Recipe, ...]
     literals: dict[Tensor, float] = field(default_factory=dict)
+    #: states that are operands of a deferred one (`defer_large_updates`) -> base signal of that,
+    #: and number of the operand
+    origins: dict[Signal, tuple[Signal, int]] = field(default_factory=dict)
 
-    def of_kind(self, kind: str) -> tuple[Stored, ...]:
-        return tuple(s for s in self.stored if s.tensor.kind == kind)
+    def of_kind(self, *kinds: str) -> tuple[Stored, ...]:
+        return tuple(s for s in self.stored if s.tensor.kind in kinds)
 
 
 def make_layout(program: Program, plan: Sequence[tuple[Operator, ...]]) -> Layout:
@@ -150,6 +153,7 @@ class _Execution:
         stacks: dict[tuple, dict[Signal, None]] = {}
 
         def place(base: Signal, index: int, slot: int) -> None:
+            key: tuple
             if base in carried.carried:
                 key = ("state", *carried.written[base])
             elif base in carried.written or base in self.layers:
@@ -185,7 +189,7 @@ class _Execution:
         written = (sigs[slot].base for sigs in writes if slot < len(sigs))
         return tuple(dict.fromkeys(base for base in written if base in signals))
 
-    def _store(self, kind: str, signals: tuple[Signal, ...]) -> Stored:
+    def _store(self, kind: TensorKind, signals: tuple[Signal, ...]) -> Stored:
         name = f"{kind} {signals[0].name}" + (f" ... ({len(signals)})" if signals[1:] else "")
         tensor = self.addresses.new(name, kind, sum(signal_size(sig) for sig in signals))
         stored = Stored(tensor, signals)

@@ -10,15 +10,15 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-#: a concatenation of more slices than this is a gather instead ...
-MAX_SLICES = 24
-#: ... and sums of more rows than this are one reduction instead of a chain of additions
-MAX_TERMS = 12
-#: ... as are those of more gathers than this: one large gather takes less time than several
-MAX_GATHERS = 2
+from nengo_dl import tuning
+
+TensorKind = Literal[
+    "constant", "parameter", "state", "deferred", "input", "time", "literal", "result", "sum"
+]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Tensor:
 
     index: int
     name: str
-    kind: str  # constant | parameter | state | input | time | zero | result | sum
+    kind: TensorKind
     width: int
     base: int
 
@@ -104,6 +104,10 @@ class Gather:
         return f"gather of {self.width}"
 
 
+#: what is taken from other tensors as it is
+Columns = Slice | Concat | Gather
+
+
 @dataclass(frozen=True)
 class Sum:
     """Terms of equal width, added up."""
@@ -125,7 +129,7 @@ class Sum:
 class RowSum:
     """``source`` read as (rows, width), added up over the rows."""
 
-    source: Slice | Concat | Gather
+    source: Columns
     rows: int
 
     @property
@@ -145,7 +149,7 @@ class SegmentSum:
     names.
     """
 
-    source: Slice | Concat | Gather
+    source: Columns
     segments: np.ndarray
     width: int
 
@@ -156,7 +160,7 @@ class SegmentSum:
         return f"segment sum of {self.source}"
 
 
-Recipe = Slice | Zeros | Concat | Gather | Sum | RowSum | SegmentSum
+Recipe = Columns | Zeros | Sum | RowSum | SegmentSum
 
 
 class Addresses:
@@ -167,7 +171,7 @@ class Addresses:
         self._bases: list[int] = []
         self._end = 0
 
-    def new(self, name: str, kind: str, width: int) -> Tensor:
+    def new(self, name: str, kind: TensorKind, width: int) -> Tensor:
         tensor = Tensor(len(self.tensors), name, kind, width, self._end)
         self.tensors.append(tensor)
         self._bases.append(self._end)
@@ -207,23 +211,23 @@ def make_recipe(rows: Sequence[np.ndarray | range], width: int, addresses: Addre
     if len(rows) == 1:
         return _row(rows[0], addresses)
     matrix = np.stack([np.asarray(row) for row in rows])
-    if len(rows) <= MAX_TERMS and not _is_run(matrix.ravel()):
+    if len(rows) <= tuning.MOST_TERMS and not _is_run(matrix.ravel()):
         terms = tuple(_row(row, addresses) for row in matrix)
-        if sum(isinstance(term, Gather) for term in terms) <= MAX_GATHERS:
+        if sum(isinstance(term, Gather) for term in terms) <= tuning.MOST_GATHERS:
             return Sum(terms)
     filled = matrix >= 0
     if filled.mean() > 0.25:
-        return RowSum(_row(matrix.ravel(), addresses), len(rows))
+        return RowSum(_columns(matrix.ravel(), addresses), len(rows))
     by_column = matrix.T[filled.T]  # sorted by the column to which each is added
     segments = np.repeat(np.arange(width), filled.sum(axis=0))
-    return SegmentSum(_row(by_column, addresses), segments, width)
+    return SegmentSum(_columns(by_column, addresses), segments, width)
 
 
 def _is_run(row: np.ndarray) -> bool:
     return row[0] >= 0 and bool(np.all(np.diff(row) == 1))
 
 
-def _row(row: np.ndarray | range, addresses: Addresses) -> Recipe:
+def _row(row: np.ndarray | range, addresses: Addresses) -> Columns | Zeros:
     """The recipe for one address a column."""
     if isinstance(row, range) and row.step == 1 and addresses.in_one_tensor(row):
         return addresses.slice(row.start, len(row))
@@ -232,7 +236,7 @@ def _row(row: np.ndarray | range, addresses: Addresses) -> Recipe:
     step = np.diff(row)
     together = (np.diff(owners) == 0) & ((step == 1) | ((step == 0) & (row[1:] < 0)))
     starts = np.flatnonzero(np.concatenate([[True], ~together]))
-    if len(starts) > MAX_SLICES:
+    if len(starts) > tuning.MOST_SLICES:
         return _gather(row, owners, addresses)
     lengths = np.diff(np.append(starts, len(row))).tolist()
     parts = tuple(
@@ -242,17 +246,24 @@ def _row(row: np.ndarray | range, addresses: Addresses) -> Recipe:
     return parts[0] if len(parts) == 1 else Concat(parts)
 
 
+def _columns(row: np.ndarray, addresses: Addresses) -> Columns:
+    """As `_row`, of a row that has addresses."""
+    recipe = _row(row, addresses)
+    assert not isinstance(recipe, Zeros)
+    return recipe
+
+
 def _gather(row: np.ndarray, owners: np.ndarray, addresses: Addresses) -> Gather:
-    sources, indices, offset = [], np.zeros(len(row), dtype=np.int32), 0
+    indices, offset = np.zeros(len(row), dtype=np.int32), 0
+    sources: list[Slice | Zeros] = []
     for owner in np.unique(owners).tolist():
         here = owners == owner
         if owner < 0:
-            source = Zeros(1)
+            sources.append(Zeros(1))
             indices[here] = offset
         else:
             first = int(row[here].min())
-            source = addresses.slice(first, int(row[here].max()) + 1 - first)
+            sources.append(addresses.slice(first, int(row[here].max()) + 1 - first))
             indices[here] = row[here] - first + offset
-        sources.append(source)
-        offset += source.width
+        offset += sources[-1].width
     return Gather(tuple(sources), indices)

@@ -13,7 +13,8 @@ class CopyUpdate(Operator):
 
     def __init__(self, src: Signal, dst: Signal, tag: str | None = None):
         super().__init__(tag=tag)
-        self.sets, self.incs, self.reads, self.updates = [], [], [src], [dst]
+        self.sets, self.incs = list[Signal](), list[Signal]()
+        self.reads, self.updates = [src], [dst]
 
     @property
     def src(self) -> Signal:
@@ -32,7 +33,7 @@ class CopyUpdate(Operator):
         return step_copyupdate
 
 
-class _Set:
+class _Set(Operator):
     """Mixin: an increment operator whose target was just reset to zero, so that it sets."""
 
     @property
@@ -66,7 +67,8 @@ class UniformDraws(Operator):
 
     def __init__(self, draws: Signal, rng: np.random.RandomState, tag: str | None = None):
         super().__init__(tag=tag)
-        self.sets, self.incs, self.reads, self.updates = [draws], [], [], []
+        self.sets, self.incs = [draws], list[Signal]()
+        self.reads, self.updates = list[Signal](), list[Signal]()
         self.state_extra = {"rng": rng}
 
     @property

@@ -71,8 +71,8 @@ class _Constants:
     """Answers which signals keep their initial value."""
 
     def __init__(self, operators: Iterable[Operator], unknown: frozenset[Signal]):
-        known = isinstance(operators, _OperatorList)
-        self.writers = operators.writers if known else _count_writers(operators)
+        known = operators.writers if isinstance(operators, _OperatorList) else None
+        self.writers = known or _count_writers(operators)
         self.unknown = unknown
 
     def value(self, signal: Signal) -> np.ndarray | None:
@@ -205,7 +205,7 @@ def remove_unread(operators: Iterable[Operator], wanted: Iterable[Signal]) -> Op
 
 
 def _written_base(op: Operator) -> Signal:
-    (written,) = (*op.sets, *op.incs)
+    (written,) = op.sets or op.incs
     return written.base
 
 

@@ -7,10 +7,13 @@ from collections.abc import Iterator, Sequence
 
 from nengo.builder.operator import Operator
 
+from nengo_dl.compiler.cut import Piece
+from nengo_dl.compiler.distribute import Stage
 from nengo_dl.compiler.graph import DependencyGraph
+from nengo_dl.compiler.hoist import Schedule
 from nengo_dl.compiler.kernel import merge_key
 from nengo_dl.compiler.layout import Assemble, Layout, Run
-from nengo_dl.compiler.operand import Concat, Gather, Recipe, Slice, Sum, Zeros
+from nengo_dl.compiler.operand import Concat, Gather, Recipe, RowSum, SegmentSum, Slice, Sum
 from nengo_dl.compiler.signals import signal_size
 
 
@@ -65,7 +68,8 @@ def verify_layout(layout: Layout) -> None:
     """Every recipe has the width that is needed, of columns that exist, of tensors computed before
     it is read.
     """
-    known = {s.tensor.index for s in layout.stored} | {layout.time.index}
+    stored = layout.of_kind("constant", "parameter", "state")
+    known = {s.tensor.index for s in stored} | {layout.time.index}
     known |= {t.index for t in layout.inputs.values()} | {t.index for t in layout.literals}
     for number, instruction in enumerate(layout.instructions):
         name = f"instruction {number}"
@@ -88,8 +92,59 @@ def verify_layout(layout: Layout) -> None:
         raise VerificationError(
             f"there are {len(states)} states but a next value of {len(layout.next_state)}"
         )
-    for stored, recipe in zip(states, layout.next_state, strict=True):
-        _check(recipe, stored.tensor.width, f"next {stored.tensor.name}", known, layout)
+    for state, recipe in zip(states, layout.next_state, strict=True):
+        _check(recipe, state.tensor.width, f"next {state.tensor.name}", known, layout)
+
+
+def verify_schedule(schedule: Schedule) -> None:
+    """Every instruction is somewhere, unless rows take its place; the loop reads nothing from
+    before it but what is kept.
+    """
+    flow, n = schedule.flow, len(schedule.flow.layout.instructions)
+    given = [k for k in range(n) if not flow.makes[k].isdisjoint(schedule.rows)]
+    if sorted((*schedule.before, *schedule.loop, *given)) != list(range(n)):
+        raise VerificationError("an instruction is in no part of the schedule, or in two")
+    known = schedule.kept.union(schedule.rows, flow.states, {flow.layout.time.index})
+    for number in schedule.loop:
+        for k, recipe in enumerate(flow.layout.instructions[number].operands):
+            if (number, k) not in schedule.operands and not recipe.tensors() <= known:
+                raise VerificationError(
+                    f"operand {k} of instruction {number} is not there in the loop"
+                )
+        known |= flow.makes[number]
+    if not frozenset().union(*flow.next_reads, *flow.output_reads) <= known:
+        raise VerificationError("a next state or an output is not there at the end of the loop")
+
+
+def verify_stages(schedule: Schedule, stages: Sequence[Stage]) -> None:
+    """All of the loop is in one stage, after all that it reads; states are where they change."""
+    flow, made = schedule.flow, frozenset[int]()
+    if sorted(n for stage in stages for n in stage.numbers) != list(schedule.loop):
+        raise VerificationError("an instruction is in no stage, or in two")
+    if sorted(k for stage in stages for k in stage.states) != list(range(len(flow.states))):
+        raise VerificationError("a state is in no stage, or in two")
+    of_loop = flow.made_by(schedule.loop, range(len(flow.states)))
+    for number, stage in enumerate(stages):
+        made |= flow.made_by(stage.numbers, stage.states)
+        if not flow.read_by(stage.numbers, stage.states) & of_loop <= made:
+            raise VerificationError(f"stage {number} reads what a later one makes")
+        if stage.states and not stage.in_loop:
+            raise VerificationError(f"stage {number} has states, but no loop")
+
+
+def verify_pieces(schedule: Schedule, pieces: Sequence[Piece]) -> None:
+    """All of the loop is in one piece, which reads what is passed to it, or made there or by the
+    calls before it.
+    """
+    flow, results = schedule.flow, frozenset[int]()
+    if sorted(n for p in pieces for n in (*p.numbers, *p.calls)) != list(schedule.loop):
+        raise VerificationError("an instruction is in no piece, or in two")
+    of_loop = flow.made_by(schedule.loop)
+    for number, piece in enumerate(pieces):
+        here = piece.passed | results | flow.made_by(piece.numbers)
+        if not flow.read_by((*piece.numbers, *piece.calls)) & of_loop <= here:
+            raise VerificationError(f"piece {number} reads what is not passed to it")
+        results = flow.made_by(piece.calls)
 
 
 def _written_width(run: Run, slot: int) -> int:
@@ -111,10 +166,11 @@ def _check(recipe: Recipe, width: int, name: str, known: set[int], layout: Layou
 
 def _slices(recipe: Recipe) -> Iterator[Slice]:
     """The slices that a recipe is put together from."""
-    if isinstance(recipe, Slice):
-        yield recipe
-    elif not isinstance(recipe, Zeros):
-        parts = {Concat: "parts", Gather: "sources", Sum: "terms"}
-        inner = getattr(recipe, parts[type(recipe)]) if type(recipe) in parts else [recipe.source]
-        for part in inner:
-            yield from _slices(part)
+    match recipe:
+        case Slice():
+            yield recipe
+        case Concat(parts) | Gather(parts) | Sum(parts):
+            for part in parts:
+                yield from _slices(part)
+        case RowSum(source) | SegmentSum(source):
+            yield from _slices(source)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from nengo_dl.conformance.run import BACKENDS, FAST, missing_plugins, run_suite
+from nengo_dl.distribution import how_to_install
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -42,6 +43,6 @@ def conform(suite, backend, dtype, fast, pytest_arguments) -> None:
     missing = missing_plugins()
     if missing:
         raise click.ClickException(
-            f"the suite needs {', '.join(missing)}; install nengo-dl[conformance]"
+            f"the suite needs {', '.join(missing)}; {how_to_install('conformance')}"
         )
     raise SystemExit(run_suite(suite, backend, dtype, fast, pytest_arguments))

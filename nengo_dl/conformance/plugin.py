@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import wraps
+from typing import Any
 
 import pkg_resources  # noqa: F401  (ours, before pytest puts the installed ones first)
 import pytest
@@ -28,7 +29,7 @@ def pytest_sessionstart(session):
         _set_dtype(nengo_dl.Simulator, dtype)
 
 
-def _set_dtype(simulator: type, dtype: str) -> None:
+def _set_dtype(simulator: Any, dtype: str) -> None:
     original = simulator.__init__
 
     @wraps(original)

@@ -135,8 +135,8 @@ class Converter:
     def _convert(self) -> None:
         inputs, outputs = {}, {}
         for value in self.graph.inputs:
-            name = value.tensor._keras_history.operation.name
-            inputs[value] = self.objects[value] = InputNode(value.size, label=name)
+            label = lookup.name_of(self.graph, value)
+            inputs[value] = self.objects[value] = InputNode(value.size, label=label)
         for node_id in range(len(self.graph.calls)):
             self._convert_call(node_id)
         for value in self.graph.outputs:
@@ -329,9 +329,12 @@ def _type_name(layer: Any) -> str:
 
 
 def _check_mask(call: Call) -> None:
-    for value in call.outputs:
-        if getattr(value.tensor, "_keras_mask", None) is not None:
-            raise TypeError(
-                f"layer {call.name!r} ({_type_name(call.layer)}) cannot be converted: it has a "
-                "mask, and a network has no masks. Leave out Masking and mask_zero"
-            )
+    if not getattr(call.layer, "supports_masking", False):
+        return
+    tensors = [value.tensor for value in call.inputs]
+    mask = call.layer.compute_mask(tensors[0] if len(tensors) == 1 else tensors, None)
+    if any(part is not None for part in keras.tree.flatten(mask)):
+        raise TypeError(
+            f"layer {call.name!r} ({_type_name(call.layer)}) cannot be converted: it has a mask, "
+            "and a network has no masks. Leave out Masking and mask_zero"
+        )

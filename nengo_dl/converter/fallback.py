@@ -7,10 +7,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from nengo_dl._private.keras import flattened
 from nengo_dl.converter.base import LayerConverter, NotConvertible
 from nengo_dl.converter.graph import Call, Value
 from nengo_dl.converter.spellings import OPERATIONS, as_function
 from nengo_dl.tensor_node import TensorNode
+from nengo_dl.tensor_node.calls import takes_training
 
 #: layers that work on the last axis or on each element, so on each time step for itself
 STEPWISE = (
@@ -47,9 +49,7 @@ class CallLayer(keras.layers.Layer):
     def __init__(self, layer: Any, call: Call):
         super().__init__()
         self.layer, self._call = layer, call
-        self._takes_training = (
-            isinstance(layer, keras.layers.Layer) and layer._call_has_training_arg
-        )
+        self._takes_training = takes_training(layer)
 
     def call(self, x, training=None):
         """All outputs side by side."""
@@ -188,7 +188,7 @@ def _functions(layer: keras.layers.Layer) -> dict[tuple[int, str], Any]:
     """
     return {
         (i, name): value
-        for i, part in enumerate(layer._flatten_layers())
+        for i, part in enumerate(flattened(layer))
         for name, value in vars(part).items()
         if name.endswith("activation")
         and callable(value)
@@ -198,6 +198,6 @@ def _functions(layer: keras.layers.Layer) -> dict[tuple[int, str], Any]:
 
 
 def _set(layer: keras.layers.Layer, functions: dict[tuple[int, str], Any]) -> None:
-    parts = list(layer._flatten_layers())
+    parts = list(flattened(layer))
     for (i, name), value in functions.items():
         setattr(parts[i], name, value)

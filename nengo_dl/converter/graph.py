@@ -10,10 +10,14 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras.src.models.functional import Functional
 from nengo.exceptions import ValidationError
 
+from nengo_dl._private.keras import GraphCall, graph_calls
+
 Shape = tuple[int, ...]
+_x = keras.Input((1,), name="x")
+#: the class of models that are graphs; with names, because Keras numbers what has none
+Functional: Any = type(keras.Model(_x, _x, name="functional_model"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +88,8 @@ class Graph:
         Those of the model.
     calls
         In an order in which they can be computed.
+    input_layers
+        Those of the inputs.
     known_as
         For each Keras tensor and layer, by its id, the values that it can stand for.
     """
@@ -91,6 +97,7 @@ class Graph:
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     calls: tuple[Call, ...]
+    input_layers: tuple[Any, ...] = ()
     known_as: dict[int, list[Value]] = field(repr=False, default_factory=dict)
 
     def evaluate(self, inputs: list[Any]) -> dict[Value, np.ndarray]:
@@ -104,10 +111,11 @@ class Graph:
         return {value: keras.ops.convert_to_numpy(x) for value, x in arrays.items()}
 
 
-def as_functional(layer: Any) -> Functional | None:
+def as_functional(layer: Any) -> Any:
     """The graph of a model; None for a layer, and for a model that has Python code instead."""
     if isinstance(layer, keras.Sequential) and type(layer).call is keras.Sequential.call:
-        return layer._functional
+        # the same graph; before it is built there is none
+        return keras.Model(layer.inputs, layer.outputs, name=layer.name) if layer.built else None
     if isinstance(layer, Functional) and type(layer).call is Functional.call:
         return layer
     return None
@@ -124,7 +132,8 @@ def trace(model: keras.Model, temporal: bool) -> Graph:
     functional = _checked(model)
     tracer = _Tracer(temporal)
     inputs = tuple(Value(tensor, temporal) for tensor in functional.inputs)
-    for value in inputs:
+    layers = tuple(_input_layer(functional, tensor) for tensor in functional.inputs)
+    for value, layer in zip(inputs, layers, strict=True):
         if temporal and len(value.tensor.shape) < 3:
             raise ValidationError(
                 f"temporal_model=True, but the input {value.tensor.name!r} has shape "
@@ -132,10 +141,9 @@ def trace(model: keras.Model, temporal: bool) -> Graph:
                 attr="temporal_model",
             )
         _check_shape(value, "input")
-        layer = value.tensor._keras_history.operation
         tracer.remember(value, value.tensor, layer)
     outputs = tracer.walk(functional, inputs, prefix="")
-    return Graph(inputs, outputs, tuple(tracer.calls), tracer.known_as)
+    return Graph(inputs, outputs, tuple(tracer.calls), layers, tracer.known_as)
 
 
 def trace_layer(layer: Any, value: Value, name: str) -> tuple[Value, list[Call]]:
@@ -150,7 +158,12 @@ def trace_layer(layer: Any, value: Value, name: str) -> tuple[Value, list[Call]]
     return output, [Call(layer, name, (value,), (output,), (value,), {})]
 
 
-def _checked(model: Any) -> Functional:
+def _input_layer(functional: Any, tensor: Any) -> Any:
+    inputs = (x for x in functional.operations if isinstance(x, keras.layers.InputLayer))
+    return next(layer for layer in inputs if layer.output is tensor)
+
+
+def _checked(model: Any) -> Any:
     if not isinstance(model, keras.Model):
         raise ValidationError(
             f"expected a Keras model, got {type(model).__name__}; put layers into a "
@@ -190,39 +203,40 @@ class _Tracer:
             if value not in values:
                 values.append(value)
 
-    def walk(self, model: Functional, inputs: tuple[Value, ...], prefix: str) -> tuple[Value, ...]:
+    def walk(self, model: Any, inputs: tuple[Value, ...], prefix: str) -> tuple[Value, ...]:
         """Add the calls of ``model`` on ``inputs``; returns its outputs."""
         values = {id(t): v for t, v in zip(model.inputs, inputs, strict=True)}
         for tensor, value in zip(model.inputs, inputs, strict=True):
             self.remember(value, tensor)
-        for depth in sorted(model._nodes_by_depth, reverse=True):
-            for node in model._nodes_by_depth[depth]:
-                if not node.is_input:
-                    outputs = self._call(node, values, prefix)
-                    values.update({id(t): v for t, v in zip(node.outputs, outputs, strict=True)})
+        for call in graph_calls(model):
+            outputs = self._call(call, values, prefix)
+            values.update({id(t): v for t, v in zip(call.outputs, outputs, strict=True)})
         return tuple(values[id(tensor)] for tensor in model.outputs)
 
-    def _call(self, node: Any, values: dict[int, Value], prefix: str) -> tuple[Value, ...]:
-        layer, name = node.operation, prefix + node.operation.name
-        inputs = tuple(values[id(t)] for t in node.arguments.keras_tensors)
+    def _call(self, called: GraphCall, values: dict[int, Value], prefix: str) -> tuple[Value, ...]:
+        layer, name = called.operation, prefix + called.operation.name
+        inputs = tuple(values[id(t)] for t in called.inputs)
         inner = as_functional(layer)
         if inner is not None:
             outputs = self.walk(inner, inputs, name + ".")
         else:
-            outputs = self._outputs(layer, name, node, inputs)
+            outputs = self._outputs(layer, name, called.outputs, inputs)
 
             def given(x):
                 return values[id(x)] if isinstance(x, keras.KerasTensor) else x
 
-            arguments, keywords = node.arguments.convert(given)
+            arguments = keras.tree.map_structure(given, called.arguments)
+            keywords = keras.tree.map_structure(given, dict(called.keywords))
             self.calls.append(Call(layer, name, inputs, outputs, arguments, keywords))
-        for tensor, value in zip(node.outputs, outputs, strict=True):
+        for tensor, value in zip(called.outputs, outputs, strict=True):
             self.remember(value, tensor, layer)
         return outputs
 
-    def _outputs(self, layer, name: str, node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+    def _outputs(
+        self, layer: Any, name: str, tensors: list, inputs: tuple[Value, ...]
+    ) -> tuple[Value, ...]:
         temporal = any(value.temporal for value in inputs) and keeps_time(layer)
-        outputs = tuple(Value(tensor, temporal) for tensor in node.outputs)
+        outputs = tuple(Value(tensor, temporal) for tensor in tensors)
         for value in outputs:
             _check_shape(value, f"layer {name!r}")
         return outputs

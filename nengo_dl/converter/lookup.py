@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from nengo.exceptions import ValidationError
 
+from nengo_dl._private.keras import flattened
 from nengo_dl.converter.graph import Graph, Value
 
 
@@ -25,12 +26,12 @@ def name_of(graph: Graph, value: Value) -> str:
     for call in graph.calls:
         if value in call.outputs:
             return call.name
-    return value.tensor._keras_history.operation.name
+    return graph.input_layers[graph.inputs.index(value)].name
 
 
 def _layers(graph: Graph) -> list[Any]:
-    inputs = [value.tensor._keras_history.operation for value in graph.inputs]
-    return list({id(layer): layer for layer in [*inputs, *(c.layer for c in graph.calls)]}.values())
+    layers = [*graph.input_layers, *(call.layer for call in graph.calls)]
+    return list({id(layer): layer for layer in layers}.values())
 
 
 class Objects(Mapping):
@@ -115,7 +116,7 @@ def _layers_of(graph: Graph, key: Any) -> list[Any]:
     if own:
         return own
     if isinstance(key, keras.Model):
-        inner = {id(layer) for layer in key._flatten_layers()}
+        inner = {id(layer) for layer in flattened(key)}
         return [layer for layer in _layers(graph) if id(layer) in inner]
     values = set(values_of(graph, key))
     return [call.layer for call in graph.calls if values & set(call.outputs)]

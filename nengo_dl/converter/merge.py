@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras.src import ops as keras_operations
 
+from nengo_dl._private.keras import operations
 from nengo_dl.converter.base import LayerConverter, NotConvertible, register
 from nengo_dl.converter.graph import Value
 from nengo_dl.converter.linear import array
@@ -65,7 +65,7 @@ def _step_of(call, constant: np.ndarray) -> np.ndarray:
     return constant.reshape(constant.shape[extra:])
 
 
-@register(keras.layers.Add, keras_operations.numpy.Add)
+@register(keras.layers.Add, *operations("add"))
 class ConvertAdd(Merge):
     """The sum of the inputs."""
 
@@ -73,7 +73,7 @@ class ConvertAdd(Merge):
         return self.add_sum(node_id, [1] * len(self.operands(node_id)))
 
 
-@register(keras.layers.Subtract, keras_operations.numpy.Subtract)
+@register(keras.layers.Subtract, *operations("subtract"))
 class ConvertSubtract(Merge):
     """The first input minus the second."""
 
@@ -90,7 +90,7 @@ class ConvertAverage(Merge):
         return self.add_sum(node_id, [1 / n] * n)
 
 
-@register(keras_operations.numpy.Negative)
+@register(*operations("negative"))
 class ConvertNegative(Merge):
     """The input times -1."""
 
@@ -98,21 +98,17 @@ class ConvertNegative(Merge):
         return self.add_sum(node_id, [-1])
 
 
-@register(
-    keras.layers.Multiply,
-    keras_operations.numpy.Multiply,
-    keras_operations.numpy.Divide,
-    keras_operations.numpy.TrueDivide,
-)
+_QUOTIENTS = operations("divide", "true_divide")
+
+
+@register(keras.layers.Multiply, *operations("multiply"), *_QUOTIENTS)
 class ConvertMultiply(Merge):
     """An input times (or divided by) constants."""
 
     def convert(self, node_id):
         call = self.converter.calls[node_id]
         operands = self.operands(node_id)
-        divides = isinstance(
-            self.layer, (keras_operations.numpy.Divide, keras_operations.numpy.TrueDivide)
-        )
+        divides = isinstance(self.layer, _QUOTIENTS)
         if len(call.inputs) != 1 or (divides and not isinstance(operands[0], Value)):
             raise NotConvertible(
                 "the product or quotient of two values that change has no equivalent in Nengo"

@@ -8,8 +8,20 @@ import numpy as np
 
 from nengo_dl.converter.base import LayerConverter, NotConvertible, register
 from nengo_dl.converter.dense import ConvertDense
+from nengo_dl.converter.graph import Call
 from nengo_dl.converter.linear import array
 from nengo_dl.converter.regularizers import in_keras_shape
+
+
+def check_sequence(call: Call) -> None:
+    """Refuse a call of a layer that goes through sequences where the network does not."""
+    (value, *states) = call.inputs
+    if not value.temporal:
+        raise NotConvertible(
+            "its time axis has no steps of the network, unless temporal_model=True"
+        )
+    if states:
+        raise NotConvertible("an initial state has no equivalent in Nengo")
 
 
 @register(keras.layers.SimpleRNN)
@@ -24,13 +36,7 @@ class ConvertSimpleRNN(LayerConverter):
     unsupported_training_args = ("dropout", "recurrent_dropout", "recurrent_constraint")
 
     def convert(self, node_id):
-        (value, *states) = self.converter.calls[node_id].inputs
-        if not value.temporal:
-            raise NotConvertible(
-                "its time axis has no steps of the network, unless temporal_model=True"
-            )
-        if states:
-            raise NotConvertible("an initial state has no equivalent in Nengo")
+        check_sequence(self.converter.calls[node_id])
         layer, name = self.layer, self.name(node_id)
         cell = layer.cell
         kernel, recurrent = (array(v) for v in (cell.kernel, cell.recurrent_kernel))

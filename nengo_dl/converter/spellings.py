@@ -14,8 +14,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras.src import activations as keras_activations
-from keras.src import ops as keras_operations
+
+from nengo_dl._private.keras import operations, relu_operation
 
 #: what ``keras.activations`` has besides functions of a tensor that keep its shape
 _OTHERS = ("deserialize", "get", "serialize", "glu", "threshold")
@@ -43,21 +43,14 @@ _PARAMETERS = {("leaky_relu", "alpha"): "negative_slope"}
 _PRECISION = ("approximate",)
 
 
-def _operation(name: str) -> type | None:
-    """The class that stands for ``keras.ops.<name>`` in functional models."""
-    cls = "".join(word.capitalize() for word in {"exponential": "exp"}.get(name, name).split("_"))
-    modules = (keras_operations.nn, keras_operations.numpy, keras_activations.activations)
-    return next((vars(module)[cls] for module in modules if cls in vars(module)), None)
-
-
 #: layers and operations that are an activation, with its parameters as attributes
 KINDS: dict[type, str] = {
     keras.layers.ELU: "elu",
     keras.layers.LeakyReLU: "leaky_relu",
     keras.layers.ReLU: "relu",
     keras.layers.Softmax: "softmax",
-    keras_activations.activations.ReLU: "relu",
-    **{cls: name for name in _NAMES.values() if (cls := _operation(name)) is not None},
+    relu_operation(): "relu",
+    **{cls: n for n in _NAMES.values() for cls in operations({"exponential": "exp"}.get(n, n))},
 }
 OPERATIONS = tuple(cls for cls in KINDS if not issubclass(cls, keras.layers.Layer))
 

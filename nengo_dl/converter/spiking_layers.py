@@ -14,6 +14,7 @@ from nengo_dl import layers
 from nengo_dl.converter import activations
 from nengo_dl.converter.base import LayerConverter, NotConvertible, register
 from nengo_dl.converter.linear import array
+from nengo_dl.converter.recurrent import check_sequence
 from nengo_dl.filter_from import FilterFrom
 
 
@@ -24,13 +25,7 @@ class ConvertSequenceLayer(LayerConverter):
 
     def source(self, node_id: int) -> Any:
         """The object that holds the input, which has to be a step of a sequence."""
-        (value, *states) = self.converter.calls[node_id].inputs
-        if not value.temporal:
-            raise NotConvertible(
-                "its time axis has no steps of the network, unless temporal_model=True"
-            )
-        if states:
-            raise NotConvertible("an initial state has no equivalent in Nengo")
+        check_sequence(self.converter.calls[node_id])
         return self.filtered_input(node_id)
 
     def number(self, name: str) -> float:

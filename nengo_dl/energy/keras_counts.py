@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from nengo_dl._private.keras import flattened
 from nengo_dl.energy.report import EnergyReport, Part
 from nengo_dl.energy.uses import Recording, Use, record
 from nengo_dl.layers.arguments import default
@@ -186,7 +187,7 @@ def _is_counted(layer: Any) -> bool:
 
 
 def _inside(layer: Any) -> list:
-    return list(layer._flatten_layers(include_self=False))
+    return flattened(layer, include_self=False)
 
 
 def _refuse_unknown(layers: list) -> None:

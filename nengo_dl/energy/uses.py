@@ -11,6 +11,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from nengo_dl._private.keras import flattened
+
 #: layers that move values, or leave them as they are: a spike stays one
 _PASSES_ON = (
     keras.layers.Flatten,
@@ -166,7 +168,7 @@ def record(model: keras.Model, x: Any, counted: Callable[[Any], bool]) -> Record
 @contextmanager
 def _calls_of(model: keras.Model, recording: Recording) -> Iterator[None]:
     """Let the calls of all layers of a model go through a recording."""
-    layers = list(dict.fromkeys(model._flatten_layers(include_self=False)))
+    layers = flattened(model, include_self=False)
     before = {layer: vars(layer).get("call") for layer in layers}
     for layer in layers:
         object.__setattr__(layer, "call", _Recorded(recording, layer, layer.call))

@@ -323,8 +323,10 @@ class SequenceLayer(keras.layers.RNN):
         if not isinstance(initial_state, (list, tuple)):
             initial_state = [initial_state]
         states = [ops.cast(state, self.cell.compute_dtype) for state in initial_state]
-        if training:
-            self._maybe_config_dropout_masks(self.cell, x[:, 0], states)
+        masks = self.cell if hasattr(self.cell, "get_dropout_mask") else None
+        if training and masks is not None:
+            masks.get_dropout_mask(x[:, 0])
+            masks.get_recurrent_dropout_mask(states[0])
         found = None
         if self.parallel and mask is None and not self.unroll and length is not None:
             x_in_order = ops.flip(x, axis=1) if self.go_backwards else x
@@ -334,7 +336,9 @@ class SequenceLayer(keras.layers.RNN):
         if found is None:
             last, outputs, states = self.inner_loop(x, states, mask=mask, training=training)
             found = (outputs if self.return_sequences else last), states
-        self._maybe_reset_dropout_masks(self.cell)
+        if masks is not None:
+            masks.reset_dropout_mask()
+            masks.reset_recurrent_dropout_mask()
         output, states = found
         if self.stateful:
             for variable, state in zip(self.states, states, strict=True):

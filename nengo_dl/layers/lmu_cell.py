@@ -11,11 +11,15 @@ from typing import Any
 
 import keras
 from keras import ops
-from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
 from nengo_dl.layers.legendre import LegendreMemoryCell
 from nengo_dl.runtime.checks import integer
+from nengo_dl.tensor_node.calls import takes_training
 
+#: by this class ``keras.layers.RNN`` knows a cell whose masks it makes before the first step
+DropoutRNNCell: Any = next(
+    cls for cls in keras.layers.SimpleRNNCell.__mro__ if "get_dropout_mask" in vars(cls)
+)
 #: in place of a hidden component that is not given: the one of the paper
 PAPER = "paper"
 
@@ -246,7 +250,7 @@ class LMUCell(keras.layers.Layer, DropoutRNNCell):
         return self._cast(self._call_hidden(read, training=training))
 
     def _call_hidden(self, *args: Any, training: Any) -> Any:
-        takes = self.hidden_cell._call_has_training_arg
+        takes = takes_training(self.hidden_cell)
         return self.hidden_cell(*args, **({"training": training} if takes else {}))
 
     def _cast(self, x: Any) -> Any:

@@ -8,7 +8,7 @@ from nengo_dl.lowering.neurons import register_neurons
 from nengo_dl.neurons import ClippedReLU
 
 
-@register_neurons(ClippedReLU, ["max_value", "negative_slope", "threshold", "amplitude"])
+@register_neurons(ClippedReLU)
 def clipped_relu(context, J, max_value, negative_slope, threshold, amplitude):
     """`nengo_dl.ClippedReLU`."""
     below = negative_slope * (J - threshold)

@@ -13,23 +13,19 @@ import keras.ops as ops
 from nengo.builder.transforms import ConvInc, ConvTransposeInc
 from nengo.transforms import ChannelShape
 
-from nengo_dl.compiler.kernel import Kernel, Prepared, register
+from nengo_dl.compiler.kernel import Prepared, SingleOperatorKernel, register
 
 
-class ConvolutionKernel(Kernel):
+class ConvolutionKernel(SingleOperatorKernel):
     """``Y += W * X``"""
 
     convolves = True
     every_step_alone = True
 
-    def merge_key(self, op):
-        return (id(op),)
-
     def writes(self, op):
         return (op.Y,)
 
-    def prepare(self, ops_, settings):
-        (op,) = ops_
+    def prepare_one(self, op, settings):
         shape, apply = op.W.shape, self.function(op.conv)
 
         def step(context, constants, weights, x):

@@ -12,7 +12,8 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import keras.ops as ops
 import numpy as np
@@ -23,11 +24,19 @@ from nengo.exceptions import SimulationError
 from nengo.utils.functions import function_name
 from nengo.utils.numpy import maxint
 
-from nengo_dl.compiler.kernel import Kernel, Prepared, register, register_fallback
+from nengo_dl.compiler.kernel import (
+    Kernel,
+    Prepared,
+    SingleOperatorKernel,
+    register,
+    register_fallback,
+)
 
 if TYPE_CHECKING:
     from nengo_dl.lowering.context import Host
 
+#: context in which Nengo's steps run
+ERRORS = partial(np.errstate, invalid="raise", divide="ignore")
 #: values that Python looks through faster than numpy
 FEW = 32
 
@@ -100,21 +109,30 @@ def _function_step(op: SimPyFunc, signals: SignalDict) -> Callable[[], None]:
     def step() -> None:
         arguments = () if x is None else (x.copy(),)
         value = function(*arguments) if t is None else function(t.item(), *arguments)
-        if output is None:
-            return
-        try:
-            finite = value is not None and _is_finite(value)
-            if finite:
-                output[...] = value
-        except (TypeError, ValueError) as error:
-            raise SimulationError(
-                f"Function '{function_name(function)}' returned a value {value!r} of invalid type "
-                f"{type(value)!r}"
-            ) from error
-        if not finite:
-            raise SimulationError(f"Function '{function_name(function)}' returned non-finite value")
+        if output is not None:
+            set_output(function, value, output)
 
     return step
+
+
+def set_output(function: Callable, value: Any, output: np.ndarray) -> None:
+    """Set ``output`` to what ``function`` returned, with the checks of ``SimPyFunc.make_step``."""
+    try:
+        finite = value is not None and _is_finite(value)
+        if finite:
+            output[...] = value
+    except (TypeError, ValueError) as error:
+        raise SimulationError(
+            f"Function '{function_name(function)}' returned a value {value!r} of invalid type "
+            f"{type(value)!r}"
+        ) from error
+    if not finite:
+        raise not_finite(function)
+
+
+def not_finite(function: Callable) -> SimulationError:
+    """The error for a function that returned a value that is not finite."""
+    return SimulationError(f"Function '{function_name(function)}' returned non-finite value")
 
 
 def _is_finite(value) -> bool:
@@ -144,43 +162,30 @@ def _random_state(rng: np.random.RandomState, item: int) -> np.random.RandomStat
     return rng if item == 0 else np.random.RandomState((rng.randint(maxint) + item) % maxint)
 
 
-class PythonFunctionKernel(Kernel):
-    """A Python function of (t), (t, x) or (x): a Node's or a connection's."""
-
-    on_host = True
-    repeatable = False
-    differentiable = False
-
-    def merge_key(self, op):
-        return (id(op),)
-
-    def reads(self, op):
-        return () if op.x is None else (op.x,)
-
-    def writes(self, op):
-        return () if op.output is None else (op.output,)
-
-    def prepare(self, ops_, settings):
-        return _host_step(self, ops_[0], settings)
-
-
-class HostKernel(Kernel):
+class HostKernel(SingleOperatorKernel):
     """Any operator, by its numpy step."""
 
     on_host = True
     repeatable = False
     differentiable = False
 
-    def merge_key(self, op):
-        return (id(op),)
-
     def reads(self, op):
         # what it sets and updates may also be the state from which it starts
         signals = dict.fromkeys((*op.reads, *op.sets, *op.updates))
         return tuple(sig for sig in signals if not _is_fixed(op, sig))
 
-    def prepare(self, ops_, settings):
-        return _host_step(self, ops_[0], settings)
+    def prepare_one(self, op, settings):
+        return _host_step(self, op, settings)
+
+
+class PythonFunctionKernel(HostKernel):
+    """A Python function of (t), (t, x) or (x): a Node's or a connection's."""
+
+    def reads(self, op):
+        return () if op.x is None else (op.x,)
+
+    def writes(self, op):
+        return () if op.output is None else (op.output,)
 
 
 def _is_fixed(op: Operator, sig: Signal) -> bool:

@@ -6,11 +6,12 @@ import keras.ops as ops
 import numpy as np
 from nengo import neurons as nengo_neurons
 
+from nengo_dl import tuning
 from nengo_dl.lowering.neurons import register_neurons
 from nengo_dl.neurons import SoftLIFRate
 
 
-@register_neurons(nengo_neurons.LIFRate, ["tau_rc", "tau_ref", "amplitude"])
+@register_neurons(nengo_neurons.LIFRate)
 def lif_rate(context, J, tau_rc, tau_ref, amplitude):
     """`nengo.LIFRate`."""
     j = J - 1.0
@@ -24,7 +25,7 @@ def lif_rate(context, J, tau_rc, tau_ref, amplitude):
 SMALL_SOFTPLUS = -30.0
 
 
-@register_neurons(SoftLIFRate, ["sigma", "tau_rc", "tau_ref", "amplitude"])
+@register_neurons(SoftLIFRate)
 def soft_lif_rate(context, J, sigma, tau_rc, tau_ref, amplitude):
     """LIFRate with a smooth threshold: the current above it is ``sigma * softplus((J - 1) /
     sigma)``.
@@ -48,11 +49,6 @@ def _lif_training(context, J, voltage, refractory_time, tau_rc, tau_ref, min_vol
     return rate, voltage, refractory_time
 
 
-#: neurons, of all items, from which on `fused_lif` is faster; with fewer XLA would wake its threads
-#: for a loop that is over sooner than they have started
-MANY = 10_000
-
-
 def _fast_lif_for(operators, settings):
     """The fastest form that is exact to rounding for these neurons; None where there is none."""
     fits = settings.dtype in _SERIES and all(
@@ -63,12 +59,11 @@ def _fast_lif_for(operators, settings):
         return None
     n_neurons = settings.minibatch_size * sum(op.J.size for op in operators)
     positive = all(op.neurons.min_voltage >= 0 for op in operators)
-    return fused_lif if positive and n_neurons >= MANY else fast_lif
+    return fused_lif if positive and n_neurons >= tuning.FUSED_NEURONS else fast_lif
 
 
 @register_neurons(
     nengo_neurons.LIF,
-    ["tau_rc", "tau_ref", "min_voltage", "amplitude"],
     rate=_lif_training,
     variant=_fast_lif_for,
 )

@@ -38,7 +38,6 @@ def _loihi_lif_training(
 
 @register_neurons(
     "nengo_loihi.neurons:LoihiLIF",
-    ["tau_rc", "tau_ref", "min_voltage", "amplitude"],
     state=["voltage", "refractory_time"],
     rate=_loihi_lif_training,
 )
@@ -66,7 +65,6 @@ def _loihi_rectified_linear_training(context, J, voltage, amplitude):
 
 @register_neurons(
     "nengo_loihi.neurons:LoihiSpikingRectifiedLinear",
-    ["amplitude"],
     state=["voltage"],
     rate=_loihi_rectified_linear_training,
 )

@@ -9,7 +9,7 @@ from nengo_dl.lowering.neurons import register_neurons
 from nengo_dl.neurons import LeakyReLU, SpikingLeakyReLU
 
 
-@register_neurons(nengo_neurons.RectifiedLinear, ["amplitude"])
+@register_neurons(nengo_neurons.RectifiedLinear)
 def rectified_linear(context, J, amplitude):
     """`nengo.RectifiedLinear`."""
     return amplitude * ops.relu(J)
@@ -19,9 +19,7 @@ def _rectified_linear_training(context, J, voltage, amplitude):
     return rectified_linear(context, J, amplitude), voltage
 
 
-@register_neurons(
-    nengo_neurons.SpikingRectifiedLinear, ["amplitude"], rate=_rectified_linear_training
-)
+@register_neurons(nengo_neurons.SpikingRectifiedLinear, rate=_rectified_linear_training)
 def spiking_rectified_linear(context, J, voltage, amplitude):
     """`nengo.SpikingRectifiedLinear`."""
     return _whole_spikes(context, ops.relu(J), voltage, amplitude)
@@ -47,7 +45,7 @@ def _floor(x):
     return whole - ops.cast(x < whole, x.dtype)
 
 
-@register_neurons(LeakyReLU, ["negative_slope", "amplitude"])
+@register_neurons(LeakyReLU)
 def leaky_relu(context, J, negative_slope, amplitude):
     """`nengo_dl.LeakyReLU`."""
     return amplitude * ops.where(J < 0, negative_slope * J, J)
@@ -57,7 +55,7 @@ def _leaky_relu_training(context, J, voltage, negative_slope, amplitude):
     return leaky_relu(context, J, negative_slope, amplitude), voltage
 
 
-@register_neurons(SpikingLeakyReLU, ["negative_slope", "amplitude"], rate=_leaky_relu_training)
+@register_neurons(SpikingLeakyReLU, rate=_leaky_relu_training)
 def spiking_leaky_relu(context, J, voltage, negative_slope, amplitude):
     """`nengo_dl.SpikingLeakyReLU`."""
     voltage = voltage + ops.where(J < 0, negative_slope * J, J) * context.dt
@@ -65,13 +63,13 @@ def spiking_leaky_relu(context, J, voltage, negative_slope, amplitude):
     return (amplitude / context.dt) * n_spikes, voltage - ops.stop_gradient(n_spikes)
 
 
-@register_neurons(nengo_neurons.Sigmoid, ["tau_ref"])
+@register_neurons(nengo_neurons.Sigmoid)
 def sigmoid(context, J, tau_ref):
     """`nengo.Sigmoid`."""
     return (1.0 / tau_ref) * ops.sigmoid(J)
 
 
-@register_neurons(nengo_neurons.Tanh, ["tau_ref"])
+@register_neurons(nengo_neurons.Tanh)
 def tanh(context, J, tau_ref):
     """`nengo.Tanh`."""
     return (1.0 / tau_ref) * (ops.tanh(J) if context.dtype == "float32" else _tanh(J))
@@ -83,9 +81,7 @@ def _tanh(x):
     return -ops.sign(x) * e / (e + 2.0)
 
 
-@register_neurons(
-    nengo_neurons.Izhikevich, ["tau_recovery", "coupling", "reset_voltage", "reset_recovery"]
-)
+@register_neurons(nengo_neurons.Izhikevich)
 def izhikevich(
     context, J, voltage, recovery, tau_recovery, coupling, reset_voltage, reset_recovery
 ):
@@ -108,7 +104,7 @@ def _regular_training(context, rate, voltage, amplitude):
     return amplitude * rate, voltage
 
 
-@register_neurons(nengo_neurons.RegularSpiking, ["amplitude"], rate=_regular_training)
+@register_neurons(nengo_neurons.RegularSpiking, rate=_regular_training)
 def regular_spiking(context, rate, voltage, amplitude):
     """`nengo.RegularSpiking`, whose input is the rate of its base type."""
     return _whole_spikes(context, rate, voltage, amplitude)

@@ -6,6 +6,7 @@ and parameters: a parameter is a number where all agree and one value a column w
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -47,7 +48,7 @@ _lowerings: dict[type[NeuronType] | str, NeuronLowering] = {}
 
 def register_neurons(
     neuron_type: type[NeuronType] | str,
-    parameters: Sequence[str] = (),
+    parameters: Sequence[str] | None = None,
     state: Sequence[str] | None = None,
     rate: Callable | None = None,
     variant: Callable | None = None,
@@ -61,7 +62,8 @@ def register_neurons(
         ``"module:name"`` is a type of a package that need not be installed.
     parameters
         Names of attributes of the neuron type, passed to the function as keyword arguments (a
-        number, or an array of shape (1, neurons)).
+        number, or an array of shape (1, neurons)); by default what the function takes after the
+        state and has no default for.
     state
         Names of the state variables, in the order in which the function takes and returns them; by
         default those of ``neuron_type.state``; needed where the type is given by its name.
@@ -76,7 +78,7 @@ def register_neurons(
     --------
     ::
 
-        @nengo_dl.register_neurons(MyNeurons, parameters=["gain"])
+        @nengo_dl.register_neurons(MyNeurons)
         def my_neurons(context, J, voltage, gain):
             voltage = voltage + context.dt * J * gain
             return ops.tanh(voltage), voltage
@@ -92,12 +94,18 @@ def register_neurons(
     names = tuple(neuron_type.state if state is None else state)  # type: ignore[union-attr]
 
     def decorate(step):
-        _lowerings[neuron_type] = NeuronLowering(
-            neuron_type, step, tuple(parameters), names, rate, variant
-        )
+        given = _parameters(step, len(names)) if parameters is None else tuple(parameters)
+        _lowerings[neuron_type] = NeuronLowering(neuron_type, step, given, names, rate, variant)
         return step
 
     return decorate
+
+
+def _parameters(step: Callable, n_states: int) -> tuple[str, ...]:
+    """What a function takes after the context, J and the state."""
+    _, _, *taken = inspect.signature(step).parameters.values()
+    needed = (p for p in taken[n_states:] if p.default is p.empty)
+    return tuple(p.name for p in needed if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
 
 
 def lowering_of(neurons: NeuronType) -> NeuronLowering | None:
@@ -201,9 +209,8 @@ class HostSpikesKernel(HostKernel):
 
     differentiable = True
 
-    def prepare(self, ops_, settings):
-        spikes = super().prepare(ops_, settings)
-        (op,) = ops_
+    def prepare_one(self, op, settings):
+        spikes = super().prepare_one(op, settings)
         inputs, outputs = self.reads(op), self.writes(op)
         amplitude = op.neurons.amplitude
 

@@ -9,7 +9,7 @@ import keras.ops as ops
 import numpy as np
 from nengo.builder.operator import BsrDotInc, DotInc, ElementwiseInc, SparseDotInc
 
-from nengo_dl.compiler.kernel import Kernel, Prepared, register
+from nengo_dl.compiler.kernel import Kernel, Prepared, SingleOperatorKernel, register
 from nengo_dl.compiler.share import multiplicity
 
 
@@ -146,19 +146,15 @@ def _two_dimensional(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (1,) * (2 - len(shape)) + tuple(shape)
 
 
-class SparseDotKernel(Kernel):
+class SparseDotKernel(SingleOperatorKernel):
     """``Y += A.X`` where A is sparse; its operand is the vector of its non-zero entries."""
 
     every_step_alone = True
 
-    def merge_key(self, op):
-        return (id(op),)
-
     def writes(self, op):
         return (op.Y,)
 
-    def prepare(self, ops_, settings):
-        (op,) = ops_
+    def prepare_one(self, op, settings):
         rows, columns = _coordinates(op.A.initial_value)
         constants = {"rows": rows.astype(np.int32), "columns": columns.astype(np.int32)}
         size = op.Y.size
@@ -179,21 +175,17 @@ def _coordinates(matrix) -> tuple[np.ndarray, np.ndarray]:
     return tuple(np.asarray(matrix.indices).T)
 
 
-class BlockSparseDotKernel(Kernel):
+class BlockSparseDotKernel(SingleOperatorKernel):
     """``Y += A.X`` where A holds the blocks of a block sparse row matrix; Nengo's optimizer makes
     them.
     """
 
     every_step_alone = True
 
-    def merge_key(self, op):
-        return (id(op),)
-
     def writes(self, op):
         return (op.Y,)
 
-    def prepare(self, ops_, settings):
-        (op,) = ops_
+    def prepare_one(self, op, settings):
         n_blocks, rows, columns = op.A.shape
         n_rows = op.Y.size // rows
         constants = {

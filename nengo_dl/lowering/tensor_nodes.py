@@ -10,7 +10,8 @@ from nengo.builder.operator import Operator
 from nengo.builder.signal import Signal
 from nengo.exceptions import SimulationError
 
-from nengo_dl.compiler.kernel import Kernel, Prepared, register
+from nengo_dl._private.keras import flattened, kept_weights
+from nengo_dl.compiler.kernel import Prepared, SingleOperatorKernel, register
 
 
 class SimTensorNode(Operator):
@@ -71,12 +72,14 @@ class SimTensorNode(Operator):
         return step
 
 
-class TensorNodeKernel(Kernel):
+class TensorNodeKernel(SingleOperatorKernel):
     """One TensorNode."""
 
     repeatable = False  # it may draw random numbers, or print
 
     def __init__(self, op: SimTensorNode):
+        self.layer = op.layer
+        self.has_weights = op.layer is not None and bool(split_variables(op.layer)[0])
         self.every_step_alone = (
             not op.takes_time
             and not op.updates
@@ -84,14 +87,10 @@ class TensorNodeKernel(Kernel):
             and sees_each_item_alone(op.layer)
         )
 
-    def merge_key(self, op):
-        return (id(op),)
-
     def reads(self, op):
         return (*(op.reads if op.takes_time else op.reads[1:]), *op.updates)
 
-    def prepare(self, ops_, settings):
-        (op,) = ops_
+    def prepare_one(self, op, settings):
         minibatch_size, dtype = settings.minibatch_size, settings.dtype
         size_in = 0 if op.input is None else op.input.size
         shapes = [(minibatch_size, *sig.shape) for sig in op.updates]
@@ -122,7 +121,7 @@ class TensorNodeKernel(Kernel):
             return tuple(ops.cast(ops.reshape(r, (batch, -1)), dtype) for r in results)
 
         weights, carried = ([], []) if op.layer is None else split_variables(op.layer)
-        return Prepared(step, weights=tuple(weights), carried=tuple(carried), layer=op.layer)
+        return Prepared(step, weights=tuple(weights), carried=tuple(carried))
 
 
 def _for_each_item(x, batch: int):
@@ -164,9 +163,7 @@ def split_variables(layer: keras.layers.Layer) -> tuple[list, list]:
     Weights that training would change if they were not frozen are of the first kind; as part of the
     carry a large frozen model would be kept once for each step.
     """
-    kept = {
-        id(variable) for inner in layer._flatten_layers() for variable in inner._trainable_variables
-    }
+    kept = {id(variable) for inner in flattened(layer) for variable in kept_weights(inner)}
     frozen = [v for v in layer.non_trainable_variables if id(v) in kept]
     carried = [v for v in layer.non_trainable_variables if id(v) not in kept]
     return [*layer.trainable_variables, *frozen], carried

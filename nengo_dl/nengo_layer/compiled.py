@@ -13,6 +13,7 @@ from nengo import Network
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime import build, saving
 from nengo_dl.runtime.engine import State
+from nengo_dl.runtime.inputs import own_rows
 from nengo_dl.runtime.step import LoweredNetwork, tensor_name
 
 
@@ -53,8 +54,5 @@ class CompiledNetwork:
         """Values from the first step on of what changes by itself, (1, n_steps, size)."""
         self.built.host.reset(seed)
         sources = build.make_sources(self.built.compiled, self.built.host, seed)
-        return {
-            item: source.rows(1, n_steps)
-            for item, source in sources.items()
-            if item not in given and not source.constant
-        }
+        own = [i for i, source in sources.items() if i not in given and not source.constant]
+        return own_rows(sources, own, 1, n_steps)

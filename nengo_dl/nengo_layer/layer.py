@@ -18,7 +18,7 @@ from nengo_dl.nengo_layer.compiled import CompiledNetwork
 from nengo_dl.nengo_layer.source import ChosenObjects, are_labels, make_network
 from nengo_dl.runtime import build, checks, freezing, saving
 from nengo_dl.runtime.names import unique
-from nengo_dl.runtime.sequences import Start, Wanted
+from nengo_dl.runtime.scan import Start, Wanted
 from nengo_dl.runtime.values import PresentValues
 
 

@@ -1,6 +1,6 @@
 """Networks to and from the Neuromorphic Intermediate Representation, NIR (https://neuroir.org).
 
-Needs the package nir: ``pip install nengo-dl[nir]``.
+Needs the package nir, which the extra ``nir`` brings.
 """
 
 from __future__ import annotations

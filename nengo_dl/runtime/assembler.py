@@ -19,6 +19,7 @@ from nengo_dl.compiler.operand import (
     Sum,
     Zeros,
 )
+from nengo_dl.runtime import backends
 
 Tensors = dict[int, Any]
 
@@ -55,11 +56,6 @@ class Assembler:
             self.indices[name] = np.asarray(values, dtype=np.int32)
 
     def read(self, recipe: Recipe, values: Tensors, arguments: dict) -> Any:
-        """The value of an operand, which may be among the arguments."""
-        prepared = arguments.get((id(recipe),))
-        return self.assemble(recipe, values, arguments) if prepared is None else prepared
-
-    def assemble(self, recipe: Recipe, values: Tensors, arguments: dict) -> Any:
         """The value of an operand, from tensors."""
         if isinstance(recipe, Slice):
             value = values[recipe.tensor]
@@ -75,8 +71,7 @@ class Assembler:
             terms = [self.read(t, values, arguments) for t in recipe.terms]
             return sum(terms[1:], terms[0])
         if isinstance(recipe, RowSum):
-            source = self.read(recipe.source, values, arguments)
-            return ops.sum(ops.reshape(source, (-1, recipe.rows, recipe.width)), axis=1)
+            return sum_of_rows(self.read(recipe.source, values, arguments), recipe.rows)
         if isinstance(recipe, SegmentSum):
             source = ops.transpose(self.read(recipe.source, values, arguments))
             segments = arguments[self._names[id(recipe)]]
@@ -92,6 +87,15 @@ def concatenate(parts: Sequence[Any]) -> Any:
     batch = max(p.shape[0] for p in parts)
     parts = [p if p.shape[0] == batch else ops.broadcast_to(p, (batch, p.shape[1])) for p in parts]
     return ops.concatenate(parts, axis=-1)
+
+
+def sum_of_rows(x: Any, rows: int) -> Any:
+    """The sum of so many neighbours of equal width in (batch, rows * width)."""
+    batch, width = x.shape[0], x.shape[1] // rows
+    if not backends.active().adds_slices(rows, width, batch):
+        return ops.sum(ops.reshape(x, (-1, rows, width)), axis=1)
+    slices = [x[:, start : start + width] for start in range(0, rows * width, width)]
+    return sum(slices[1:], slices[0])
 
 
 def gather(x: Any, indices: Any) -> Any:

@@ -9,8 +9,8 @@ from typing import Any
 
 import keras
 
-#: most batches in one call of the compiled function
-MOST_BATCHES = 25
+from nengo_dl import tuning
+from nengo_dl._private.keras import sees_traces
 
 _TRAIN = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
 _TEST = ("on_test_batch_begin", "on_test_batch_end")
@@ -30,11 +30,11 @@ def batches_per_call(callbacks: Iterable[Any], n_batches: int | None) -> int:
     """
     if n_batches is None or any(sees_batches(callback) for callback in callbacks):
         return 1
-    if n_batches <= MOST_BATCHES:
+    if n_batches <= tuning.BATCHES_PER_CALL:
         return n_batches
     # Keras's progress bar counts whole calls, so it is right where they divide the epoch
-    divisor = next(n for n in range(MOST_BATCHES, 0, -1) if n_batches % n == 0)
-    return divisor if divisor > MOST_BATCHES // 3 else MOST_BATCHES
+    divisor = next(n for n in range(tuning.BATCHES_PER_CALL, 0, -1) if n_batches % n == 0)
+    return divisor if divisor > tuning.BATCHES_PER_CALL // 3 else tuning.BATCHES_PER_CALL
 
 
 def sees_batches(callback: Any) -> bool:
@@ -55,7 +55,7 @@ def _is_active(callback: Any, hook: str) -> bool:
     if isinstance(callback, keras.callbacks.ProgbarLogger):
         return False
     if isinstance(callback, keras.callbacks.TensorBoard):
-        per_batch = callback._should_trace or callback.write_steps_per_second
+        per_batch = sees_traces(callback) or callback.write_steps_per_second
         return callback.update_freq not in _BY_EPOCH or per_batch
     if hasattr(callback, "save_freq"):  # ModelCheckpoint, BackupAndRestore, OrbaxCheckpoint
         return callback.save_freq not in _BY_EPOCH

@@ -11,8 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-#: most bytes of a block: so few that the next one is collected while the device computes
-MOST_BYTES = 2**22
+from nengo_dl import tuning
 
 
 class Blocks:
@@ -102,7 +101,7 @@ class Blocks:
 
 def batches_in_block(bytes_of_batch: float, most: int) -> int:
     """How many batches a block has at most."""
-    return int(np.clip(MOST_BYTES / max(bytes_of_batch, 1), 1, most))
+    return int(np.clip(tuning.BLOCK_BYTES / max(bytes_of_batch, 1), 1, most))
 
 
 def stacked(batches: Iterator, most: int) -> Iterator[tuple[Any, np.int32]]:

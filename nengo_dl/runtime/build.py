@@ -19,9 +19,9 @@ from nengo_dl.compiler.kernel import Settings, is_host_call
 from nengo_dl.compiler.program import Input
 from nengo_dl.input_node import ConstantNode
 from nengo_dl.lowering.tensor_nodes import SimTensorNode
+from nengo_dl.process_settings import collected_later
 from nengo_dl.runtime import backends
 from nengo_dl.runtime.engine import Engine, scope
-from nengo_dl.runtime.garbage import collected_later
 from nengo_dl.runtime.host import HostRuntime
 from nengo_dl.runtime.inputs import make_source
 from nengo_dl.runtime.keras_model import NengoModel
@@ -89,12 +89,13 @@ def build(
     network: Network | None, dt: float, model: Model | None, target: Target, progress: Any
 ) -> Built:
     """Build, compile and lower ``network``."""
-    model = build_model(network, dt, model, progress.next_stage("Building", "Build"))
-    toplevel = network if network is not None else model.toplevel
+    toplevel = network if network is not None or model is None else model.toplevel
     setting = _Setting(toplevel)
+    stage = progress.next_stage("Building", "Build")
+    model = build_model(network, dt, model, stage, how=_how(setting))
     attributes = find_attributes(model, toplevel)
     parameters = [*find_parameters(model, toplevel), *attributes.parameters()]
-    compiled = _compile(model, parameters, attributes, setting)
+    compiled = _compile(model, parameters, attributes, target.minibatch_size, setting)
     inputs = {item.node: item for item in _node_inputs(compiled)}
     names = {**unique_names(inputs, [N_STEPS]), **unique_names(model.probes)}
     host = make_host(compiled, target.minibatch_size)
@@ -128,7 +129,15 @@ def build(
     )
 
 
-def _compile(model: Model, parameters, attributes, setting: _Setting) -> Compiled:
+def _how(setting: _Setting) -> str:
+    """How the model is built: in double precision to the last bit as Nengo builds it."""
+    default = "exact" if setting("dtype", "float32") == "float64" else "fast"
+    return setting("build", default)
+
+
+def _compile(
+    model: Model, parameters, attributes, minibatch_size: int, setting: _Setting
+) -> Compiled:
     trainable = {}
     if not setting("inference_only", False):
         trainable = find_trainable(model, setting.toplevel, parameters)
@@ -141,6 +150,7 @@ def _compile(model: Model, parameters, attributes, setting: _Setting) -> Compile
             simplifications=setting("simplifications", defaults.simplifications),
             trainable=trainable,
             replaced=attributes.replaced,
+            minibatch_size=minibatch_size,
         ),
     )
 
@@ -149,6 +159,7 @@ def _keras_model(
     compiled: Compiled, parameters, names, host: HostRuntime, target: Target, setting: _Setting
 ) -> NengoModel:
     model, backend = compiled.program.model, backends.active()
+    by_signal = {p.signal.base: p for p in parameters}
     lowering = Settings(
         dt=model.dt,
         dtype=setting("dtype", "float32"),
@@ -160,7 +171,7 @@ def _keras_model(
     )
     return NengoModel(
         LoweredNetwork(compiled, lowering, host, backend.host_call),
-        [describe(s, parameters) for s in compiled.layout.of_kind("parameter")],
+        [describe(s, by_signal) for s in compiled.layout.of_kind("parameter")],
         {names.get(item.node, item.name): item for item in _all_inputs(compiled)},
         [names[probe] for probe in model.probes],
         _kept(setting.toplevel, model.probes),

@@ -42,7 +42,7 @@ class Carry:
 
 def _reshaped(state: Sequence[Any], shapes: Sequence[tuple[int, ...] | None]) -> list:
     own = [
-        value if shape is None or isinstance(value, tuple) else ops.reshape(value, (-1, *shape))
+        value if shape is None else ops.reshape(value, (-1, *shape))
         for value, shape in zip(state, shapes, strict=False)
     ]
     return [*own, *state[len(own) :]]

@@ -17,9 +17,7 @@ from nengo.base import NengoObject
 from nengo.builder import Model
 from nengo.exceptions import ValidationError
 
-#: most steps in the body of the loop of a simulation: each is compiled, and on no device were more
-#: seen to make a step faster
-MOST_UNROLLED = 8
+from nengo_dl import tuning
 
 
 def check_network(network: Any, model: Model | None) -> None:
@@ -204,15 +202,16 @@ def check_counts(kwargs: dict, *names: str) -> None:
 
 def unrolled(asked: int) -> int:
     """How many steps the body of a loop holds where ``asked`` were asked for."""
-    if asked <= MOST_UNROLLED:
+    most = tuning.UNROLLED_STEPS
+    if asked <= most:
         return asked
     warnings.warn(
-        f"unroll_simulation={asked}: the body of the loop holds {MOST_UNROLLED} steps, since more "
+        f"unroll_simulation={asked}: the body of the loop holds {most} steps, since more "
         "compile longer and run no faster; results are the same. Give a smaller number, or leave "
         "it out",
         stacklevel=3,
     )
-    return MOST_UNROLLED
+    return most
 
 
 def device_name(device: Any, backend) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from nengo_dl.runtime.carry import Carry
 
 #: fields of a `Chunk` for which its ``structure`` and the shapes of the carry stand
-FUNCTIONS = {"prepare", "step", "complete", "carry"}
+FUNCTIONS = {"prepare", "step", "carry"}
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,6 @@ class Chunk:
         ``step(invariant, state, rows, step_index) -> (state, outputs)``, pure. ``rows`` holds one
         (batch, width) tensor for each input that changes from step to step, ``step_index`` is 1 in
         the first step. The state is as ``carry`` shapes it.
-    complete
-        ``complete(invariant, state) -> state``, where ``step`` returns a state of another structure
-        than the one that the loop starts with; else None.
     carry
         The shapes of the state within the loop.
     capacity
@@ -45,13 +42,12 @@ class Chunk:
     device
         Where it runs, None for the backend's choice.
     structure
-        Equal for ``prepare``, ``step`` and ``complete`` that compute the same, of whatever
-        simulator (`step_structure`); None where that is not known of any other.
+        Equal for ``prepare`` and ``step`` that compute the same, of whatever simulator
+        (`step_structure`); None where that is not known of any other.
     """
 
     prepare: Callable
     step: Callable
-    complete: Callable | None
     carry: Carry
     capacity: int
     kept: tuple[bool, ...]

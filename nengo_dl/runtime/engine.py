@@ -14,12 +14,13 @@ import numpy as np
 from keras import ops
 from nengo.builder.signal import Signal
 
+from nengo_dl import tuning
 from nengo_dl.compiler.layout import Stored
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.carry import Carry
 from nengo_dl.runtime.chunk import Chunk
 from nengo_dl.runtime.host_loop import HostLoop
-from nengo_dl.runtime.inputs import interleaved_rows
+from nengo_dl.runtime.inputs import own_rows
 from nengo_dl.runtime.item_threads import ItemThreads, share_size
 from nengo_dl.runtime.keras_model import NengoModel
 from nengo_dl.runtime.packing import Packing
@@ -27,22 +28,6 @@ from nengo_dl.runtime.processes import Watch
 from nengo_dl.runtime.reuse.structure import step_structure
 from nengo_dl.runtime.short_runs import ShortRuns, output_arrays
 from nengo_dl.runtime.step import LoweredNetwork, stored_values
-
-#: most steps in one call of the compiled function ...
-MAX_CHUNK = 1000
-#: ... and bytes of inputs and outputs that it may take
-CHUNK_BYTES = 16 * 2**20
-#: ... and about the seconds that it may take, once it is known how fast the network is ...
-CHUNK_SECONDS = 0.5
-#: ... before which it runs this many steps
-FIRST_CHUNK = 50
-#: the most steps of a run that has a compiled function, and buffers, for so few
-FEW_STEPS = 32
-#: runs of few steps one after the other for which such a function is compiled, where there is one
-#: for any number of steps
-FEW_RUNS = 3
-#: steps that a GPU runs before it asks the host whether there are more
-GPU_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -120,13 +105,14 @@ class Engine:
         recorded = sum(w for w, keep in zip(self.widths, self.kept, strict=True) if keep)
         #: bytes of inputs and outputs in a step
         step_bytes = item * (recorded + sum(i.size for i in self.lowered.layout.inputs))
-        self._capacity = max(1, min(CHUNK_BYTES // max(step_bytes, 1), MAX_CHUNK))
+        self._capacity = max(1, min(tuning.CHUNK_BYTES // max(step_bytes, 1), tuning.CHUNK_STEPS))
         #: how often a step was traced, for tests
         self.n_traces = 0
-        self._comfortable = FIRST_CHUNK
+        self._comfortable = tuning.FIRST_CHUNK_STEPS
         self._watch = Watch()
         self._functions: dict[tuple[tuple[Input, ...], int | None], Any] = {}
         self._changing_with: dict[tuple[Input, ...], _Changing] = {}
+        self._host_loops: dict[tuple[tuple[Input, ...], tuple[int, ...]], HostLoop] = {}
         self._few_runs = 0
         self._packings: dict[int, Packing] = {}
 
@@ -190,7 +176,7 @@ class Engine:
         """
         inputs = self._changing(data)
         capacity = self._capacity_for(inputs.changing, n_steps)
-        if n_steps <= min(capacity, FEW_STEPS, self._comfortable):
+        if n_steps <= min(capacity, tuning.SHORT_RUN_STEPS, self._comfortable):
             return [self._run_chunk(state, n_steps, inputs, data, capacity)]
         return self._run_chunks(state, n_steps, inputs, data, capacity)
 
@@ -211,19 +197,19 @@ class Engine:
     def _capacity_for(self, changing: tuple[Input, ...], n_steps: int) -> int:
         """Rows of the buffers for a run of so many steps: few where runs are short."""
         capacity, few = self.capacity(), 1 << (int(n_steps) - 1).bit_length()
-        if n_steps > FEW_STEPS or few >= capacity:
+        if n_steps > tuning.SHORT_RUN_STEPS or few >= capacity:
             self._few_runs = 0
             return capacity
         self._few_runs += 1
         if (changing, few) in self._functions or (changing, capacity) not in self._functions:
             return few
-        return few if self._few_runs >= FEW_RUNS else capacity
+        return few if self._few_runs >= tuning.SHORT_RUNS else capacity
 
     def _learn_speed(self, n_steps: int, seconds: float) -> None:
         """Choose how many steps to run at once, so that progress and Ctrl-C are not kept
         waiting.
         """
-        self._comfortable = max(1, int(n_steps * CHUNK_SECONDS / max(seconds, 1e-6)))
+        self._comfortable = max(1, int(n_steps * tuning.CHUNK_SECONDS / max(seconds, 1e-6)))
 
     def _changing(self, data: Mapping[Input, np.ndarray]) -> _Changing:
         given = tuple(data)
@@ -242,7 +228,7 @@ class Engine:
     ) -> tuple[State, list[np.ndarray]]:
         first, sources = state.n_steps + 1, self.sources
         if inputs.own:
-            data = {**data, **self._own_rows(inputs.own, first, n)}
+            data = {**data, **own_rows(sources, inputs.own, first, n)}
         rows = [data[item] for item in inputs.changing]
         fixed = [sources[item].rows(first, n) for item in inputs.fixed]
         carried = self.model.carried() if state.carried is None else state.carried
@@ -284,17 +270,6 @@ class Engine:
             )
             return tensors, [np.asarray(value) for value in outputs]
 
-    def _own_rows(self, items: list[Input], first: int, n: int) -> dict[Input, np.ndarray]:
-        """Rows of inputs for which there is no data."""
-        sources = self.sources
-        functions = [item for item in items if sources[item].is_function]
-        if len(functions) < 2:
-            return {item: sources[item].rows(first, n) for item in items}
-        rows = interleaved_rows([sources[item] for item in functions], first, n)
-        others = (item for item in items if item not in functions)
-        own = {item: sources[item].rows(first, n) for item in others}
-        return {**dict(zip(functions, rows, strict=True)), **own}
-
     def settle(self, state: State) -> State:
         """Let the Keras variables have their values in ``state``, from which a later run goes
         on.
@@ -317,9 +292,7 @@ class Engine:
         """
         training = bool(self.model.learning_phase)
         if HostLoop.suits(self.lowered, changing):
-            return partial(
-                Engine._call, self._weak(), self._host_loop(changing, training), capacity
-            )
+            return self._host_loop(changing, training)
         chunk = self._chunk(self.lowered, changing, training, capacity)
         size = self._share_size(chunk)
         if self._is_short(chunk, size):
@@ -344,7 +317,7 @@ class Engine:
 
     def _is_short(self, chunk: Chunk, size: int) -> bool:
         """Whether a chunk runs in one call of one compiled function, and is for few steps."""
-        few = chunk.capacity <= FEW_STEPS and chunk.capacity < self.capacity()
+        few = chunk.capacity <= tuning.SHORT_RUN_STEPS and chunk.capacity < self.capacity()
         whole = size == chunk.minibatch_size and not self.model.quantized
         return few and whole and self.backend.can_be_short(self.jit)
 
@@ -360,18 +333,17 @@ class Engine:
     def _chunk(
         self, lowered: LoweredNetwork, changing: tuple[Input, ...], training: bool, capacity: int
     ) -> Chunk:
-        prepare, step = lowered.functions(changing, training, defers=True)
+        prepare, step = lowered.functions(changing, training)
         unroll = min(self.unroll, capacity)
         return Chunk(
             prepare=prepare,
             step=self._counted(step),
-            complete=lowered.complete if lowered.deferred else None,
             carry=self.carry,
             capacity=capacity,
             kept=self.kept,
             output_widths=self.widths,
             unroll=unroll,
-            inner=1 if self.on_cpu() else max(1, min(GPU_STEPS, capacity) // unroll),
+            inner=1 if self.on_cpu() else max(1, min(tuning.GPU_STEPS, capacity) // unroll),
             dtype=self.settings.dtype,
             minibatch_size=lowered.settings.minibatch_size,
             device=self.device,
@@ -379,22 +351,22 @@ class Engine:
         )
 
     def _host_loop(self, changing: tuple[Input, ...], training: bool):
-        """As the backend's ``chunk_function``, for steps that call Python."""
-        loops: dict[tuple[int, ...], HostLoop] = {}
-        engine = self._weak()
+        """As the function of a chunk, for steps that call Python; of any capacity."""
+        engine, loops = self._weak(), self._host_loops
 
         def run(arguments, fixed, state, rows, first_step, n_steps):
             # rows are the same for all items, or different for each
-            batches = tuple(row.shape[1] for row in rows)
-            if batches not in loops:
+            batches = tuple(map(len, rows))
+            if (changing, batches) not in loops:
                 engine.n_traces += 1
-                loops[batches] = HostLoop(
-                    engine.lowered, changing, training, engine.backend, engine.jit
+                tensor = partial(_tensor, engine.backend, engine.settings.dtype, engine.device)
+                loops[changing, batches] = HostLoop(
+                    *(engine.lowered, changing, batches, training),
+                    *(engine.backend, tensor, engine.jit),
                 )
-            rows = [engine._tensor(np.asarray(row)) for row in rows]
-            return loops[batches].run(
-                arguments, fixed, state, rows, int(first_step), int(n_steps), engine.kept
-            )
+            fixed = [engine._tensor(value) for value in fixed]
+            loop = loops[changing, batches]
+            return loop.run(arguments, fixed, state, rows, first_step, n_steps, engine.kept)
 
         return run
 
@@ -434,11 +406,14 @@ class Engine:
         if stored.tensor.kind == "state":
             return self.backend.array(state.tensors[self.lowered.states.index(stored)])
         with self.scope():
+            if stored.tensor.kind == "deferred":
+                arguments = self.model.arguments()
+                return self.backend.array(self.lowered.deferred(stored, arguments, state.tensors))
             return self.backend.array(self.model.present_tensor(stored))
 
     def assigned_array(self, stored: Stored, state: State) -> np.ndarray:
         """As `stored_array`, but weights that are rounded as they were before."""
-        if stored.tensor.kind == "state":
+        if stored.tensor.kind in ("state", "deferred"):
             return self.stored_array(stored, state)
         with self.scope():
             return self.backend.array(self.model.stored_variable(stored).value)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Sequence
 
 import keras
 from nengo.exceptions import ValidationError
 
+from nengo_dl.optional import installed
 from nengo_dl.runtime.checks import checked_path
 from nengo_dl.runtime.keras_model import NengoModel
 
@@ -38,6 +40,8 @@ def export(
     ------
     nengo.exceptions.ValidationError
         For what a file cannot hold.
+    ImportError
+        Where a package that writes the file is not installed.
     """
     path = checked_path("path", path)
     if not isinstance(format, str) or format not in FORMATS:
@@ -58,6 +62,15 @@ def export(
         )
         for name in names
     }
+    on_jax = keras.backend.backend() == "jax"
+    if format == "onnx" and on_jax:
+        with installed("onnx"):
+            from nengo_dl.runtime.backends.jax_onnx import write_onnx
+        write_onnx(model, str(path), signature)
+        return
+    with installed("onnx" if format == "onnx" else "tensorflow"):
+        # Keras's own error is of another class for each
+        importlib.import_module("tf2onnx" if format == "onnx" else "tensorflow")
     model.export(str(path), format=FORMATS[format], verbose=False, input_signature=[signature])
 
 

@@ -91,6 +91,15 @@ def is_decoded_probe(probe: Probe) -> bool:
     return has_neurons(probe.obj) and probe.attr in (None, "decoded_output")
 
 
+def connections_to_probes(model: Model) -> dict[Probe, Connection]:
+    """The connection that Nengo's builder made for a probe, for those that have one."""
+    return {
+        conn.post_obj: conn
+        for conn in model.params
+        if isinstance(conn, Connection) and isinstance(conn.post_obj, Probe)
+    }
+
+
 class ParameterSignals:
     """Finds the signals of a built network that training or an online rule may change, or that a
     probe decodes with.
@@ -98,11 +107,7 @@ class ParameterSignals:
 
     def __init__(self, model: Model):
         self.model = model
-        self._of_probes = {
-            conn.post_obj: conn
-            for conn in model.params
-            if isinstance(conn, Connection) and isinstance(conn.post_obj, Probe)
-        }
+        self._of_probes = connections_to_probes(model)
 
     def __call__(self, obj: NengoObject) -> dict[str, Signal]:
         """Attribute -> signal: "scaled_encoders" and "bias" of an Ensemble, "weights" of a

@@ -12,7 +12,9 @@ import numpy as np
 from keras import ops
 from nengo.exceptions import SimulationError
 
-from nengo_dl.compiler.layout import Assemble, Layout
+from nengo_dl.compiler.dataflow import Dataflow, tensors_of
+from nengo_dl.compiler.layout import Assemble, Layout, Run
+from nengo_dl.runtime.backends.protocol import Backend
 from nengo_dl.runtime.keras_model import NengoModel
 
 
@@ -29,55 +31,33 @@ class GradientPaths:
     """
 
     def __init__(self, layout: Layout, outputs: Iterable[int]):
-        self.layout = layout
-        self.parameters = {s.tensor.index for s in layout.of_kind("parameter")}
-        self.wanted = set().union(*(layout.outputs[k].tensors() for k in outputs), set())
+        self.layout, self.flow = layout, Dataflow(layout)
+        self.parameters = frozenset(s.tensor.index for s in layout.of_kind("parameter"))
+        self.wanted = tensors_of(layout.outputs[k] for k in outputs)
 
-    def _edges(self, through_host: bool) -> list[tuple[set[int], set[int]]]:
-        edges = []
-        for step in self.layout.instructions:
-            if isinstance(step, Assemble):
-                edges.append((step.recipe.tensors(), {step.tensor.index}))
-            elif through_host or step.kernel.differentiable:
-                read = set().union(*(r.tensors() for r in step.operands), set())
-                edges.append((read, {t.index for t in step.results}))
-        for stored, recipe in zip(
-            self.layout.of_kind("state"), self.layout.next_state, strict=True
-        ):
-            edges.append((recipe.tensors(), {stored.tensor.index}))
-        return edges
-
-    def _reach(self, start: set[int], edges: list[tuple[set[int], set[int]]]) -> set[int]:
-        reached, before = set(start), -1
-        while len(reached) != before:
-            before = len(reached)
-            for read, written in edges:
-                if not read.isdisjoint(reached):
-                    reached |= written
-        return reached
+    def _is_differentiable(self, number: int) -> bool:
+        step = self.layout.instructions[number]
+        return isinstance(step, Assemble) or step.kernel.differentiable
 
     def without_gradient(self) -> bool:
         """Whether no gradient reaches any parameter."""
-        return self.wanted.isdisjoint(self._reach(self.parameters, self._edges(False)))
+        return self.wanted.isdisjoint(self.flow.reached(self.parameters, self._is_differentiable))
 
     def blocking(self, with_inputs: bool = False) -> list[str]:
         """Descriptions of the operators that run on the host between a parameter, or an input, and
         an output.
         """
-        edges = self._edges(True)
+        flow = self.flow
         inputs = {t.index for t in self.layout.inputs.values()} if with_inputs else set()
-        from_parameters = self._reach(self.parameters | inputs, edges)
-        backwards = [(written, read) for read, written in edges]
-        to_outputs = self._reach(self.wanted, backwards)
-        found: list[str] = []
-        for step in self.layout.instructions:
-            if isinstance(step, Assemble) or step.kernel.differentiable:
-                continue
-            read = set().union(*(r.tensors() for r in step.operands), set())
-            written = {t.index for t in step.results}
-            if not (read.isdisjoint(from_parameters) or written.isdisjoint(to_outputs)):
-                found.extend(_describe(op) for op in step.group.operators)
-        return found
+        from_parameters = flow.reached(self.parameters | inputs, lambda _: True)
+        to_outputs = flow.reached(self.wanted, lambda _: True, backwards=True)
+        return [
+            _describe(op)
+            for number, step in enumerate(self.layout.instructions)
+            if isinstance(step, Run) and not step.kernel.differentiable
+            if flow.reads[number] & from_parameters and flow.makes[number] & to_outputs
+            for op in step.group.operators
+        ]
 
 
 def _describe(op: Any) -> str:
@@ -144,7 +124,7 @@ class GradientCheck:
         self.rng = np.random.RandomState(0)
         self.weights: list[np.ndarray] = []
 
-    def run(self, backend: Any) -> None:
+    def run(self, backend: Backend) -> None:
         """Compare, or say that there was nothing to compare.
 
         Raises
@@ -159,7 +139,7 @@ class GradientCheck:
         finally:
             self.model.active_outputs = chosen
 
-    def _run(self, backend: Any) -> None:
+    def _run(self, backend: Backend) -> None:
         compiled = backend.compiled(self._call, None)
 
         def values(point: Iterable[Any]) -> list[np.ndarray]:

@@ -20,9 +20,10 @@ from nengo.processes import Piecewise, PresentInput
 from nengo.synapses import LinearFilter
 from nengo.utils.numpy import maxint
 
-from nengo_dl.compiler.frontend import nengo_order
-from nengo_dl.lowering.host import HostOperator, has_random_state
+from nengo_dl.compiler.nengo_order import nengo_order
+from nengo_dl.lowering.host import ERRORS, HostOperator, has_random_state
 from nengo_dl.runtime.checks import N_SEEDS
+from nengo_dl.runtime.process_rows import Rows, StepFailed, make_rows
 
 #: processes that draw no random numbers
 DETERMINISTIC = (PresentInput, Piecewise, LinearFilter)
@@ -41,8 +42,8 @@ def differs_by_item(op: Operator) -> bool:
 
 
 class HostRuntime:
-    """Holds one `HostOperator` for each operator and item, and the first error that one raised,
-    with its step.
+    """Holds one `HostOperator` or `Rows` for each operator and item, and the first error that one
+    raised, with its step.
 
     An error must not unwind through the compiled loop: it is kept, the operators give zeros from
     that step on, and the caller keeps the steps before it and raises it as soon as the loop
@@ -63,7 +64,9 @@ class HostRuntime:
         self._in_loop = frozenset(in_loop)
         self._ahead = frozenset(ahead)
         self._operators: dict[tuple[Operator, int], HostOperator] = {}
+        self._rows: dict[tuple[Operator, int], Rows] = {}
         self._order = self._making_order()
+        self._places = {op: place for place, op in enumerate(self._order)}
         self.failure: tuple[BaseException, int] | None = None
 
     def _making_order(self) -> list[Operator]:
@@ -76,7 +79,7 @@ class HostRuntime:
         added = sorted(needed.difference(found), key=str)  # the compiler's own draw nothing
         if len(found) > 1 and not all(map(self._only_reads_time, found)):
             relevant = frozenset(found)
-            found = [op for op in nengo_order(self.model) if op in relevant]
+            found = [op for op in nengo_order(self.model.operators) if op in relevant]
         return found + added
 
     def _only_reads_time(self, op: Operator) -> bool:
@@ -87,7 +90,7 @@ class HostRuntime:
 
     def place(self, op: Operator) -> int:
         """Where an operator stands in Nengo's order."""
-        return self._order.index(op)
+        return self._places[op]
 
     def labels_in_loop(self) -> list[str]:
         """What runs in each step, in words."""
@@ -97,6 +100,7 @@ class HostRuntime:
         """Make every operator anew."""
         self.failure = None
         self._operators.clear()
+        self._rows.clear()
         for item in range(self.minibatch_size):
             self._make(item, np.random.RandomState(item_seed(seed, item)), self._wanted(item))
 
@@ -108,20 +112,37 @@ class HostRuntime:
         dt = self.model.dt
         clock = [(self.model.time, dt), (self.model.step, 1)]
         for op in self._order:
-            if op in wanted:
+            if op in wanted and op in self._ahead:
+                if type(op) is not SimPyFunc:
+                    self._rows[op, item] = make_rows(op, dt, rng, item, clock)
+            elif op in wanted:
                 self._operators[op, item] = HostOperator(op, dt, rng, item, clock)
             elif _draws(op):
                 rng.randint(maxint)
 
     def remake(self, op: Operator, seed: int) -> None:
-        """Put one operator, for all items, back to its first step."""
+        """Put one operator that is computed ahead, for all items, back to its first step."""
         for item in range(self.minibatch_size):
-            if (op, item) in self._operators:
+            if (op, item) in self._rows:
                 self._make(item, np.random.RandomState(item_seed(seed, item)), {op})
 
-    def random_state(self, op: Operator, item: int) -> np.random.RandomState:
-        """The random state of an operator that has one, for one item."""
-        return self._operators[op, item].op.state_extra["rng"]
+    def has_state(self, op: Operator) -> bool:
+        """Whether the values of an operator that is computed ahead depend on the steps before."""
+        return self._rows[op, 0].has_state
+
+    def fill(self, op: Operator, item: int, rows: np.ndarray, first_step: int) -> None:
+        """Set ``rows``, (n_steps, *shape), to the values of an operator that is computed ahead;
+        zeros from the first step on in which an operator raised an error.
+        """
+        n = self.steps_before_failure(first_step, len(rows))
+        rows[n:] = 0
+        try:
+            with ERRORS():
+                self._rows[op, item].fill(rows[:n], first_step)
+        except StepFailed as failed:
+            rows[failed.number :] = 0
+            assert failed.__cause__ is not None
+            self.fail(op, failed.__cause__, first_step + failed.number)
 
     def random_states(self) -> dict[str, np.random.RandomState]:
         """The random states of neurons that draw in the loop, by a name that is the same each time
@@ -158,13 +179,21 @@ class HostRuntime:
         if self.failure is None or step < self.failure[1]:
             operator = self._operators[op, item]
             try:
-                with np.errstate(invalid="raise", divide="ignore"):
+                with ERRORS():
                     return operator.run(step, reads, values, writes)
             except BaseException as error:  # raised again by `check`, outside of the loop
-                if op in self._ahead and not isinstance(error, Exception):
-                    raise  # Ctrl-C, and no loop is running
-                self.failure = (_with_note(error, self._origin(op, step)), step)
+                self.fail(op, error, step)
         return [np.zeros(sig.shape) for sig in writes]
+
+    def fail(self, op: Operator, error: BaseException, step: int) -> None:
+        """An operator raised an error in a step before that of any other error."""
+        self.failure = (_with_note(error, self._origin(op, step)), step)
+
+    def steps_before_failure(self, first_step: int, n_steps: int) -> int:
+        """How many of these steps come before the first one in which an operator failed."""
+        if self.failure is None:
+            return n_steps
+        return min(max(self.failure[1] - first_step, 0), n_steps)
 
     def _origin(self, op: Operator, step: int) -> str:
         what = (

@@ -4,12 +4,13 @@ processes.
 
 from __future__ import annotations
 
-import numpy as np
-from nengo.builder.node import SimPyFunc
-from nengo.processes import PresentInput, WhiteSignal
+from collections.abc import Iterable, Mapping
 
-from nengo_dl.compiler.operators import UniformDraws
+import numpy as np
+from nengo.builder.operator import SimPyFunc
+
 from nengo_dl.compiler.program import Input
+from nengo_dl.runtime.function_rows import function_rows
 from nengo_dl.runtime.host import HostRuntime, differs_by_item
 
 
@@ -17,7 +18,6 @@ class ConstantSource:
     """A Node with an array as output."""
 
     constant = True
-    is_function = False
 
     def __init__(self, item: Input):
         self.value = np.ravel(item.signal.initial_value)[None]
@@ -30,17 +30,32 @@ class ConstantSource:
         """Nothing to do."""
 
 
-class SteppedSource:
-    """Values that Nengo's step function gives, step by step."""
+class FunctionSource:
+    """A Node with a function of the time as output."""
+
+    constant = False
+
+    def __init__(self, item: Input, host: HostRuntime):
+        self.op, self.host = item.operator, host
+
+    def rows(self, first_step: int, n_steps: int) -> np.ndarray:
+        """Array of shape (1, n_steps, size) for steps first_step, first_step + 1, ..."""
+        return function_rows(self.host, [self.op], first_step, n_steps)[0][None]
+
+    def keep_after_reset(self, n_steps: int) -> None:
+        """Nothing to do."""
+
+
+class ProcessSource:
+    """Values of a process without input."""
 
     constant = False
 
     def __init__(self, item: Input, host: HostRuntime, seed: int):
         self.op, self.host, self.seed = item.operator, host, seed
-        self.size = item.size
-        #: whether a user's function of time gives the values
-        self.is_function = isinstance(self.op, SimPyFunc)
-        self.target = (*self.op.sets, *self.op.incs, *self.op.updates)[:1]
+        target = (*self.op.sets, *self.op.incs, *self.op.updates)[:1]
+        self.shape = target[0].shape if target else (0,)
+        self.dtype = target[0].dtype if target else np.float64
         self.items = host.minibatch_size if differs_by_item(self.op) else 1
         #: steps of the process that were run (None: an interruption left it anywhere) ...
         self.position: int | None = 0
@@ -49,8 +64,10 @@ class SteppedSource:
 
     def rows(self, first_step: int, n_steps: int) -> np.ndarray:
         """Array of shape (items or 1, n_steps, size) for steps first_step, first_step + 1, ..."""
+        if not self.host.has_state(self.op):
+            return self._run(first_step, n_steps)
         before = self.origin + first_step - 1
-        if self.position != before and not self.is_function:
+        if self.position != before:
             self.host.remake(self.op, self.seed)
             for done in range(0, before, 1000):
                 self._run(done + 1, min(1000, before - done))
@@ -64,77 +81,43 @@ class SteppedSource:
         self.origin += n_steps
 
     def _run(self, first_step: int, n_steps: int) -> np.ndarray:
-        result = np.zeros((self.items, n_steps, self.size))
-        for item in range(self.items):
-            for i in range(n_steps):
-                values = self.host.run(self.op, item, first_step + i, (), (), self.target)
-                if values:
-                    result[item, i] = values[0].ravel()
-        return result
+        result = np.empty((self.items, n_steps, *self.shape), self.dtype)
+        for item, rows in enumerate(result):
+            self.host.fill(self.op, item, rows, first_step)
+        return result.reshape(self.items, n_steps, -1)
 
 
-def interleaved_rows(
-    sources: list[SteppedSource], first_step: int, n_steps: int
-) -> list[np.ndarray]:
-    """Rows of several functions of time, called in turn at each step as Nengo does: they may share
-    Python state.
+Source = ConstantSource | FunctionSource | ProcessSource
+
+
+def own_rows(
+    sources: Mapping[Input, Source], items: Iterable[Input], first_step: int, n_steps: int
+) -> dict[Input, np.ndarray]:
+    """Rows of inputs that change; functions of time are called in turn at each step as Nengo does,
+    because they may share Python state.
     """
-    sources_in_order = sorted(sources, key=lambda source: source.host.place(source.op))
-    rows = {source: np.zeros((1, n_steps, source.size)) for source in sources}
-    for i in range(n_steps):
-        for source in sources_in_order:
-            values = source.host.run(source.op, 0, first_step + i, (), (), source.target)
-            if values:
-                rows[source][0, i] = values[0].ravel()
-    return [rows[source] for source in sources]
+    functions = [item for item in items if isinstance(sources[item], FunctionSource)]
+    rows = {}
+    if functions:
+        host = sources[functions[0]].host
+        functions.sort(key=lambda item: host.place(item.operator))
+        ops = [item.operator for item in functions]
+        rows = {
+            item: values[None]
+            for item, values in zip(
+                functions, function_rows(host, ops, first_step, n_steps), strict=True
+            )
+        }
+    return {
+        item: rows[item] if item in rows else sources[item].rows(first_step, n_steps)
+        for item in items
+    }
 
 
-class WhiteSignalSource(SteppedSource):
-    """A WhiteSignal repeats itself: one period is computed and then looked up."""
-
-    def __init__(self, item: Input, host: HostRuntime, seed: int):
-        super().__init__(item, host, seed)
-        period, dt = self.op.process.period, host.model.dt
-        self.length = 2 * int(np.ceil(period / dt / 2.0))
-        self.table: np.ndarray | None = None
-
-    def rows(self, first_step: int, n_steps: int) -> np.ndarray:
-        if self.table is None:
-            self.table = self._run(1, self.length)
-        steps = np.arange(first_step - 1, first_step - 1 + n_steps)
-        return self.table[:, steps % self.length]
-
-
-class UniformSource(SteppedSource):
-    """Random numbers of many steps at once; they come in the same order as step by step."""
-
-    def _run(self, first_step: int, n_steps: int) -> np.ndarray:
-        shape = (n_steps, self.size)
-        return np.stack(
-            [
-                self.host.random_state(self.op, item).random_sample(shape)
-                for item in range(self.items)
-            ]
-        )
-
-
-class PresentInputSource(SteppedSource):
-    """`nengo.processes.PresentInput` with its own arithmetic, for all steps at once."""
-
-    def rows(self, first_step: int, n_steps: int) -> np.ndarray:
-        process, dt = self.op.process, self.host.model.dt
-        t = np.arange(first_step, first_step + n_steps) * dt
-        i = ((t - dt) / float(process.presentation_time) + 1e-7).astype(int)
-        inputs = np.reshape(process.inputs, (len(process.inputs), -1))
-        return inputs[i % len(inputs)][None]
-
-
-def make_source(item: Input, host: HostRuntime, seed: int):
+def make_source(item: Input, host: HostRuntime, seed: int) -> Source:
     """The source of an input's own values."""
     if item.operator is None:
         return ConstantSource(item)
-    if isinstance(item.operator, UniformDraws):
-        return UniformSource(item, host, seed)
-    process = getattr(item.operator, "process", None)
-    special = {WhiteSignal: WhiteSignalSource, PresentInput: PresentInputSource}
-    return special.get(type(process), SteppedSource)(item, host, seed)
+    if type(item.operator) is SimPyFunc:
+        return FunctionSource(item, host)
+    return ProcessSource(item, host, seed)

@@ -13,13 +13,16 @@ from keras import ops
 from nengo.builder.signal import Signal
 from nengo.exceptions import ValidationError
 
+from nengo_dl._private.keras import flattened
 from nengo_dl.compiler.layout import Run, Stored
 from nengo_dl.compiler.program import Input
+from nengo_dl.runtime.backends.protocol import Backend
 from nengo_dl.runtime.blocks import Blocks, stacked
 from nengo_dl.runtime.learned import Learned
 from nengo_dl.runtime.names import unique
 from nengo_dl.runtime.rounding import RoundedValues
-from nengo_dl.runtime.sequences import SequenceRunner, Start, Wanted
+from nengo_dl.runtime.scan import Start, Wanted
+from nengo_dl.runtime.sequences import SequenceRunner
 from nengo_dl.runtime.step import LoweredNetwork, stored_values, tensor_name, weight_name
 
 #: all layers of Keras that convolve, by themselves or with a cell
@@ -30,7 +33,7 @@ CONVOLUTIONS = tuple(
 
 def convolves(layer: keras.layers.Layer) -> bool:
     """Whether a Keras layer or model convolves, or one inside of it."""
-    return any(isinstance(inner, CONVOLUTIONS) for inner in layer._flatten_layers())
+    return any(isinstance(inner, CONVOLUTIONS) for inner in flattened(layer))
 
 
 class StoredValues(keras.layers.Layer):
@@ -117,7 +120,7 @@ class NengoModel(keras.Model):
         inputs: Mapping[str, Input],
         outputs: Sequence[str],
         kept: Sequence[bool],
-        backend: Any,
+        backend: Backend,
         use_loop: bool = True,
         learning_phase: bool | None = None,
         checkpoint_segments: Any = None,

@@ -3,11 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+from nengo import Node, Probe
+
+from nengo_dl.compiler.program import Input
 
 #: name under which the batches of a dataset say how many steps to run; no Node is called so
 N_STEPS = "n_steps"
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Where values go into a network and come out of it.
+
+    Attributes
+    ----------
+    inputs
+        The Nodes for which data can be given.
+    probes
+        In the order of the network's outputs.
+    names
+        Of Nodes and Probes.
+    """
+
+    inputs: Mapping[Node, Input]
+    probes: Sequence[Probe]
+    names: Mapping[Node | Probe, str]
 
 
 def unique(stem: str, taken: set[str]) -> str:

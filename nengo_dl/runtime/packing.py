@@ -11,8 +11,8 @@ import keras
 import keras.ops as ops
 import numpy as np
 
-#: elements up to which a tensor is packed
-SMALL = 4096
+from nengo_dl import tuning
+from nengo_dl.runtime import backends
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,10 @@ class Packing:
         Elements up to which a tensor is packed.
     """
 
-    def __init__(self, tensors: Sequence[Any], small: float = SMALL):
+    def __init__(self, tensors: Sequence[Any], small: float = tuning.PACKED_ELEMENTS):
         shapes = [tuple(tensor.shape) for tensor in tensors]
         dtypes = [keras.backend.standardize_dtype(tensor.dtype) for tensor in tensors]
+        self._all_dtypes = dtypes
         is_small = [math.prod(shape) <= small for shape in shapes]
         self._dtypes = list(
             dict.fromkeys(dtype for dtype, packs in zip(dtypes, is_small, strict=True) if packs)
@@ -61,6 +62,11 @@ class Packing:
     def __len__(self) -> int:
         return len(self.places)
 
+    def zeros(self) -> list[np.ndarray]:
+        """Arrays like the tensors."""
+        pairs = zip(self.places, self._all_dtypes, strict=True)
+        return [np.zeros(place.shape, dtype) for place, dtype in pairs]
+
     def pack(self, tensors: Sequence[Any]) -> list[Any]:
         """``n_packed`` tensors."""
         return self._joined(tensors, lambda x: ops.reshape(x, (-1,)), ops.concatenate)
@@ -81,12 +87,20 @@ class Packing:
 
     def unpack(self, packed: Sequence[Any]) -> list[Any]:
         """The tensors."""
+        split = backends.active().split
+        parts = {
+            k: iter(split(packed[k], [s.stop - s.start for s in self._spans(k)]))
+            for k in range(len(self._dtypes))
+        }
         return [
             packed[place.index]
             if place.span is None
-            else ops.reshape(packed[place.index][place.span], place.shape)
+            else ops.reshape(next(parts[place.index]), place.shape)
             for place in self.places
         ]
+
+    def _spans(self, k: int) -> list[slice]:
+        return [p.span for p in self.places if p.index == k and p.span is not None]
 
     def taken(self, packed: Sequence[Any], first: int = 0) -> list[np.ndarray]:
         """As `unpack`, arrays of all tensors from the ``first`` on."""
@@ -98,3 +112,45 @@ class Packing:
             else arrays[place.index][place.span].reshape(place.shape)
             for place in places
         ]
+
+
+class PackedState(Sequence):
+    """State tensors as a run left them; they are taken out when they are read.
+
+    Parameters
+    ----------
+    packing
+        How they are packed, and something else after them.
+    packed
+        Tensors of the backend.
+    n_states
+        How many there are.
+    tensor
+        Makes a tensor of an array.
+    """
+
+    def __init__(
+        self,
+        packing: Packing,
+        packed: Sequence[Any],
+        n_states: int,
+        tensor: Callable[[np.ndarray], Any],
+    ):
+        self.packing, self.packed = packing, packed
+        self._n_states, self._tensor = n_states, tensor
+        self._tensors: dict[int, Any] = {}
+
+    def __len__(self) -> int:
+        return self._n_states
+
+    def __getitem__(self, key):
+        if isinstance(key, slice):
+            return [self[k] for k in range(*key.indices(len(self)))]
+        k = range(len(self))[key]
+        if k not in self._tensors:
+            place = self.packing.places[k]
+            value = self.packed[place.index]
+            if place.span is not None:
+                value = self._tensor(np.asarray(value)[place.span].reshape(place.shape))
+            self._tensors[k] = value
+        return self._tensors[k]

@@ -89,9 +89,8 @@ def _trains(parameter: Parameter, resolver: config.TrainableResolver) -> bool:
     return choice is None or choice
 
 
-def describe(stored: Stored, parameters: Iterable[Parameter]) -> str:
+def describe(stored: Stored, by_signal: dict[Signal, Parameter]) -> str:
     """A name for a stored tensor that says what it holds, e.g. ``encoders_of_2_ensembles``."""
-    by_signal = {p.signal.base: p for p in parameters}
     members = [by_signal[sig] for sig in stored.signals]
     (attribute, *_) = dict.fromkeys(p.attribute for p in members)
     kinds = dict.fromkeys(type(p.obj).__name__.lower() for p in members)

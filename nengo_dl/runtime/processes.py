@@ -12,9 +12,7 @@ from typing import Any
 import keras
 from nengo.exceptions import SimulationError
 
-#: seconds without any computation after which a forked process is taken to wait for a thread that
-#: it does not have, and the seconds of computation that are none
-PATIENCE, IDLE = 10.0, 0.05
+from nengo_dl import tuning
 
 _forked = False
 
@@ -96,9 +94,10 @@ class Watch:
     def _wait(self, thread: threading.Thread) -> None:
         while thread.is_alive():
             start, computed = time.monotonic(), time.process_time()
-            while thread.is_alive() and time.monotonic() - start < PATIENCE:
+            while thread.is_alive() and time.monotonic() - start < tuning.PATIENCE_SECONDS:
                 thread.join(0.1)
-            idle = time.process_time() - computed < IDLE + 0.01 * PATIENCE
+            most = tuning.IDLE_SECONDS + 0.01 * tuning.PATIENCE_SECONDS
+            idle = time.process_time() - computed < most
             if thread.is_alive() and idle and not self._seen.is_set():
                 raise SimulationError(
                     "this process was forked from one that had used "

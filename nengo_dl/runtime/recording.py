@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from nengo import Probe
 
-#: the largest buffer that is made for what is only expected; a run of any length may be ended soon
-EXPECTED_BYTES = 2**30
+from nengo_dl import tuning
 
 
 class ProbeRecord:
@@ -73,7 +72,7 @@ class ProbeRecord:
     ) -> np.ndarray:
         batch, _, size = values.shape
         itemsize = np.dtype(self.dtype or values.dtype).itemsize
-        most = EXPECTED_BYTES // max(batch * size * itemsize, 1)
+        most = tuning.EXPECTED_BYTES // max(batch * size * itemsize, 1)
         shape = (batch, max(needed, 3 * length // 2, min(self._expected, most)), size)
         buffer = np.empty(shape, dtype=self.dtype or values.dtype)
         if old is not None:

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import keras.ops as ops
 from nengo import Connection, Network
+from nengo.builder.signal import Signal
 
 from nengo_dl.compiler.layout import Stored
 from nengo_dl.config import ConnectionSettings
@@ -50,17 +51,17 @@ def add_regularizers(
     """Let the loss of a model hold what the settings of its connections say."""
     if toplevel is None:
         return
-    parameters, settings = list(parameters), ConnectionSettings(toplevel)
+    settings = ConnectionSettings(toplevel)
+    by_signal = {p.signal.base: p.obj for p in parameters if isinstance(p.obj, Connection)}
     for stored in model.lowered.layout.of_kind("parameter"):
         # Keras adds the regularizers of a model's variables to its loss
-        model.stored_variable(stored).regularizer = _regularizer(stored, parameters, settings)
+        model.stored_variable(stored).regularizer = _regularizer(stored, by_signal, settings)
 
 
 def _regularizer(
-    stored: Stored, parameters: Iterable[Parameter], settings: ConnectionSettings
+    stored: Stored, by_signal: dict[Signal, Connection], settings: ConnectionSettings
 ) -> StoredRegularizer | None:
     """The regularizer of a stored tensor; None where no connection has one."""
-    by_signal = {p.signal.base: p.obj for p in parameters if isinstance(p.obj, Connection)}
     terms = []
     for signal, columns in stored.spans():
         conn = by_signal.get(signal)

@@ -17,6 +17,7 @@ from nengo_dl.runtime import param_file
 from nengo_dl.runtime.engine import State
 from nengo_dl.runtime.ensembles import encoder_lengths, gain_and_encoders
 from nengo_dl.runtime.file_checks import differing_headers, differing_shapes, differing_values
+from nengo_dl.runtime.inputs import ProcessSource
 from nengo_dl.runtime.param_file import Contents
 from nengo_dl.runtime.signals import as_built
 from nengo_dl.runtime.slots import Key, Running, Slots, find_slots, shape_in_file, state_names
@@ -30,7 +31,7 @@ class Loaded:
     state: State
     #: None where the state was not loaded
     seed: int | None = None
-    #: steps by which random processes are ahead of the simulation, see `SteppedSource`
+    #: steps by which random processes are ahead of the simulation, see `ProcessSource`
     origin: int = 0
     random_states: Mapping[str, np.ndarray] = field(default_factory=dict)
     #: as in `Running`
@@ -96,7 +97,7 @@ def _state_arrays(sim: Running) -> dict[str, np.ndarray]:
             "loads this state draws other ones",
             stacklevel=4,
         )
-    origins = [s.origin for s in sim.engine.sources.values() if not s.constant]
+    origins = [s.origin for s in sim.engine.sources.values() if isinstance(s, ProcessSource)]
     numbers = {"n_steps": sim.state.n_steps, "seed": sim.seed, "origin": max(origins, default=0)}
     return {**arrays, **{name: np.asarray(number) for name, number in numbers.items()}}
 

@@ -3,9 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from keras import ops
+
+
+@dataclass(frozen=True)
+class Start:
+    """In what state sequences start: values of the network's states, (minibatch_size, width), and
+    then of what Keras layers change in a step; and the number of the first step.
+    """
+
+    state: Sequence[Any]
+    step: Any
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The numbers of the outputs that are wanted, and for each whether every step is, or the last
+    one.
+    """
+
+    outputs: Sequence[int]
+    kept: Sequence[bool]
 
 
 def unrolled_scan(step, state, rows, n_steps: int, kept: Sequence[bool], shapes, dtype):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,42 +10,9 @@ import numpy as np
 from keras import ops
 
 from nengo_dl.compiler.program import Input
-from nengo_dl.runtime.scan import n_segments, segmented_scan, unrolled_scan
+from nengo_dl.runtime.scan import Start, Wanted, n_segments, segmented_scan, unrolled_scan
 from nengo_dl.runtime.stages import StagedNetwork
 from nengo_dl.runtime.step import LoweredNetwork
-
-
-@dataclass(frozen=True)
-class Start:
-    """In what state sequences start.
-
-    Attributes
-    ----------
-    state
-        Values of the network's states, (minibatch_size, width), and then of what Keras layers
-        change in a step.
-    step
-        Number of the first step.
-    """
-
-    state: Sequence[Any]
-    step: Any
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which outputs are wanted.
-
-    Attributes
-    ----------
-    outputs
-        The numbers of the outputs.
-    kept
-        For each, whether every step is wanted, or the last one.
-    """
-
-    outputs: Sequence[int]
-    kept: Sequence[bool]
 
 
 class SequenceRunner:
@@ -91,36 +57,26 @@ class SequenceRunner:
         inputs
             Values of the inputs that change from step to step, (minibatch_size, n_steps, size).
         """
-        changing = tuple(inputs)
+        lowered, changing = self.lowered, tuple(inputs)
         rows = [self._rows(values, item) for item, values in inputs.items()]
         fixed = self._fixed_inputs(changing)
+        invariant = lowered.prepare(lowered.schedule(changing), arguments, fixed, training)
         staged = None
         if self._can_split(n_steps):
-            staged = StagedNetwork(self.lowered, changing, training)
+            staged = StagedNetwork(lowered, changing, training)
             if staged.is_split:
-                return staged.run(
-                    self.backend,
-                    arguments,
-                    fixed,
-                    start.state,
-                    rows,
-                    n_steps,
-                    start.step,
-                    wanted.outputs,
-                    wanted.kept,
-                )
-        prepare, step = self.lowered.functions(changing, training)
-        invariant = prepare(arguments, fixed)
+                return staged.run(self.backend, invariant, start, rows, n_steps, wanted)
+        _, step = lowered.functions(changing, training)
 
         def one_step(invariant, state, now, i):
             state, outputs = step(invariant, state, now, start.step + i)
             return state, [outputs[k] for k in wanted.outputs]
 
-        widths = [self.lowered.layout.outputs[k].width for k in wanted.outputs]
+        widths = [lowered.layout.outputs[k].width for k in wanted.outputs]
         shapes = [(self.minibatch_size, width) for width in widths]
         rows = [ops.transpose(row, (1, 0, 2)) for row in rows]
-        scan = self._scan if staged is None else staged.scan(self.backend)
-        dtype = self.lowered.settings.dtype
+        scan = self._scan if staged is None else staged.scan(self.backend, staged.stages[0])
+        dtype = lowered.settings.dtype
         return scan(one_step, invariant, start.state, rows, n_steps, wanted.kept, shapes, dtype)
 
     def _can_split(self, n_steps: int) -> bool:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 
+from nengo_dl.runtime.backends.protocol import Backend
 from nengo_dl.runtime.interrupt import DeferredInterrupt
 from nengo_dl.runtime.keras_model import NengoModel
 from nengo_dl.runtime.processes import Watch
@@ -14,7 +13,9 @@ from nengo_dl.runtime.processes import Watch
 class Session(keras.callbacks.Callback):
     """What has to happen between the batches of every call."""
 
-    def __init__(self, model: NengoModel, backend: Any, interrupt: DeferredInterrupt, watch: Watch):
+    def __init__(
+        self, model: NengoModel, backend: Backend, interrupt: DeferredInterrupt, watch: Watch
+    ):
         super().__init__()
         self._backend = backend
         #: what an interruption goes back to where the backend would lose the variables

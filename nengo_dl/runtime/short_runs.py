@@ -18,8 +18,9 @@ import keras.ops as ops
 import numpy as np
 
 from nengo_dl.runtime.chunk import Chunk
+from nengo_dl.runtime.frame import Invariant
 from nengo_dl.runtime.keras_model import NengoModel
-from nengo_dl.runtime.packing import Packing
+from nengo_dl.runtime.packing import PackedState, Packing
 
 
 def output_arrays(chunk: Chunk) -> list[np.ndarray]:
@@ -32,48 +33,6 @@ def output_arrays(chunk: Chunk) -> list[np.ndarray]:
         for width, keep in zip(chunk.output_widths, chunk.kept, strict=True)
     ]
     return [np.zeros(shape, chunk.dtype) for shape in shapes]
-
-
-class PackedState(Sequence):
-    """State tensors as a short run left them; they are taken out when they are read.
-
-    Parameters
-    ----------
-    packing
-        How they are packed, and after them the outputs of the run.
-    packed
-        Tensors of the backend.
-    n_states
-        How many there are.
-    tensor
-        Makes a tensor of an array.
-    """
-
-    def __init__(
-        self,
-        packing: Packing,
-        packed: Sequence[Any],
-        n_states: int,
-        tensor: Callable[[np.ndarray], Any],
-    ):
-        self.packing, self.packed = packing, packed
-        self._n_states, self._tensor = n_states, tensor
-        self._tensors: dict[int, Any] = {}
-
-    def __len__(self) -> int:
-        return self._n_states
-
-    def __getitem__(self, key):
-        if isinstance(key, slice):
-            return [self[k] for k in range(*key.indices(len(self)))]
-        k = range(len(self))[key]
-        if k not in self._tensors:
-            place = self.packing.places[k]
-            value = self.packed[place.index]
-            if place.span is not None:
-                value = self._tensor(np.asarray(value)[place.span].reshape(place.shape))
-            self._tensors[k] = value
-        return self._tensors[k]
 
 
 class ShortRuns:
@@ -116,7 +75,7 @@ class ShortRuns:
         self._functions: dict[Hashable, Callable] = {}
         self._prepare: Callable | None = None
         # found when it is traced
-        self._keys: tuple[list, list] = ([], [])
+        self._keys: tuple[tuple, ...] = ()
         self._prepared = Packing(())
         #: what the parameters and ``fixed`` were for which ``_given`` was found
         self._ids: list[int] | None = None
@@ -206,9 +165,8 @@ class ShortRuns:
         return dict(zip(names, tensors, strict=False)), list(tensors[len(names) :])
 
     def _trace_prepare(self, tensors: list) -> list:
-        values, arguments = self._chunk.prepare(*self._arguments(tensors))
-        self._keys = list(values), list(arguments)
-        tensors = [*values.values(), *arguments.values()]
+        invariant = self._chunk.prepare(*self._arguments(tensors))
+        self._keys, tensors = invariant.keys(), invariant.tensors()
         self._prepared = Packing(tensors)
         return self._prepared.pack(tensors)
 
@@ -234,7 +192,7 @@ class ShortRuns:
         state, outputs = self._backend.run_steps(chunk, invariant, state, rows, clock[0], clock[1])
         return self._packing.pack([*state, *outputs])
 
-    def _invariant(self, given: list) -> tuple:
+    def _invariant(self, given: list) -> Invariant:
         if self._backend.reads_variables:
             names = self._model.argument_variables()
             references, fixed = given[: len(names)], given[len(names) :]
@@ -243,10 +201,7 @@ class ShortRuns:
                 for (name, variable), reference in zip(names.items(), references, strict=False)
             }
             return self._chunk.prepare(arguments, fixed)
-        value_keys, argument_keys = self._keys
-        given = self._prepared.unpack(given)
-        values = dict(zip(value_keys, given, strict=False))
-        return values, dict(zip(argument_keys, given[len(value_keys) :], strict=True))
+        return Invariant.of(self._keys, self._prepared.unpack(given))
 
     def _row_tensors(self, vector: Any, batches: tuple[int, ...]) -> list:
         rows, start = [], 0

@@ -142,8 +142,13 @@ def state_names(sim: Running) -> dict[Signal, str]:
     for op in sim.model.operators:
         for sig in op.all_signals:
             places.setdefault(sig.base, len(places))
-    states = [sig for stored in sim.engine.lowered.states for sig in stored.signals]
-    return {sig: f"{places[sig]:05d} {_without_addresses(sig.name)}".strip() for sig in states}
+    origins = sim.engine.lowered.layout.origins
+    names = {}
+    for sig in (sig for stored in sim.engine.lowered.states for sig in stored.signals):
+        of, k = origins.get(sig, (sig, None))
+        name = f"{places[of]:05d} {_without_addresses(of.name)}".strip()
+        names[sig] = name if k is None else f"{name} operand {k}"
+    return names
 
 
 def _without_addresses(name: str) -> str:

@@ -50,6 +50,11 @@ def take(simulator: Simulator, last: LastValues, engine: Engine | None) -> dict[
         },
         "encoder_lengths": simulator.encoder_lengths,
         "values": {sig: value.reshape(len(value), -1) for sig, value in values.items()},
+        "operands": {
+            origin: values[sig].reshape(len(values[sig]), -1)
+            for sig, origin in simulator.program.layout.origins.items()
+            if sig in values
+        },
         "variables": None
         if engine is None
         else [engine.backend.array(keras.ops.convert_to_tensor(v)) for v in _variables(engine)],
@@ -59,14 +64,19 @@ def take(simulator: Simulator, last: LastValues, engine: Engine | None) -> dict[
 
 def restore(simulator: Simulator, engine: Engine, snapshot: Mapping[str, Any]) -> State:
     """Give a simulator that was made anew its parameters and recorded data; returns its state."""
-    # the signals of trained attributes are made anew, unlike those of Nengo's builder
+    # signals of trained attributes and of deferred states are made anew, unlike Nengo's own
     attributes = {
         attribute.signal: snapshot["attributes"][obj, attribute.name]
         for obj, of_obj in simulator.trained_attributes.items()
         for attribute in of_obj
         if (obj, attribute.name) in snapshot["attributes"]
     }
-    values = {**snapshot["values"], **attributes}
+    operands = {
+        sig: snapshot["operands"][origin]
+        for sig, origin in engine.lowered.layout.origins.items()
+        if origin in snapshot["operands"]
+    }
+    values = {**snapshot["values"], **attributes, **operands}
     simulator.encoder_lengths = snapshot["encoder_lengths"]
     with engine.scope():
         for stored in engine.lowered.layout.of_kind("parameter"):

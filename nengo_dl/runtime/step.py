@@ -6,42 +6,27 @@ parameters, indices) are arguments of the compiled function, gathered in one dic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras.ops as ops
 import numpy as np
 
+from nengo_dl.compiler import verify
 from nengo_dl.compiler.compile import Compiled
+from nengo_dl.compiler.dataflow import Dataflow
+from nengo_dl.compiler.hoist import Schedule, hoist
 from nengo_dl.compiler.kernel import Prepared, Settings
-from nengo_dl.compiler.layout import Assemble, Run, Stored
-from nengo_dl.compiler.operand import Recipe, Tensor
+from nengo_dl.compiler.layout import Run, Stored
 from nengo_dl.compiler.program import Input
 from nengo_dl.compiler.signals import initial_values
 from nengo_dl.lowering.context import Host, StepContext, Variables
-from nengo_dl.runtime.assembler import Assembler, Tensors
-from nengo_dl.runtime.deferral import deferred_states
+from nengo_dl.runtime.assembler import Assembler
+from nengo_dl.runtime.frame import Frame, Invariant
 
-
-@dataclass(frozen=True)
-class StepParts:
-    """What a step computes, by where that happens.
-
-    Attributes
-    ----------
-    fixed_inputs
-        Inputs whose values do not change.
-    before, loop
-        Numbers of the instructions before the loop and in it.
-    fixed_operands
-        Operands of the loop that are the same in each step.
-    """
-
-    fixed_inputs: list[Input]
-    before: list[int]
-    loop: list[int]
-    fixed_operands: dict[tuple, Recipe]
+#: kinds of stored tensors that no step changes
+UNCHANGED = ("constant", "parameter")
 
 
 class LoweredNetwork:
@@ -62,23 +47,23 @@ class LoweredNetwork:
         self.layout = compiled.layout
         self.settings = settings
         self.compiled = compiled
+        self.flow = Dataflow(self.layout)
+        self._schedules: dict[tuple[Input, ...], Schedule] = {}
         self._resized: dict[int, LoweredNetwork] = {}
         self.host, self.host_call = host, host_call
         self.arguments: dict[str, np.ndarray] = {}
         self.kernels: dict[int, Prepared] = {}
         self.states = self.layout.of_kind("state")
-        #: by number of the state, the run that computes it for the next step (`deferred_states`)
-        self.deferred = deferred_states(self.layout)
-        self.deferred_runs = {number for number, _ in self.deferred.values()}
         for number, step in enumerate(self.layout.instructions):
             if isinstance(step, Run):
                 self._prepare_kernel(number, step)
         prepared = self.kernels.values()
-        self.layers = _unique(p.layer for p in prepared if p.layer is not None)
+        layers = (getattr(step, "kernel", None) for step in self.layout.instructions)
+        self.layers = _unique(k.layer for k in layers if k is not None and k.layer is not None)
         self.weights = _unique(v for p in prepared for v in p.weights)
         self.carried = _unique(v for p in prepared for v in p.carried)
-        self._assembler = Assembler(self.layout, settings.dtype)
-        self.arguments.update(self._assembler.indices)
+        self.assembler = Assembler(self.layout, settings.dtype)
+        self.arguments.update(self.assembler.indices)
         for stored in self.layout.stored:
             if stored.tensor.kind == "constant":
                 self.arguments[tensor_name(stored)] = stored_values(stored, settings.dtype)
@@ -103,43 +88,6 @@ class LoweredNetwork:
                 value = value.astype(self.settings.dtype)
             self.arguments[f"kernel{number}.{name}"] = value
 
-    def read(self, recipe: Recipe, values: Tensors, arguments: dict) -> Any:
-        """The value of an operand."""
-        return self._assembler.read(recipe, values, arguments)
-
-    # -- executing ---------------------------------------------------------------------------------
-
-    def execute(self, numbers, values: Tensors, arguments: dict, context: StepContext) -> None:
-        """Run instructions; their results go into ``values``."""
-        for number in numbers:
-            step = self.layout.instructions[number]
-            if isinstance(step, Assemble):
-                values[step.tensor.index] = self.read(step.recipe, values, arguments)
-                continue
-            operands = [
-                self.operand(number, k, recipe, values, arguments)
-                for k, recipe in enumerate(step.operands)
-            ]
-            if number in self.deferred_runs:
-                values[number, "operands"] = operands
-            results = self._run_kernel(number, operands, arguments, context)
-            for tensor, result in zip(step.results, results, strict=True):
-                values[tensor.index] = result
-
-    def _run_kernel(self, number: int, operands, arguments: dict, context: StepContext) -> tuple:
-        constants = {
-            name: arguments[f"kernel{number}.{name}"] for name in self.kernels[number].constants
-        }
-        return self.kernels[number].step(context, constants, *operands)
-
-    def operand(self, number: int, k: int, recipe: Recipe, values: Tensors, arguments) -> Any:
-        """The k-th operand of an instruction, arranged as its kernel wants it."""
-        if (number, k) in arguments:
-            return arguments[number, k]
-        value = self.read(recipe, values, arguments)
-        arrange = self.kernels[number].arrange.get(k)
-        return value if arrange is None else arrange(value)
-
     def context(self, step_index, training: bool, variables: Variables) -> StepContext:
         """What kernels are told."""
         return StepContext(
@@ -155,7 +103,7 @@ class LoweredNetwork:
         )
 
     def functions(
-        self, changing: Sequence[Input], training: bool = False, defers: bool = False
+        self, changing: Sequence[Input], training: bool = False
     ) -> tuple[Callable, Callable]:
         """The functions ``prepare`` and ``step`` of a `Chunk`.
 
@@ -167,45 +115,44 @@ class LoweredNetwork:
             be Nodes whose function would else run in the loop: their rows take its place.
         training
             Whether neurons act as their differentiable counterparts.
-        defers
-            Whether the next state has, in place of the values of each state in ``deferred``, a
-            tuple of what they are computed from, which ``step`` takes too.
         """
-        parts = self.parts(changing)
+        schedule = self.schedule(changing)
 
         def prepare(arguments, fixed):
-            return self.prepare(parts, arguments, fixed, training)
+            return self.prepare(schedule, arguments, fixed, training)
 
         def step(invariant, state, rows, step_index):
-            values, arguments = dict(invariant[0]), invariant[1]
-            for stored, value in zip(self.states, self.complete(invariant, state), strict=False):
-                values[stored.tensor.index] = value
-            for item, row in zip(changing, rows, strict=True):
-                values[self.row_tensor(item).index] = row
-            values[self.layout.time.index] = self.time(step_index)
-            variables = self.variables(arguments, state[len(self.states) :])
-            context = self.context(step_index, training, variables)
-            self.execute(parts.loop, values, arguments, context)
-            next_state = [
-                tuple(values[self.deferred[k][0], "operands"])
-                if defers and k in self.deferred
-                else self.full(self.read(r, values, arguments))
-                for k, r in enumerate(self.layout.next_state)
-            ]
-            outputs = [self.full(self.read(r, values, arguments)) for r in self.layout.outputs]
-            return [*next_state, *variables.carried], outputs
+            own, carried = self.split_state(state)
+            now = dict(zip(schedule.rows, rows, strict=True))
+            frame = Frame(self, invariant, own, now, step_index, training, carried)
+            frame.execute(schedule.loop)
+            return [*frame.next_state(), *frame.variables.carried], frame.outputs()
 
         return prepare, step
 
-    def complete(self, invariant: tuple, state: Sequence) -> list:
-        """The state, with the values of what was deferred."""
-        complete = list(state)
-        context = self.context(None, False, Variables((), ()))
-        for k, (number, slot) in self.deferred.items():
-            if isinstance(state[k], tuple):
-                results = self._run_kernel(number, state[k], invariant[1], context)
-                complete[k] = self.full(results[slot])
-        return complete
+    def split_state(self, state: Sequence) -> tuple[dict[int, Any], list]:
+        """The states by their tensors, and what Keras layers change."""
+        n, own = len(self.states), self.flow.states
+        if len(state) != n + len(self.carried):
+            raise ValueError(
+                f"the state of this network is {n} tensors and {len(self.carried)} variables of "
+                f"Keras layers; got {len(state)} in all"
+            )
+        for stored, value in zip(self.states, state, strict=False):
+            if value.shape[-1] != stored.tensor.width:
+                raise ValueError(
+                    f"{stored.tensor.name} has {stored.tensor.width} values for each item; got a "
+                    f"tensor of shape {tuple(value.shape)}"
+                )
+        return dict(zip(own, state, strict=False)), list(state[n:])
+
+    def deferred(self, stored: Stored, arguments: dict, state: Sequence) -> Any:
+        """The value that a deferred state has in the next step."""
+        own = dict(zip(self.flow.states, state, strict=True))
+        frame = Frame(self, Invariant({}, {}, arguments), own, {}, None, False)
+        index = stored.tensor.index
+        frame.execute(n for n, made in enumerate(self.flow.makes) if index in made)
+        return self.full(frame.values[index])
 
     def variables(self, arguments: dict, carried: Sequence = ()) -> Variables:
         """What the variables of the Keras layers are in a step."""
@@ -213,88 +160,32 @@ class LoweredNetwork:
         fixed = zip(self.weights, weights, strict=True)
         return Variables(fixed, zip(self.carried, carried, strict=False))
 
-    def parts(self, changing: Sequence[Input]) -> StepParts:
+    def schedule(self, changing: Sequence[Input]) -> Schedule:
         """What is computed before the loop and in it, where these inputs change."""
-        fixed_inputs = [item for item in self.layout.inputs if item not in changing]
-        before, inside = self._split_instructions(fixed_inputs)
-        replaced = {item.operator for item in changing if item not in self.layout.inputs}
-        inside = [n for n in inside if not self._computes(n, replaced)]
-        operands = self._fixed_operands(inside, before, fixed_inputs)
-        return StepParts(fixed_inputs, before, inside, operands)
+        changing = tuple(changing)
+        if changing not in self._schedules:
+            schedule = self._schedules[changing] = hoist(self.flow, changing)
+            if verify.enabled():
+                verify.verify_schedule(schedule)
+        return self._schedules[changing]
 
-    def prepare(self, parts: StepParts, arguments: dict, fixed: Sequence, training: bool) -> tuple:
-        """The values and arguments that are the same in each step."""
-        arguments = dict(arguments)
-        values = {
-            s.tensor.index: arguments[tensor_name(s)]
-            for s in self.layout.stored
-            if s.tensor.kind != "state"
-        }
+    def prepare(
+        self, schedule: Schedule, arguments: Mapping[str, Any], fixed: Sequence, training: bool
+    ) -> Invariant:
+        """What is the same in each step."""
+        stored = {s.tensor.index: tensor_name(s) for s in self.layout.of_kind(*UNCHANGED)}
+        values = {index: arguments[name] for index, name in stored.items()}
         for tensor, value in self.layout.literals.items():
             values[tensor.index] = ops.full((1, 1), value, dtype=self.settings.dtype)
-        for item, value in zip(parts.fixed_inputs, fixed, strict=True):
+        for item, value in zip(schedule.fixed, fixed, strict=True):
             values[self.layout.inputs[item].index] = value
-        context = self.context(None, training, Variables((), ()))
-        self.execute(parts.before, values, arguments, context)
-        for key, recipe in parts.fixed_operands.items():
-            value = self._assembler.assemble(recipe, values, arguments)
-            arrange = self.kernels[key[0]].arrange.get(key[1]) if len(key) == 2 else None
-            arguments[key] = value if arrange is None else arrange(value)
-        return values, arguments
-
-    def _computes(self, number: int, operators: set) -> bool:
-        step = self.layout.instructions[number]
-        return isinstance(step, Run) and not operators.isdisjoint(step.group.operators)
-
-    def row_tensor(self, item: Input) -> Tensor:
-        """The tensor whose value is a row of an input."""
-        if item in self.layout.inputs:
-            return self.layout.inputs[item]
-        return next(
-            step.results[0]
-            for number, step in enumerate(self.layout.instructions)
-            if self._computes(number, {item.operator})
+        frame = Frame(self, Invariant({}, {}, dict(arguments)), {}, values, None, training)
+        frame.execute(schedule.before)
+        return Invariant(
+            {index: frame.values[index] for index in sorted(schedule.kept)},
+            {key: frame.operand(*key) for key in sorted(schedule.operands)},
+            {name: v for name, v in arguments.items() if name not in stored.values()},
         )
-
-    def _split_instructions(self, fixed_inputs) -> tuple[list[int], list[int]]:
-        """Numbers of the instructions that are the same in each step, and of the others."""
-        fixed = self._fixed_tensors(fixed_inputs)
-        before, inside = [], []
-        for number, step in enumerate(self.layout.instructions):
-            runs_here = isinstance(step, Run) and self._has_effects(number, step)
-            if not runs_here and all(r.tensors() <= fixed for r in step.operands):
-                before.append(number)
-                fixed |= {t.index for t in step.results}
-            else:
-                inside.append(number)
-        return before, inside
-
-    def _has_effects(self, number: int, step: Run) -> bool:
-        prepared = self.kernels[number]
-        return step.kernel.on_host or not step.operands or prepared.layer is not None
-
-    def _fixed_tensors(self, fixed_inputs) -> set[int]:
-        fixed = {s.tensor.index for s in self.layout.stored if s.tensor.kind != "state"}
-        fixed |= {t.index for t in self.layout.literals}
-        return fixed | {self.layout.inputs[item].index for item in fixed_inputs}
-
-    def _fixed_operands(self, inside, before, fixed_inputs) -> dict[tuple, Recipe]:
-        """Operands of the loop that are the same in each step: by (instruction, operand), terms of
-        sums by (id,).
-        """
-        fixed = self._fixed_tensors(fixed_inputs)
-        for number in before:
-            step = self.layout.instructions[number]
-            fixed |= {t.index for t in step.results}
-        found: dict[tuple, Recipe] = {}
-        for number in inside:
-            step = self.layout.instructions[number]
-            if isinstance(step, Run):
-                found.update({(number, k): recipe for k, recipe in enumerate(step.operands)})
-            else:
-                terms = getattr(step.recipe, "terms", ())
-                found.update({(id(term),): term for term in terms})
-        return {key: recipe for key, recipe in found.items() if recipe.tensors() <= fixed}
 
     def time(self, step_index):
         """The tensor of the time, (1, 2): number of the step, and seconds."""

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from nengo import Node, Probe
 from nengo.exceptions import ValidationError
 
 from nengo_dl.runtime import checks, feeds
 from nengo_dl.runtime.keras_model import NengoModel
-from nengo_dl.runtime.names import named
+from nengo_dl.runtime.names import Endpoints, named
 
 Arrays = dict[str, np.ndarray]
 
@@ -23,21 +22,14 @@ class Targets:
     ----------
     keras_model
         The network.
-    probes
-        The probes in the order of the network's outputs.
-    names
-        The names of Nodes and Probes.
+    endpoints
+        Its Nodes and Probes.
     """
 
-    def __init__(
-        self,
-        keras_model: NengoModel,
-        probes: Sequence[Probe],
-        names: Mapping[Node | Probe, str],
-    ):
+    def __init__(self, keras_model: NengoModel, endpoints: Endpoints):
         self.model = keras_model
-        self.probe_names = {probe: names[probe] for probe in probes}
-        self.sizes = {names[probe]: probe.size_in for probe in probes}
+        self.probe_names = {probe: endpoints.names[probe] for probe in endpoints.probes}
+        self.sizes = {name: probe.size_in for probe, name in self.probe_names.items()}
         #: names of the probes whose targets may have any size, because of their loss
         self.any_size: frozenset[str] = frozenset()
         #: ... and any number of steps

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nengo import Connection, Ensemble, Network, Probe
+from nengo import Ensemble, Network, Probe
 from nengo.base import NengoObject
 from nengo.builder import Model
 from nengo.builder.neurons import SimNeurons
@@ -18,6 +18,7 @@ from nengo_dl import config
 from nengo_dl.compiler.attributes import Attribute, with_attributes
 from nengo_dl.lowering.attributes import trainable_attributes
 from nengo_dl.runtime.attributes import holder, holder_name
+from nengo_dl.runtime.freezing import connections_to_probes
 from nengo_dl.runtime.parameters import Parameter
 
 
@@ -101,11 +102,7 @@ class _Operators:
         self._by_output = {
             op.output: op for op in model.operators if isinstance(op, (SimNeurons, SimProcess))
         }
-        self._of_probes = {
-            conn.post_obj: conn
-            for conn in model.params
-            if isinstance(conn, Connection) and isinstance(conn.post_obj, Probe)
-        }
+        self._of_probes = connections_to_probes(model)
 
     def of(self, obj: NengoObject) -> list[Operator]:
         """The operators; for neurons that make spikes of rates also that of the rates."""

@@ -11,10 +11,9 @@ from typing import Any, Literal
 
 import keras
 import numpy as np
-from nengo import Node, Probe
 from nengo.exceptions import SimulationError, ValidationError
 
-from nengo_dl.compiler.program import Input
+from nengo_dl._private.keras import build_objectives, flattened, forget_epoch, forget_layers
 from nengo_dl.process_settings import floatx
 from nengo_dl.runtime.batch_hooks import batches_per_call
 from nengo_dl.runtime.batches import is_batches, number_of_batches
@@ -24,22 +23,13 @@ from nengo_dl.runtime.compiled_functions import CompiledFunctions
 from nengo_dl.runtime.engine import Engine, State
 from nengo_dl.runtime.interrupt import DeferredInterrupt
 from nengo_dl.runtime.keras_model import NengoModel
+from nengo_dl.runtime.names import Endpoints
 from nengo_dl.runtime.objectives import Objectives
 from nengo_dl.runtime.processes import Watch
 from nengo_dl.runtime.session import Session
 from nengo_dl.runtime.step import tensor_name
 from nengo_dl.runtime.trainability import check_parameters, check_steps
 from nengo_dl.runtime.training_data import Start, TrainingData, split
-
-#: what a model knows of its losses and metrics
-_COMPILED = (
-    "active_outputs",
-    "output_names",
-    "only_loss",
-    "loss",
-    "_compile_loss",
-    "_compile_metrics",
-)
 
 
 class Training:
@@ -51,25 +41,14 @@ class Training:
         The network.
     engine
         Gives the rows of Nodes for which there is no data.
-    inputs
-        The Nodes for which data can be given.
-    probes
-        The probes in the order of the network's outputs.
-    names
-        The names of Nodes and Probes.
+    endpoints
+        Its Nodes and Probes.
     """
 
-    def __init__(
-        self,
-        keras_model: NengoModel,
-        engine: Engine,
-        inputs: Mapping[Node, Input],
-        probes: Sequence[Probe],
-        names: Mapping[Node | Probe, str],
-    ):
+    def __init__(self, keras_model: NengoModel, engine: Engine, endpoints: Endpoints):
         self.model, self.engine = keras_model, engine
         self.minibatch_size = keras_model.minibatch_size
-        self.data = TrainingData(keras_model, engine, inputs, probes, names)
+        self.data = TrainingData(keras_model, engine, endpoints)
         self._user_batches_per_call: int | None = None
         self._has_loss = False
         backend = engine.backend
@@ -85,9 +64,8 @@ class Training:
         """
         self._functions.release()
         if getattr(self.model, "history", None) is not None:
-            self.model.history._model = None
-        if hasattr(self.model, "_compiled_trainable_state"):
-            del self.model._compiled_trainable_state  # by layer, the model among them
+            self.model.history.set_model(None)
+        forget_layers(self.model)
 
     # -- compile -----------------------------------------------------------------------------------
 
@@ -102,12 +80,11 @@ class Training:
             model.active_outputs = objectives.active
             model.output_names = sorted(objectives.active)
             model.only_loss = objectives.only_loss
-            # Keras keeps what is not given from the last time
-            model.loss = model._compile_loss = model._compile_metrics = None
             model.compile(
                 optimizer=optimizer,
                 loss=objectives.loss_to_compute,
-                metrics=objectives.metrics,
+                # Keras keeps what is None from the last time
+                metrics=objectives.metrics or {},
                 loss_weights=objectives.loss_weights,
                 weighted_metrics=objectives.weighted_metrics,
                 jit_compile=True if jit_compile is None else jit_compile,
@@ -124,12 +101,13 @@ class Training:
     @contextmanager
     def _unless_failing(self) -> Iterator[None]:
         """Context in which the model is compiled; where that fails it stays as it was."""
-        before = {name: getattr(self.model, name, None) for name in _COMPILED}
+        before = dict(vars(self.model))
         try:
             yield
         except BaseException:
             for name, value in before.items():
-                setattr(self.model, name, value)
+                if getattr(self.model, name) is not value:
+                    setattr(self.model, name, value)
             raise
 
     def _scaled(self, optimizer: Any, auto_scale_loss: bool) -> Any:
@@ -137,7 +115,7 @@ class Training:
         precision, as Keras does it.
         """
         optimizer = keras.optimizers.get(optimizer)
-        layers = [inner for layer in self.model.lowered.layers for inner in layer._flatten_layers()]
+        layers = [inner for layer in self.model.lowered.layers for inner in flattened(layer)]
         half = any(layer.compute_dtype == "float16" for layer in layers)
         scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         if half and auto_scale_loss and not scaled:
@@ -208,8 +186,7 @@ class Training:
             )
             kwargs["shuffle"] = False
         self._build_optimizer()
-        # set by BackupAndRestore, and kept by Keras for the next time
-        self.model._initial_epoch = None
+        forget_epoch(self.model)
         return self._run(
             self.model.fit,
             data,
@@ -388,7 +365,7 @@ class Training:
         """Let Keras build losses and metrics with batches of the right size."""
         n = self.minibatch_size
         batch = tuple({name: values[:n] for name, values in part.items()} for part in data)
-        self.model._symbolic_build(data_batch=batch)
+        build_objectives(self.model, batch)
 
     def _build_optimizer(self) -> None:
         if not self.model.optimizer.built:

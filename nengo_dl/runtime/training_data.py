@@ -5,7 +5,7 @@ by name.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from math import ceil
@@ -13,14 +13,16 @@ from typing import Any
 
 import keras
 import numpy as np
-from nengo import Node, Probe
+from nengo import Node
 from nengo.exceptions import ValidationError
 
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime import feeds
 from nengo_dl.runtime.batches import NamedDataset, is_batches, is_tensorflow_dataset, iterated
 from nengo_dl.runtime.engine import Engine, State
+from nengo_dl.runtime.inputs import own_rows
 from nengo_dl.runtime.keras_model import NengoModel
+from nengo_dl.runtime.names import Endpoints
 from nengo_dl.runtime.targets import Arrays, Targets, in_precision, is_given, listed
 
 
@@ -84,26 +86,15 @@ class TrainingData:
         The network.
     engine
         Gives the rows of Nodes for which there is no data.
-    inputs
-        The Nodes for which data can be given.
-    probes
-        The probes in the order of the network's outputs.
-    names
-        The names of Nodes and Probes.
+    endpoints
+        Its Nodes and Probes.
     """
 
-    def __init__(
-        self,
-        keras_model: NengoModel,
-        engine: Engine,
-        inputs: Mapping[Node, Input],
-        probes: Sequence[Probe],
-        names: Mapping[Node | Probe, str],
-    ):
-        self.model, self.engine, self.inputs = keras_model, engine, inputs
+    def __init__(self, keras_model: NengoModel, engine: Engine, endpoints: Endpoints):
+        self.model, self.engine, self.inputs = keras_model, engine, endpoints.inputs
         self.minibatch_size = keras_model.minibatch_size
-        self.node_names = {node: names[node] for node in inputs}
-        self.targets = Targets(keras_model, probes, names)
+        self.node_names = {node: endpoints.names[node] for node in endpoints.inputs}
+        self.targets = Targets(keras_model, endpoints)
         #: whether to warn of inputs that are NaN; False again once that was done
         self.warns_of_nan = False
 
@@ -199,10 +190,9 @@ class TrainingData:
     def _own_rows(self, given: Any, first_step: int, n_steps: int) -> Arrays:
         """One minibatch of the Nodes' own output, of those that change and are not in ``given``."""
         result = {}
-        for item, source in self.engine.sources.items():
-            if item in given or source.constant:
-                continue
-            values = source.rows(first_step, n_steps)
+        sources = self.engine.sources
+        own = [i for i, source in sources.items() if i not in given and not source.constant]
+        for item, values in own_rows(sources, own, first_step, n_steps).items():
             values = np.broadcast_to(values, (self.minibatch_size, *values.shape[1:]))
             result[self._input_names[item]] = values
         return result

@@ -36,7 +36,7 @@ def write_values(engine: Engine, state: State, values: Mapping[Signal, np.ndarra
     reset.
     """
     arrays: dict[int, np.ndarray] = {}
-    for stored in engine.lowered.layout.stored:
+    for stored in engine.lowered.layout.of_kind("constant", "parameter", "state"):
         if not any(sig in values for sig in stored.signals):
             continue
         array = np.array(engine.assigned_array(stored, state))
@@ -62,7 +62,7 @@ class LastValues:
 
     def __init__(self, engine: Engine, state: State):
         layout, model = engine.lowered.layout, engine.model
-        states = {sig for s in layout.of_kind("state") for sig in s.signals}
+        states = {sig for s in layout.of_kind("state", "deferred") for sig in s.signals}
         variable = {sig for s in layout.stored if not model.is_constant(s) for sig in s.signals}
         #: base signal -> (minibatch_size or 1, size); None for parameters with their first values
         self._values = {

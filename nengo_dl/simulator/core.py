@@ -17,6 +17,7 @@ from nengo.exceptions import ReadonlyError, SimulationError, SimulatorClosed, Va
 from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress, ProgressTracker
 
+from nengo_dl import tuning
 from nengo_dl.compat.arguments import older_arguments
 from nengo_dl.compat.random import seed_tensorflow
 from nengo_dl.compat.simulator import OlderCalls
@@ -24,17 +25,19 @@ from nengo_dl.compiler.compile import Compiled
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime import backends, build, checks, feeds, snapshot
 from nengo_dl.runtime.data import SimulationData
-from nengo_dl.runtime.engine import FEW_STEPS, State
+from nengo_dl.runtime.engine import State
 from nengo_dl.runtime.interrupt import DeferredInterrupt
 from nengo_dl.runtime.keras_model import NengoModel
+from nengo_dl.runtime.names import Endpoints
 from nengo_dl.runtime.processes import OneThread
 from nengo_dl.runtime.recording import ProbeRecord
 from nengo_dl.runtime.signals import PresentSignals, SignalIndex
 from nengo_dl.runtime.training import Training
 from nengo_dl.runtime.values import LastValues
-from nengo_dl.simulator.display import simulator_html
+from nengo_dl.simulator.display import simulator_html, simulator_text
 from nengo_dl.simulator.operators import OperatorInterface
 from nengo_dl.simulator.parameters import ParameterInterface
+from nengo_dl.simulator.progress import RunTracker
 from nengo_dl.simulator.training import TrainingInterface
 
 logger = logging.getLogger(__name__)
@@ -116,9 +119,8 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
             probe: ProbeRecord(probe, self.dt, keep, built.choices.data_dtype)
             for probe, keep in zip(self.model.probes, built.keras_model.kept, strict=True)
         }
-        self._training = Training(
-            built.keras_model, self._engine, self._inputs, self.model.probes, self._names
-        )
+        endpoints = Endpoints(self._inputs, self.model.probes, self._names)
+        self._training = Training(built.keras_model, self._engine, endpoints)
         self._signal_index = SignalIndex(self.model, self.program.program.operators)
         self.closed = False
         self.reset()
@@ -265,7 +267,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         stateful = checks.checked_flag("stateful", stateful)
         bar = self.progress_bar if progress_bar is None else progress_bar
         bar = checks.checked_progress_bar(bar)
-        tracker = _tracker(bar, n_steps)
+        tracker = _tracker(bar, n_steps, self._engine.n_traces == 0)
         with self._alone, tracker as progress, DeferredInterrupt() as interrupt:
             before = self._state
             for record in self.records.values():
@@ -275,7 +277,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
                 self._record(state, outputs, n)
                 self._raise_failure()
                 if progress is not None:
-                    progress.total_progress.step(n=n)
+                    progress.step(n)
                 interrupt.check()
             keep = stateful and self._built.choices.stateful
             self._state = self._after(before, self._state, keep)
@@ -478,6 +480,9 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
     def __exit__(self, *_: Any) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        return simulator_text(self)
+
     def _repr_html_(self) -> str:
         return simulator_html(self)
 
@@ -545,13 +550,13 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
             )
 
 
-def _tracker(bar: Any, n_steps: int):
+def _tracker(bar: Any, n_steps: int, compiles: bool):
     """Context manager that shows how far a run is; gives None where nothing is shown: Nengo's bars
     take a tenth of a second to begin and to end.
     """
-    if bar is None or bar is False or (bar is True and n_steps <= FEW_STEPS):
+    if bar is None or bar is False or (bar is True and n_steps <= tuning.SHORT_RUN_STEPS):
         return nullcontext()
-    return ProgressTracker(bar, Progress("Simulating", "Simulation", n_steps))
+    return RunTracker(bar, n_steps, compiles)
 
 
 def _choose_seed(network: Network | None, seed: int | None) -> int:

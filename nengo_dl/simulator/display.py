@@ -1,4 +1,4 @@
-"""What notebooks show of a simulator."""
+"""What a simulator shows of itself, at a prompt and in notebooks."""
 
 from __future__ import annotations
 
@@ -7,9 +7,30 @@ import math
 from typing import TYPE_CHECKING
 
 import keras
+from nengo import Network
+
+from nengo_dl.compiler.description import python_calls
 
 if TYPE_CHECKING:
     from nengo_dl.simulator.core import Simulator
+
+
+def _size(network: Network) -> str:
+    return (
+        f"{network.n_neurons:,} neurons in {len(network.all_ensembles):,} ensembles, "
+        f"{len(network.all_connections):,} connections"
+    )
+
+
+def simulator_text(sim: Simulator) -> str:
+    """The simulator's network, its size and what it has done, in a line."""
+    network = sim.model.toplevel
+    what = "a built model" if network is None else f"{network}: {_size(network)}"
+    state = "closed" if sim.closed else f"at {sim.time:g} s"
+    return (
+        f"<nengo_dl.Simulator of {what}; minibatch of {sim.batch_size:,} "
+        f"on {keras.backend.backend()}, {state}>"
+    )
 
 
 def simulator_html(sim: Simulator) -> str:
@@ -17,16 +38,16 @@ def simulator_html(sim: Simulator) -> str:
     network = sim.model.toplevel
     rows = {"network": sim.model.label or getattr(network, "label", None) or "without a label"}
     if network is not None:
-        rows["size"] = (
-            f"{network.n_neurons:,} neurons in {len(network.all_ensembles):,} ensembles, "
-            f"{len(network.all_connections):,} connections"
-        )
+        rows["size"] = _size(network)
     rows |= {
         "compiled": f"{sim.program.n_groups:,} groups of operators, on {keras.backend.backend()}",
         "minibatch": f"{sim.batch_size:,}",
         "simulated": f"{sim.time:g} s, {sim.n_steps:,} steps of {sim.dt:g} s"
         + (" (closed)" if sim.closed else ""),
     }
+    called = python_calls(sim.program.program)
+    if called:
+        rows["Python at each step"] = "; ".join(called)
     if not sim.closed:
         weights = sim.keras_model.trainable_weights
         rows["trainable"] = f"{sum(math.prod(w.shape) for w in weights):,} values"

@@ -176,13 +176,15 @@ class ParameterInterface(SimulatorParts):
             The Nodes whose values are given; by default all that have no input. The others have to
             be constant.
         format : {"saved_model", "onnx"}
-            TensorFlow's SavedModel, or ONNX, for which Keras needs the package tf2onnx and
-            TensorFlow.
+            TensorFlow's SavedModel, which TensorFlow writes with either backend, or ONNX, for which
+            the extra ``onnx`` installs tf2onnx (with TensorFlow) and jax2onnx (with JAX).
 
         Raises
         ------
         nengo.exceptions.ValidationError
             For a network in which Python code runs, random processes included.
+        ImportError
+            Where a package that writes the file is not installed; the message names it.
         """
         self._check_open("be exported")
         n_steps = checks.checked_count("n_steps", n_steps)

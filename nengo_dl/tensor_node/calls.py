@@ -313,6 +313,11 @@ def takes_separately(function: Callable, n_inputs: int, pass_time: bool) -> bool
     return len(needed) - int(pass_time) > 1
 
 
+def takes_training(layer: Any) -> bool:
+    """Whether a layer is to be told whether it is called in training."""
+    return "training" in inspect.signature(layer.call).parameters
+
+
 def takes_one(call: Callable, besides: int = 0) -> bool:
     """Whether the ``call`` of a Keras layer takes one argument for all of its inputs, as most do,
     and ``besides`` others.

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 from nengo.exceptions import SimulationError, ValidationError
 
-from nengo_dl.tensor_node.calls import TensorCall, takes_one, takes_separately
+from nengo_dl._private.keras import flattened
+from nengo_dl.tensor_node.calls import TensorCall, takes_one, takes_separately, takes_training
 from nengo_dl.tensor_node.messages import foreign_hint
 from nengo_dl.tensor_node.shapes import Shapes, structure
 
@@ -100,7 +101,7 @@ class LayerCall(TensorCall):
             arguments = keras.tree.map_structure(
                 lambda value: keras.ops.cast(value, layer.compute_dtype), arguments
             )
-        kwargs = {"training": training} if layer._call_has_training_arg else {}
+        kwargs = {"training": training} if takes_training(layer) else {}
         try:
             return layer(*arguments, **kwargs)
         except Exception as error:
@@ -175,7 +176,7 @@ class CellCall(LayerCall):
 
     def _forget_masks(self) -> None:
         """Cells keep a dropout mask from one call to the next, but it belongs to this step."""
-        for layer in self.called._flatten_layers():
+        for layer in flattened(self.called):
             for name in ("reset_dropout_mask", "reset_recurrent_dropout_mask"):
                 getattr(layer, name, lambda: None)()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import keras.ops as ops
 import numpy as np
@@ -13,6 +13,9 @@ from nengo.exceptions import ValidationError
 from nengo_dl.runtime.checks import number
 
 Shape = tuple[int, ...]
+
+
+Kind = Literal["one", "list", "dict"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Shapes:
     """
 
     shapes: tuple[Shape, ...]
-    kind: str = "one"
+    kind: Kind = "one"
     names: tuple[str, ...] = ()
 
     @classmethod
@@ -105,7 +108,7 @@ class Shapes:
 class Structure:
     """What a function returned, taken apart."""
 
-    kind: str
+    kind: Kind
     names: tuple[str, ...]
     items: list[Any]
 

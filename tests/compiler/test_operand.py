@@ -7,8 +7,6 @@ from hypothesis import strategies as st
 
 from compiler.recipes import evaluate
 from nengo_dl.compiler.operand import (
-    MAX_SLICES,
-    MAX_TERMS,
     Addresses,
     Concat,
     Gather,
@@ -19,6 +17,7 @@ from nengo_dl.compiler.operand import (
     Zeros,
     make_recipe,
 )
+from nengo_dl.tuning import MOST_SLICES, MOST_TERMS
 
 
 def new_addresses(widths):
@@ -68,7 +67,7 @@ def row_of(draw, n_addresses, width):
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.data(), WIDTHS, st.integers(1, 40), st.sampled_from([1, 1, 2, 3, MAX_TERMS + 2]))
+@given(st.data(), WIDTHS, st.integers(1, 40), st.sampled_from([1, 1, 2, 3, MOST_TERMS + 2]))
 def test_equals_the_direct_sum(data, widths, width, n_rows):
     rows = [data.draw(row_of(sum(widths), width)) for _ in range(n_rows)]
     check(rows, widths)
@@ -101,10 +100,10 @@ def test_cheapest_form():
 
 
 def test_many_slices_are_a_gather():
-    most = check([np.arange(0, 2 * MAX_SLICES, 2)], [2 * MAX_SLICES])
+    most = check([np.arange(0, 2 * MOST_SLICES, 2)], [2 * MOST_SLICES])
     assert isinstance(most, Concat)
-    assert len(most.parts) == MAX_SLICES
-    more = check([np.arange(0, 2 * MAX_SLICES + 2, 2)], [2 * MAX_SLICES + 2])
+    assert len(most.parts) == MOST_SLICES
+    more = check([np.arange(0, 2 * MOST_SLICES + 2, 2)], [2 * MOST_SLICES + 2])
     assert isinstance(more, Gather)
     assert more.indices.dtype == np.int32
 
@@ -123,14 +122,14 @@ def test_gather_with_holes_from_several_tensors():
 
 
 def test_many_dense_rows_are_one_reduction():
-    rows = [np.arange(i, i + 5) for i in range(MAX_TERMS + 1)]
+    rows = [np.arange(i, i + 5) for i in range(MOST_TERMS + 1)]
     assert isinstance(check(rows, [30]), RowSum)
     assert isinstance(check(rows[:-1], [30]), Sum)
     assert isinstance(check([range(5 * i, 5 * i + 5) for i in range(3)], [15]), RowSum)
 
 
 def test_many_sparse_rows_are_a_segment_sum():
-    rows = np.full((MAX_TERMS + 4, 40), -1)
+    rows = np.full((MOST_TERMS + 4, 40), -1)
     for i, row in enumerate(rows):
         row[2 * i : 2 * i + 3] = [i, i + 1, 3]
     assert isinstance(check(list(rows), [40]), SegmentSum)

@@ -1,5 +1,8 @@
 """Networks as files of other programs."""
 
+import sys
+
+import keras
 import nengo
 import numpy as np
 import pytest
@@ -57,10 +60,28 @@ def test_saved_model(tmp_path):
     assert np.sum(result["spikes"]) > 0
 
 
+#: backend -> what writes ONNX
+WRITERS = {"tensorflow": "tf2onnx", "jax": "jax2onnx"}
+
+
+@pytest.mark.core
+def test_a_missing_package_is_named(tmp_path, monkeypatch):
+    backend = keras.backend.backend()
+    missing = {"onnx": WRITERS[backend]}
+    if backend == "jax":
+        missing["saved_model"] = "tensorflow"
+    monkeypatch.delitem(sys.modules, "nengo_dl.runtime.backends.jax_onnx", raising=False)
+    with nengo_dl.Simulator(make_network(), minibatch_size=2, progress_bar=False) as sim:
+        for format, package in missing.items():
+            monkeypatch.setitem(sys.modules, package, None)
+            with pytest.raises(ImportError, match=f"{package} is not installed; run `pip install"):
+                sim.export(tmp_path / "model", N_STEPS, format=format)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_onnx(tmp_path):
     runtime = pytest.importorskip("onnxruntime")
-    pytest.importorskip("tf2onnx")
+    pytest.importorskip(WRITERS[keras.backend.backend()])
     net, path = make_network(), str(tmp_path / "model.onnx")
     with nengo_dl.Simulator(net, minibatch_size=2, progress_bar=False) as sim:
         expected = sim.predict({net.stimulus: X})

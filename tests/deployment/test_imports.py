@@ -64,4 +64,4 @@ try:
 except ImportError as error:
     print(error)
 """
-    assert 'pip install "nengo-dl[nir]"' in run(code)
+    assert 'pip install "nir>=1.0.8"' in run(code)

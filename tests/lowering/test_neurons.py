@@ -6,6 +6,7 @@ import pytest
 from nengo.dists import Choice, Uniform
 
 import nengo_dl
+from nengo_dl import tuning
 from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
 from oracle import assert_matches_nengo
 
@@ -137,7 +138,7 @@ def test_many_neurons_in_single_precision(neuron_type, monkeypatch):
             nengo.Probe(net.all_ensembles[0].neurons, attribute)
     results = []
     for many in (1, 10**9):
-        monkeypatch.setattr(nengo_dl.lowering.lif, "MANY", many)
+        monkeypatch.setattr(tuning, "FUSED_NEURONS", many)
         with nengo_dl.Simulator(net) as sim:
             sim.run_steps(200)
             results.append([np.array(sim.data[probe]) for probe in net.probes])
@@ -150,7 +151,7 @@ def test_many_neurons_in_single_precision(neuron_type, monkeypatch):
 @pytest.mark.parametrize("tau_rc", [0.01, 0.02, 0.5])
 def test_long_runs_in_double_precision(tau_rc, many, monkeypatch):
     """Spikes stay where they are, without transcendental functions too."""
-    monkeypatch.setattr(nengo_dl.lowering.lif, "MANY", many)
+    monkeypatch.setattr(tuning, "FUSED_NEURONS", many)
     neuron_types = nengo.LIF(tau_rc=tau_rc), nengo.LIF(tau_rc=tau_rc, min_voltage=-1)
     net = network_of(*neuron_types, nengo.AdaptiveLIF(tau_rc=tau_rc, inc_n=0.1), sizes=(50,))
     assert_matches_nengo(net, n_steps=2000, dtype="float64", atol=1e-9)

@@ -8,7 +8,7 @@ import pytest
 from nengo.exceptions import SimulationError
 
 import nengo_dl
-from nengo_dl.compiler.frontend import nengo_order
+from nengo_dl.compiler.nengo_order import nengo_order
 from nengo_dl.runtime import host
 from runtime.networks import reference
 
@@ -102,6 +102,25 @@ def test_the_error_of_the_earliest_step():
             np.testing.assert_array_equal(sim.data[probe].ravel(), np.arange(1, 6))
 
 
+@pytest.mark.parametrize("bad_at, raises_at, expected", [(5, 9, 5), (5, 5, 5), (9, 5, 5)])
+def test_a_value_that_is_not_finite_and_an_error(bad_at, raises_at, expected):
+    """Whether values are finite is seen when many steps are there; the first failure counts."""
+    with nengo.Network() as net:
+        bad = nengo.Node(lambda t: np.nan if round(t / 0.001) == bad_at else t, label="bad")
+        other = nengo.Node(fails_at(raises_at), size_out=1)
+        probes = [nengo.Probe(bad), nengo.Probe(other)]
+    del other
+    error = SimulationError if bad_at <= raises_at else MyError
+    with nengo_dl.Simulator(net) as sim:
+        with pytest.raises(error) as caught:
+            sim.run_steps(20)
+        text = "".join(traceback.format_exception(caught.value))
+        assert f"in step {expected}, at 0.00{expected} s" in text
+        assert ("bad" in text) == (error is SimulationError)
+        assert sim.n_steps == expected - 1
+        np.testing.assert_allclose(sim.data[probes[0]].ravel(), 0.001 * np.arange(1, expected))
+
+
 def test_last_step_only():
     """A probe without history keeps what it saw last before the run that failed."""
     net, _, probes = network_with(fails_at(8), True)
@@ -126,7 +145,7 @@ def test_without_notes(monkeypatch):
         assert ("KeyError" in text) == (cause is not None)
 
 
-@pytest.mark.parametrize("value", [None, np.nan, "text", [1, 2]], ids=str)
+@pytest.mark.parametrize("value", [None, np.nan, "1.5", 2**70, [1, 2]], ids=str)
 @pytest.mark.parametrize("has_input", [True, False], ids=["in the loop", "ahead"])
 def test_what_nengo_does_not_take(has_input, value):
     def function(t, *x):
@@ -292,15 +311,15 @@ def with_input():
 
 
 @pytest.mark.parametrize(
-    "make, asks_nengo", [(functions_of_time, False), (with_noise, True), (with_input, True)]
+    "make, asks", [(functions_of_time, False), (with_noise, True), (with_input, True)]
 )
-def test_order_is_that_of_nengo(make, asks_nengo, monkeypatch):
-    """Nengo is only asked, which takes long for large networks, where it is not known without."""
+def test_order_is_that_of_nengo(make, asks, monkeypatch):
+    """It is only worked out for all operators where it is not known without."""
     asked = []
-    monkeypatch.setattr(host, "nengo_order", lambda m: asked.append(m) or nengo_order(m))
+    monkeypatch.setattr(host, "nengo_order", lambda ops: asked.append(ops) or nengo_order(ops))
     with nengo_dl.Simulator(make(), progress_bar=False) as sim:
         runtime = sim._host
-    assert bool(asked) == asks_nengo
+    assert bool(asked) == asks
     order = [op for op in runtime._order if op in runtime.model.operators]
     assert len(order) >= 3
-    assert order == [op for op in nengo_order(runtime.model) if op in order]
+    assert order == [op for op in nengo_order(runtime.model.operators) if op in order]

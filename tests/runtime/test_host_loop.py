@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import nengo_dl
-from nengo_dl.runtime.host_loop import pieces_of
-from nengo_dl.runtime.packing import SMALL, Packing
+from nengo_dl.compiler.cut import cut_at_host_calls
+from nengo_dl.runtime.packing import Packing
+from nengo_dl.tuning import PACKED_ELEMENTS
 from oracle import assert_matches_nengo
 
 
@@ -65,7 +66,7 @@ def test_each_function_is_called_once_a_step():
 def test_calls_that_need_not_wait_are_made_together():
     with nengo_dl.Simulator(chain(), progress_bar=False) as sim:
         lowered = sim._engine.lowered
-        pieces = pieces_of(lowered, lowered.parts(()))
+        pieces = cut_at_host_calls(lowered.schedule(()))
     counts = [len(piece.calls) for piece in pieces]
     # the stimulus, what it is given to, and what that is given to; the fourth waits for none
     assert len(counts) == 4
@@ -77,7 +78,7 @@ def test_calls_that_need_not_wait_are_made_together():
             nengo.Connection(a, b)
     with nengo_dl.Simulator(net, progress_bar=False) as sim:
         lowered = sim._engine.lowered
-        pieces = pieces_of(lowered, lowered.parts(()))
+        pieces = cut_at_host_calls(lowered.schedule(()))
     assert [len(piece.calls) for piece in pieces] == [3, 0]
 
 
@@ -85,7 +86,7 @@ def test_calls_that_need_not_wait_are_made_together():
 def test_a_state_too_large_to_be_packed():
     def network():
         with nengo.Network(seed=0) as net:
-            ensemble = nengo.Ensemble(SMALL + 4, 1)
+            ensemble = nengo.Ensemble(PACKED_ELEMENTS + 4, 1)
             node = nengo.Node(lambda t, x: -x, size_in=1)
             nengo.Connection(ensemble, node)
             nengo.Connection(node, ensemble)
@@ -96,9 +97,33 @@ def test_a_state_too_large_to_be_packed():
 
 
 @pytest.mark.core
+@pytest.mark.parametrize("minibatch_size", [1, 2])
+def test_runs_of_any_length_are_one_function(minibatch_size):
+    """Rows of a process come with the results of the calls; all steps have the same roundings."""
+    with nengo.Network(seed=0) as net:
+        noise = nengo.Node(nengo.processes.WhiteNoise(seed=1), size_out=2)
+        ensemble = nengo.Ensemble(20, 2, noise=nengo.processes.WhiteNoise())
+        nengo.Connection(noise, ensemble, synapse=None)
+        node = nengo.Node(lambda t, x: -x, size_in=2)
+        nengo.Connection(ensemble, node)
+        nengo.Connection(node, ensemble)
+        nengo.Connection(noise, node, synapse=None)  # read on both sides of the call
+        probes = [nengo.Probe(ensemble.neurons), nengo.Probe(node)]
+    with nengo_dl.Simulator(net, minibatch_size=minibatch_size, seed=0) as sim:
+        sim.run_steps(40)
+        expected = [np.array(sim.data[probe]) for probe in probes]
+        sim.reset(seed=0)
+        for n_steps in (1, 3, 36):
+            sim.run_steps(n_steps)
+        assert sim._engine.n_traces == 1
+        for probe, values in zip(probes, expected, strict=True):
+            np.testing.assert_array_equal(sim.data[probe], values)
+
+
+@pytest.mark.core
 def test_packing():
     rng = np.random.RandomState(0)
-    shapes = [(2, 3), (SMALL + 1,), (), (1, SMALL), (4,)]
+    shapes = [(2, 3), (PACKED_ELEMENTS + 1,), (), (1, PACKED_ELEMENTS), (4,)]
     arrays = [rng.normal(size=shape).astype("float32") for shape in shapes]
     arrays.insert(2, np.arange(5, dtype="int32"))
     tensors = [ops.convert_to_tensor(array) for array in arrays]

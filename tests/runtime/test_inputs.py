@@ -204,6 +204,35 @@ def test_functions_of_time():
     np.testing.assert_array_equal(sim.data[probe], [expected] * 2)
 
 
+def test_functions_that_return_what_they_keep():
+    """One array, changed and returned again and again; lists, tuples, numbers of other types."""
+    kept = np.zeros(2)
+
+    def keeps(t):
+        kept[:] = t, -t
+        return kept
+
+    functions = {
+        keeps: 2,
+        lambda t: [t, [1][0]]: 2,
+        lambda t: (np.float32(t), True): 2,
+        lambda t: np.float64(t): 1,
+        lambda t: int(1000 * t): 1,
+        lambda t: np.array(t): 3,
+        lambda t: t: 3,
+        lambda t: np.array([t]): 3,
+    }
+    with nengo.Network() as net:
+        nengo_dl.configure_settings(dtype="float64")
+        probes = [nengo.Probe(nengo.Node(f, size_out=size)) for f, size in functions.items()]
+    expected = reference(net, 12)
+    with nengo_dl.Simulator(net) as sim:
+        sim.run_steps(5)
+        sim.run_steps(7)
+    for probe, values in zip(probes, expected, strict=True):
+        np.testing.assert_array_equal(sim.data[probe], values)
+
+
 def test_array_changed_after_the_build():
     """As in Nengo, the value is that of the build."""
     value = np.array([1.0, 2.0])

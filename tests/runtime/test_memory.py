@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import nengo_dl
-from nengo_dl.runtime.recording import EXPECTED_BYTES, ProbeRecord
+from nengo_dl.runtime.recording import ProbeRecord
+from nengo_dl.tuning import EXPECTED_BYTES
 from runtime.networks import tutorial
 
 #: runs the tutorial network in a process of its own, and prints how much its memory grew in

@@ -12,7 +12,7 @@ import pytest
 from nengo.exceptions import SimulationError
 
 import nengo_dl
-from nengo_dl import process_settings
+from nengo_dl import process_settings, tuning
 from nengo_dl.runtime import processes
 from nengo_dl.runtime.processes import Watch
 
@@ -54,7 +54,7 @@ def test_minibatches_in_forked_processes():
 
 def test_what_hangs_in_a_forked_process_is_an_error(monkeypatch):
     monkeypatch.setattr(processes, "_forked", True)
-    monkeypatch.setattr(processes, "PATIENCE", 0.3)
+    monkeypatch.setattr(tuning, "PATIENCE_SECONDS", 0.3)
     never = threading.Event()
     with pytest.raises(SimulationError, match="was forked"):
         Watch().call(never.wait, 30)

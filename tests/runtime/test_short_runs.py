@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import nengo_dl
-from nengo_dl.runtime.engine import FEW_STEPS
 from nengo_dl.runtime.short_runs import PackedState, ShortRuns
+from nengo_dl.tuning import SHORT_RUN_STEPS
 from runtime.networks import small
 
 N_STEPS = 60
@@ -51,7 +51,7 @@ def pieces(rng):
     """Numbers of steps that are `N_STEPS` together."""
     left = N_STEPS
     while left:
-        n = min(int(rng.choice([1, 1, 1, 2, FEW_STEPS + 8])), left)
+        n = min(int(rng.choice([1, 1, 1, 2, SHORT_RUN_STEPS + 8])), left)
         yield n
         left -= n
 
@@ -199,7 +199,7 @@ def test_few_functions_are_compiled():
             sim.run_steps(n)
         assert sim._engine.n_traces == traces
     with nengo_dl.Simulator(net) as sim:
-        sim.run_steps(FEW_STEPS + 1)
+        sim.run_steps(SHORT_RUN_STEPS + 1)
         for _ in range(2):
             sim.step()
         assert len(sim._engine._functions) == 1

@@ -11,9 +11,10 @@ from nengo.exceptions import ReadonlyError, SimulatorClosed, ValidationError
 from nengo.utils.progress import ProgressBar
 
 import nengo_dl
+from nengo_dl import tuning
 from nengo_dl.runtime import backends
 from nengo_dl.runtime.checks import device_name
-from nengo_dl.runtime.engine import GPU_STEPS, Engine
+from nengo_dl.runtime.engine import Engine
 from runtime.networks import reference, small, tutorial
 
 N_STEPS = 60
@@ -528,7 +529,8 @@ def test_unrolling_beyond_what_helps_is_not_done():
 def test_inner_loops_of_a_gpu_run_exactly_the_steps_asked_for(unroll, monkeypatch):
     monkeypatch.setattr(Engine, "on_cpu", lambda self: False)
     net, _, probes = small()
-    counts = [1, GPU_STEPS - 1, GPU_STEPS, GPU_STEPS + 1, 2 * GPU_STEPS + 7]
+    n = tuning.GPU_STEPS
+    counts = [1, n - 1, n, n + 1, 2 * n + 7]
     expected = reference(net, sum(counts))
     with nengo_dl.Simulator(net, unroll_simulation=unroll) as sim:
         for i, n_steps in enumerate(counts):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nengo_dl
-from nengo_dl.runtime import blocks as module
+from nengo_dl import tuning
 from nengo_dl.runtime.blocks import Blocks
 from nengo_dl.runtime.keras_model import convolves
 
@@ -41,7 +41,7 @@ def test_orders():
 
 
 def test_blocks_have_one_shape_and_a_bounded_size(monkeypatch):
-    monkeypatch.setattr(module, "MOST_BYTES", 2 * 4 * 8)  # of two batches
+    monkeypatch.setattr(tuning, "BLOCK_BYTES", 2 * 4 * 8)  # of two batches
     blocks = Blocks({"x": np.arange(28.0)[:, None]}, batch_size=4, batches_per_call=5)
     calls = [list(blocks.next_call()) for _ in range(2)]
     assert [[int(count) for _, count in call] for call in calls] == [[2, 2, 1], [2]]

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 import nengo_dl
+from nengo_dl import tuning
 from nengo_dl.runtime.backends import active, large_product
-
-ROWS, TERMS, COLUMNS = large_product.ROWS, large_product.TERMS, large_product.COLUMNS
+from nengo_dl.tuning import TRANSPOSED_COLUMNS as COLUMNS
+from nengo_dl.tuning import TRANSPOSED_ROWS as ROWS
+from nengo_dl.tuning import TRANSPOSED_TERMS as TERMS
 
 
 @pytest.mark.core
@@ -24,7 +26,7 @@ def test_what_is_large():
 def test_value_and_gradients(monkeypatch):
     """A product with both gradients, against numpy's, with sizes that pass for large."""
     for name in ("ROWS", "TERMS", "COLUMNS"):
-        monkeypatch.setattr(large_product, name, 2)
+        monkeypatch.setattr(tuning, f"TRANSPOSED_{name}", 2)
     rng = np.random.RandomState(0)
     x, a, weights = (rng.normal(size=s).astype(np.float32) for s in ((5, 4), (4, 3), (5, 3)))
     transposed = []
@@ -72,7 +74,7 @@ def test_training_learns_the_same(monkeypatch):
     used = []
     multiply = large_product.multiply
     for name in ("ROWS", "TERMS", "COLUMNS"):
-        monkeypatch.setattr(large_product, name, 4)
+        monkeypatch.setattr(tuning, f"TRANSPOSED_{name}", 4)
 
     def counted(x, a, stored):
         used.append(large_product.is_large(*x.shape, a.shape[1]))

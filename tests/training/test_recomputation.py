@@ -33,7 +33,7 @@ def network(n_in, dtype="float64"):
 
 
 def keep_everything(monkeypatch):
-    def scan(self, backend, numbers=None):
+    def scan(self, backend, stage):
         return lambda step, invariant, *rest: backend.scan(partial(step, invariant), *rest)
 
     monkeypatch.setattr(StagedNetwork, "scan", scan)
@@ -43,8 +43,8 @@ def loops(monkeypatch):
     """A list, of whether each loop that will be traced computes its steps again."""
     found, scan = [], StagedNetwork.scan
 
-    def observed(self, backend, numbers=None):
-        chosen = scan(self, backend, numbers)
+    def observed(self, backend, stage):
+        chosen = scan(self, backend, stage)
         found.append(chosen is backend.recomputing_scan)
         return chosen
 

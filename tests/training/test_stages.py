@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nengo_dl
-from nengo_dl.runtime import stages
+from nengo_dl.compiler import distribute
 from nengo_dl.runtime.stages import StagedNetwork
 
 N_STEPS, BATCH = 7, 2
@@ -39,7 +39,7 @@ def network(surrogate=None):
 
 def run(monkeypatch, in_stages, stateful=False, **settings):
     """The outputs after some training, and the parameters."""
-    monkeypatch.setattr(stages, "HEAVY", 1)
+    monkeypatch.setattr(distribute, "HEAVY", 1)
     if not in_stages:
         monkeypatch.setattr(StagedNetwork, "is_split", False)
     net = network(**settings)

@@ -241,3 +241,102 @@ def lif(n_neurons: int = 500_000, neuron_type: NeuronType = LIF) -> nengo.Networ
         nengo.Connection(signal, ensemble)
         net.p = nengo.Probe(ensemble.neurons[:10])
     return net
+
+
+# -- networks that take long to build --------------------------------------------------------------
+
+
+def products(
+    dimensions: int = 32, n_neurons: int = 100, neuron_type: NeuronType = LIF
+) -> nengo.Network:
+    """Two products, element by element, of vectors.
+
+    Parameters
+    ----------
+    dimensions
+        Length of the vectors.
+    n_neurons
+        Neurons for each element of a product.
+    neuron_type
+        Neuron type of all ensembles.
+    """
+    with seeded_network(neuron_type) as net:
+        for _ in range(2):
+            product = nengo.networks.Product(n_neurons, dimensions)
+            vector = nengo.Node(unit_vector(dimensions))
+            nengo.Connection(vector, product.input_a)
+            nengo.Connection(vector, product.input_b)
+        net.p = nengo.Probe(product.output, synapse=0.01)
+    return net
+
+
+def two_ensembles(n_neurons: int = 2000, neuron_type: NeuronType = LIF) -> nengo.Network:
+    """Two large ensembles, with two functions one way and one the other.
+
+    Parameters
+    ----------
+    n_neurons
+        Neurons in each of them.
+    neuron_type
+        Neuron type of all ensembles.
+    """
+    with seeded_network(neuron_type) as net:
+        a = nengo.Ensemble(n_neurons, dimensions=2)
+        b = nengo.Ensemble(n_neurons, dimensions=2)
+        nengo.Connection(a, b)
+        nengo.Connection(a, b, function=lambda x: x**2)
+        nengo.Connection(b, a, function=lambda x: [x[0] * x[1], x[0]])
+        net.p = nengo.Probe(a.neurons[:2])
+    return net
+
+
+def connected(
+    n_ensembles: int = 50,
+    dimensions: int = 8,
+    n_neurons: int = 100,
+    neuron_type: NeuronType = LIF,
+) -> nengo.Network:
+    """Ensembles of several dimensions with five connections each, to others at random.
+
+    Parameters
+    ----------
+    n_ensembles
+        Number of ensembles.
+    dimensions
+        Dimensions of each.
+    n_neurons
+        Neurons in each.
+    neuron_type
+        Neuron type of all ensembles.
+    """
+    rng = np.random.RandomState(0)
+    with seeded_network(neuron_type) as net:
+        ensembles = [nengo.Ensemble(n_neurons, dimensions) for _ in range(n_ensembles)]
+        for pre in ensembles:
+            for post in rng.choice(n_ensembles, min(5, n_ensembles), replace=False):
+                weights = rng.uniform(-0.1, 0.1, size=(dimensions, dimensions))
+                nengo.Connection(pre, ensembles[post], transform=weights)
+        net.p = nengo.Probe(ensembles[0], synapse=0.01)
+    return net
+
+
+def ring(
+    n_ensembles: int = 10_000, n_neurons: int = 100, neuron_type: NeuronType = LIF
+) -> nengo.Network:
+    """Ensembles of one dimension, each connected to the one before it.
+
+    Parameters
+    ----------
+    n_ensembles
+        Number of ensembles.
+    n_neurons
+        Neurons in each.
+    neuron_type
+        Neuron type of all ensembles.
+    """
+    with seeded_network(neuron_type) as net:
+        ensembles = [nengo.Ensemble(n_neurons, dimensions=1) for _ in range(n_ensembles)]
+        for i, pre in enumerate(ensembles):
+            nengo.Connection(pre, ensembles[i - 1])
+        net.p = nengo.Probe(ensembles[0], synapse=0.01)
+    return net

@@ -90,9 +90,12 @@ class Worker:
             )
         except OSError as error:
             raise NotMeasured(f"{python} does not start: {error}") from error
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._input, self._output = self._process.stdin, self._process.stdout
         self.job = job
         self.facts: dict[str, Any] = {}
         self.peak_mb = 0.0
+        self.user_seconds = 0.0
         try:
             self._answer()
         except BaseException:
@@ -102,8 +105,8 @@ class Worker:
     def run(self, n: int) -> float:
         """Seconds that ``n`` units of work take."""
         try:
-            self._process.stdin.write(f"run {n}\n")
-            self._process.stdin.flush()
+            self._input.write(f"run {n}\n")
+            self._input.flush()
         except BrokenPipeError:
             pass  # its last words are still to be read
         return self._answer()["seconds"]
@@ -111,8 +114,8 @@ class Worker:
     def close(self) -> None:
         """End the process."""
         with suppress(BrokenPipeError):  # it ended before it had read all
-            self._process.stdin.close()
-        self._process.stdout.close()
+            self._input.close()
+        self._output.close()
         try:
             self._process.wait(timeout=30)
         except subprocess.TimeoutExpired:
@@ -120,7 +123,7 @@ class Worker:
             self._process.wait()
 
     def _answer(self) -> dict[str, Any]:
-        line = self._process.stdout.readline()
+        line = self._output.readline()
         if not line:
             raise NotMeasured(f"ended with status {self._process.wait()}")
         answer = json.loads(line)
@@ -129,6 +132,7 @@ class Worker:
         if "error" in answer:
             raise NotMeasured(answer["error"])
         self.facts, self.peak_mb = answer["facts"], answer["peak_mb"]
+        self.user_seconds = answer.get("user_seconds", 0.0)
         return answer
 
     def __enter__(self) -> Worker:

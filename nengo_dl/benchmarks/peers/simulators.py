@@ -103,11 +103,17 @@ def build(
     minibatch_size: int | None = None,
     dtype: str = "float32",
     again: bool = False,
+    cached: bool = True,
 ) -> Job:
     """A new simulator in each run, and its first steps; parameters as in `simulate`.
 
-    With ``again``, nengo_dl may use what it compiled in the run before.
+    With ``again``, nengo_dl may use what it compiled in the run before. Without ``cached`` no
+    decoders are known, as for a network that is new.
     """
+    if not cached:
+        import nengo
+
+        nengo.rc.set("decoder_cache", "enabled", "False")
     make, libraries = SIMULATORS[simulator]
     net = _network(network, network_arguments)
     create = make(net, minibatch_size, dtype)

@@ -32,9 +32,10 @@ SLOPE = 25  # of the surrogate derivative, 1 / (1 + slope * |excess|)²
 def random_sequences(shape: Sequences, n_in: int, n_out: int) -> tuple[np.ndarray, np.ndarray]:
     """Inputs (batch, steps, n_in) and targets (batch, steps, n_out), in single precision."""
     rng = np.random.RandomState(0)
-    return tuple(
-        rng.random_sample((shape.batch, shape.n_steps, n)).astype(np.float32) for n in (n_in, n_out)
-    )
+    draw = rng.random_sample
+    inputs = draw((shape.batch, shape.n_steps, n_in))
+    targets = draw((shape.batch, shape.n_steps, n_out))
+    return inputs.astype(np.float32), targets.astype(np.float32)
 
 
 def images(n: int) -> np.ndarray:

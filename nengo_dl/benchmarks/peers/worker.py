@@ -5,8 +5,8 @@ nothing of the package around it. Lines on standard input are commands, lines on
 JSON objects:
 
 * first, when what is measured has been prepared, ``{"facts": {...}, "peak_mb": m}``;
-* ``run N``: the same and ``"seconds"``, the time of a run of N units (steps, updates); the largest
-  resident set is that until then;
+* ``run N``: the same and ``"seconds"``, the time of a run of N units (steps, updates), and
+  ``"user_seconds"``, that of all cores together; the largest resident set is that until then;
 * the end of the input ends the process.
 
 In place of each may come ``{"missing": "..."}``, where a library is not installed, or ``{"error":
@@ -47,16 +47,21 @@ def peak_mb():
     return peak / (1024.0 * 1024.0 if sys.platform == "darwin" else 1024.0)
 
 
+def user_seconds():
+    """Time that this process has computed so far, on all cores together."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_utime
+
+
 def measure(job, commands, answer):
     """Prepare the job, then obey the commands."""
     run, facts = prepare(job)
     answer(facts=facts, peak_mb=peak_mb())
     for line in commands:
         n = int(line.split()[1])
-        start = time.perf_counter()
+        user, start = user_seconds(), time.perf_counter()
         run(n)
-        seconds = time.perf_counter() - start
-        answer(seconds=seconds, peak_mb=peak_mb(), facts=facts)
+        seconds, user = time.perf_counter() - start, user_seconds() - user
+        answer(seconds=seconds, user_seconds=user, peak_mb=peak_mb(), facts=facts)
 
 
 def main(job):

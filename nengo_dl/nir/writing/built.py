@@ -33,7 +33,8 @@ class Built:
         if isinstance(source, Network):
             self.network = source
             self.model = Model(dt=0.001 if dt is None else checked_duration("dt", dt))
-            self.model.build(source)
+            with np.errstate(divide="ignore"):  # in the rates of neurons that never fire
+                self.model.build(source)
             self._present = self.model.params
             self._simulator = None
         else:

@@ -14,25 +14,25 @@ are layers of other models. Results change by no more than rounding. With
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
 from jax import lax
 from jax.interpreters import mlir
 
+from nengo_dl._private.jax import lowering_rule
+from nengo_dl.process_settings import may_set
+
 CONVOLUTION = lax.conv_general_dilated_p
 
 
 def write_out_transpositions() -> None:
     """Let JAX lower convolutions for the CPU in the form that XLA has a library for."""
-    if os.environ.get("NENGO_DL_JAX_CONVOLUTIONS") == "0":
+    if not may_set("jax convolutions"):
         return
-    # not public: where JAX keeps it elsewhere, training takes longer and is as right
-    rules = getattr(mlir, "_platform_specific_lowerings", {}).get("cpu", {})
-    entry = rules.get(CONVOLUTION)
-    if entry is not None:
-        mlir.register_lowering(CONVOLUTION, _rule(getattr(entry, "rule", entry)), platform="cpu")
+    given = lowering_rule(CONVOLUTION, "cpu")
+    if given is not None:  # else training takes longer and is as right
+        mlir.register_lowering(CONVOLUTION, _rule(given), platform="cpu")
 
 
 def _rule(lower):

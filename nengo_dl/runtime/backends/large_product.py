@@ -12,15 +12,15 @@ from typing import Any
 
 import keras.ops as ops
 
-#: the least rows, columns and terms of a sum with which the transposition was measured to pay
-ROWS, COLUMNS, TERMS = 4_000, 2_000, 1_000
+from nengo_dl import tuning
 
 
 def is_large(rows: int | None, terms: int | None, columns: int | None) -> bool:
     """Whether the left matrix of ``(rows, terms) x (terms, columns)`` is transposed before."""
     if rows is None or terms is None or columns is None:
         return False
-    return rows >= ROWS and terms >= TERMS and columns >= COLUMNS
+    enough_rows = rows >= tuning.TRANSPOSED_ROWS and columns >= tuning.TRANSPOSED_COLUMNS
+    return enough_rows and terms >= tuning.TRANSPOSED_TERMS
 
 
 def multiply(x: Any, a: Any, stored: Callable[[Any], Any]) -> Any:

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from nengo_dl import tuning
+
 MAPS, LIMIT = Path("/proc/self/maps"), Path("/proc/sys/vm/max_map_count")
-#: share of all maps from which on what is compiled is given up, to be compiled again when it is
-#: wanted, and from which on nothing more is compiled
-HIGH, FULL = 0.5, 0.8
 ADVICE = (
     "close simulators that are no longer needed, start a new process, or let the system give out "
     "more (`sysctl vm.max_map_count`)"
@@ -35,7 +34,7 @@ def has_room(give_up: Callable[[], None]) -> bool:
     """Whether XLA may compile one more function; where there is little room, ``give_up`` is to make
     some.
     """
-    if used() < HIGH:
+    if used() < tuning.HIGH_SHARE:
         return True
     give_up()
-    return used() < FULL
+    return used() < tuning.FULL_SHARE

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.compiler.tf2xla.python.xla import optimization_barrier
-from tensorflow.python.eager import context
-from tensorflow.python.framework.ops import EagerTensor
 
+from nengo_dl._private.tensorflow import EagerTensor, direct_call, is_in_xla, stored, tensor_of
 from nengo_dl.runtime.backends import large_product
-from nengo_dl.runtime.backends.tensorflow_executables import executables, launch, may_compile
+from nengo_dl.runtime.backends.tensorflow_blocks import (  # noqa: F401  (it belongs to the backend)
+    block_function,
+)
+from nengo_dl.runtime.backends.tensorflow_executables import executables
 from nengo_dl.runtime.backends.tensorflow_refusal import (  # noqa: F401  (it belongs to the backend)
     is_refusal,
     loses_seed_in_xla,
@@ -25,11 +26,11 @@ from nengo_dl.runtime.backends.tensorflow_refusal import (  # noqa: F401  (it be
 )
 from nengo_dl.runtime.backends.tensorflow_scan import (  # noqa: F401  (they belong to the backend)
     checkpoint,
-    is_in_xla,
     recomputing_scan,
+    run_steps,
     scan,
 )
-from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
+from nengo_dl.runtime.chunk import Chunk
 from nengo_dl.runtime.reuse.functions import chunk_functions
 
 #: bytes to a multiple of which an array has to begin to be a tensor without being copied
@@ -49,12 +50,10 @@ def precision(dtype: str):
 
 
 def placement(device: str | None):
-    """Context manager that puts new tensors on ``device``."""
     return nullcontext() if device is None else tf.device(device)
 
 
 def devices() -> list[str]:
-    """Names of the devices, as in "/cpu:0"."""
     return [
         f"/{d.device_type.lower()}:{d.name.rsplit(':', 1)[-1]}"
         for d in tf.config.list_logical_devices()
@@ -62,21 +61,14 @@ def devices() -> list[str]:
 
 
 def tensor(array: np.ndarray, dtype: str):
-    """A tensor on the device."""
     return tf.constant(array, dtype=dtype)
 
 
 def argument(array: np.ndarray, dtype: str):
-    """An array to call a compiled function with."""
-    array = np.asarray(array, dtype=dtype, order="C")
-    # tf.constant takes three times as long
-    return EagerTensor(array, context.context().device_name, None)
+    return tensor_of(np.asarray(array, dtype=dtype, order="C"))
 
 
 def shared(size: int, dtype: str) -> tuple[np.ndarray, Any]:
-    """A vector, and an argument of compiled functions whose values are those of the vector when
-    such a function is called; to be filled again when the results of the call are there.
-    """
     itemsize = np.dtype(dtype).itemsize
     memory = np.zeros(size * itemsize + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
@@ -86,8 +78,11 @@ def shared(size: int, dtype: str) -> tuple[np.ndarray, Any]:
     return vector, made if np.shares_memory(np.asarray(made), vector) else vector
 
 
+def split(vector, sizes) -> list:
+    return tf.split(vector, sizes)
+
+
 def array(value) -> np.ndarray:
-    """A tensor's values on the host."""
     return value.numpy()
 
 
@@ -114,11 +109,7 @@ def chunk_function(chunk: Chunk, jit: bool | None):
     return _with_fallback(partial(_compile, chunk), jit)
 
 
-def compiled(function, jit: bool | None):
-    """A function of a list of tensors that returns such a list, compiled when it is first called;
-    later calls take tensors of the same shapes.
-    """
-
+def compiled(function, jit: bool | None, quickly: bool = False):
     def compile_with(jit: bool):
         concrete = None
 
@@ -134,7 +125,6 @@ def compiled(function, jit: bool | None):
 
 
 def compiled_for(function, tensors, jit: bool | None, key=None):
-    """As `compiled`, for tensors like these; with a key, shared by all functions of this key."""
     specs = [tf.TensorSpec(value.shape, value.dtype) for value in map(_tensor, tensors)]
 
     def compile_with(jit: bool):
@@ -155,8 +145,11 @@ def compiled_for(function, tensors, jit: bool | None, key=None):
     return _with_fallback(compile_with, jit)
 
 
+def may_compile(owner: Any = None) -> bool:
+    return executables.may_compile(owner)
+
+
 def can_be_short(jit: bool | None) -> bool:
-    """Whether functions are compiled as for any other simulator."""
     return jit is not False and not is_distributed()
 
 
@@ -165,13 +158,15 @@ def version(variable):
 
 
 def reference(variable):
-    """What a compiled function reads the value of a Keras variable from."""
     return variable.value.handle
 
 
-def read(handle, variable):
-    """The value of a Keras variable, in a function that is given its `reference`."""
-    value = tf.raw_ops.ReadVariableOp(resource=handle, dtype=variable.dtype)
+def trace(function, tensors) -> None:
+    tf.function(function, autograph=False).get_concrete_function(tensors)
+
+
+def read(reference, variable):
+    value = tf.raw_ops.ReadVariableOp(resource=reference, dtype=variable.dtype)
     value.set_shape(variable.shape)
     return value
 
@@ -221,7 +216,7 @@ def _concrete(function: Callable, jit: bool, tensors: list) -> tuple[Callable, C
     which compiles when it is called.
     """
     jit = jit and may_compile()
-    # `launch` has variables last
+    # `direct_call` wants variables last
     order = sorted(range(len(tensors)), key=lambda k: tensors[k].dtype == tf.resource)
     traced = tf.function(
         lambda *given: function(*_in_order(given, order)), jit_compile=jit, autograph=False
@@ -239,29 +234,16 @@ def _in_order(values, order: list[int]) -> list:
 
 
 def _flat_call(function, order: list[int], jit: bool) -> tuple[Callable, Callable]:
-    """A concrete function as two: one from a list of tensors to a list of tensors, and one that
-    gives that list the structure of its results.
-
-    Where it is possible, the first leaves out TensorFlow's checks in Python: on a small network
-    they take several times as long as what is computed.
+    """A concrete function as two: one from a list of tensors, in another order than its arguments,
+    to a list of tensors, and one that gives that list the structure of its results.
     """
-    inner = getattr(function, "_inference_function", None)
-    eager = context.context()
-    if not hasattr(inner, "function_type") or not hasattr(eager, "call_function"):
+    direct = direct_call(function, jit)
+    if direct is None:
         return lambda tensors: tf.nest.flatten(function(*(tensors[k] for k in order))), partial(
             tf.nest.pack_sequence_as, function.structured_outputs
         )
-    captured, n_outputs = list(function.captured_inputs), len(inner.function_type.flat_outputs)
-    launched = launch(inner) if jit else None
-
-    def call(tensors):
-        # `inner` keeps the function of this name alive
-        arguments = [*(_tensor(tensors[k]) for k in order), *captured]
-        if launched is not None:
-            return launched(arguments)
-        return eager.call_function(inner.name, arguments, n_outputs) or []  # None if it has none
-
-    return call, inner.function_type.pack_output
+    call, pack = direct
+    return lambda tensors: call([_tensor(tensors[k]) for k in order]), pack
 
 
 def _tensor(value) -> tf.Tensor:
@@ -273,64 +255,15 @@ def _tensor(value) -> tf.Tensor:
 
 def _run_chunk(chunk: Chunk, names: tuple[str, ...], counts: tuple[int, int, int], *flat):
     """The loop over the steps, of the tensors of `_compile`."""
-    flat = list(flat)
-    arguments = {name: flat.pop(0) for name in names}
-    fixed, state, rows = ([flat.pop(0) for _ in range(n)] for n in counts)
-    first_step, n_steps = flat
+    given = iter(flat)
+    arguments = {name: next(given) for name in names}
+    fixed, state, rows = ([next(given) for _ in range(n)] for n in counts)
+    first_step, n_steps = given
     invariant = chunk.prepare(arguments, fixed)
     return run_steps(chunk, invariant, state, rows, first_step, n_steps)
 
 
-def run_steps(chunk: Chunk, invariant, state, rows, first_step, n_steps):
-    """The loop over the steps, in a function that is compiled: state and outputs."""
-
-    def step(i, state, arrays, last):
-        state, outputs = chunk.step(
-            invariant, state, [tf.gather(r, i) for r in rows], first_step + i
-        )
-        history, last = split_outputs(outputs, chunk.kept)
-        arrays = [a.write(i, value) for a, value in zip(arrays, history, strict=True)]
-        return i + 1, state, arrays, last
-
-    arrays, last = _buffers(chunk)
-    loop = (tf.constant(0), chunk.carry.shaped(state), arrays, last)
-    if chunk.complete is not None:
-        loop = step(*loop)
-    if chunk.unroll > 1:
-        loop = _loop(_repeat(step, chunk.unroll), loop, n_steps - chunk.unroll + 1)
-    _, state, arrays, last = _loop(step, loop, n_steps)
-    if chunk.complete is not None:
-        state = chunk.complete(invariant, state)
-    state = chunk.carry.flat(state)
-    return state, merge_outputs([a.stack() for a in arrays], last, chunk.kept)
-
-
-def _buffers(chunk: Chunk):
-    shapes = [(chunk.minibatch_size, width) for width in chunk.output_widths]
-    history, last = split_outputs(shapes, chunk.kept)
-    arrays = [
-        tf.TensorArray(chunk.dtype, size=chunk.capacity, element_shape=shape) for shape in history
-    ]
-    return arrays, [tf.zeros(shape, chunk.dtype) for shape in last]
-
-
-def _loop(step, loop, bound):
-    return tf.while_loop(
-        lambda i, *_: i < bound, step, loop, parallel_iterations=1, swap_memory=False
-    )
-
-
-def _repeat(step, times: int):
-    def body(*loop):
-        for _ in range(times):
-            loop = step(*loop)
-        return loop
-
-    return body
-
-
 def is_distributed() -> bool:
-    """Whether Keras spreads models over several devices."""
     return tf.distribute.has_strategy()
 
 
@@ -341,75 +274,13 @@ def stacks_batches(model) -> bool:
     return not (model.run_eagerly or is_distributed())
 
 
-def block_function(model, batch_step, next_blocks):
-    """A function ``(iterator) -> logs`` that trains or tests on the blocks that
-    ``next_blocks(iterator)`` gives; without XLA where XLA cannot compile it.
-    """
-
-    def run_block(count, block):
-        def one(i):
-            batch_step(tf.nest.map_structure(lambda values: values[i], block))
-            return i + 1
-
-        tf.while_loop(lambda i: i < count, one, [tf.constant(0)], parallel_iterations=1)
-        return model.get_metrics_result()
-
-    def compiled():
-        return tf.function(run_block, jit_compile=bool(model.jit_compile), autograph=False)
-
-    function, known = compiled(), not model.jit_compile
-
-    def first(arguments):
-        nonlocal function
-        try:
-            traced_for_xla(function, *arguments)
-            return function(*arguments)
-        except tf.errors.OpError as error:
-            if not is_refusal(error):
-                raise
-            logger.info("XLA cannot compile this training, running a plain graph: %s", error)
-            model.jit_compile = False
-            function = compiled()
-            return function(*arguments)
-
-    def run(iterator):
-        nonlocal known
-        logs = None
-        for block, count in next_blocks(iterator):
-            arguments = tf.constant(count), _as_tensors(block)
-            logs = function(*arguments) if known else first(arguments)
-            known = True
-        if logs is None:
-            raise StopIteration
-        return logs
-
-    return run
-
-
-def _as_tensors(block):
-    """A structure of arrays as tensors, one for each array, in the memory of the arrays where
-    TensorFlow can: nothing else uses it.
-    """
-    device, tensors = context.context().device_name, {}
-    for array in tf.nest.flatten(block):
-        if id(array) not in tensors:
-            # tf.constant would copy what it is given
-            given = tf.is_tensor(array)
-            tensors[id(array)] = array if given else EagerTensor(array, device, None)
-    return tf.nest.map_structure(lambda array: tensors[id(array)], block)
-
-
 def output_shapes(function, shapes, dtype: str):
-    """Shapes of what ``function`` returns for tensors of these shapes, without computing it."""
     specs = [tf.TensorSpec(shape, dtype) for shape in shapes]
     traced = tf.function(function, autograph=False).get_concrete_function(*specs)
     return tf.nest.map_structure(lambda value: tuple(value.shape), traced.structured_outputs)
 
 
 def product_form(n: int, rows: int, columns: int, batch: int) -> str:
-    """The fastest of `nengo_dl.lowering.products.FORMS` for n matrices (rows, columns), from
-    measurements with XLA on the CPU.
-    """
     if n == 1:
         return "one matrix"
     if columns == 1:
@@ -419,15 +290,14 @@ def product_form(n: int, rows: int, columns: int, batch: int) -> str:
     return "einsum" if batch == 1 and columns > 16 else "matmul"
 
 
+def adds_slices(rows: int, width: int, batch: int) -> bool:
+    return False
+
+
 def matmul(x, a):
-    """The product of two matrices."""
     if not is_in_xla() or _has_gpu():
         return tf.matmul(x, a)
-    return large_product.multiply(x, a, _stored)
-
-
-def _stored(value):
-    return optimization_barrier(value)[0]
+    return large_product.multiply(x, a, stored)
 
 
 def convolves_faster_in_graph() -> bool:
@@ -440,7 +310,6 @@ def _has_gpu() -> bool:
 
 
 def gradients(function, tensors) -> list:
-    """Gradients of a scalar function of a list of tensors; None where there is none."""
     with tf.GradientTape() as tape:
         tape.watch(tensors)
         value = function(tensors)
@@ -451,7 +320,7 @@ def variable_values(model) -> None:
     """TensorFlow changes variables in place, so that they always have a value."""
 
 
-def restore_variables(model, values: None) -> None:
+def restore_variables(model, values) -> None:
     """There is nothing to restore."""
 
 

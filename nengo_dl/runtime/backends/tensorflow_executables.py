@@ -2,11 +2,6 @@
 
 TensorFlow keeps whatever XLA compiled in one resource of the device, also what belongs to functions
 that are gone. Without the resource all of it is freed, and what is called again is compiled again.
-
-Where TensorFlow itself calls a function of `tf.function(jit_compile=True)`, it keeps for ever a
-copy of the function's graph, with a stack trace for each operation, in which it looked for the
-arguments that have to be known to compile: about 2 MB. `launch` calls it by the operation that
-TensorFlow uses for this inside, which looks for nothing.
 """
 
 from __future__ import annotations
@@ -16,23 +11,19 @@ import sys
 import threading
 import warnings
 import weakref
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.core.framework import tensor_pb2, types_pb2
-from tensorflow.python.eager import context, execute
 
+from nengo_dl import tuning
 from nengo_dl.runtime.backends import memory_maps
 
 logger = logging.getLogger(__name__)
 #: the resource: its name, and its type as C++ has it
 NAME = "xla_device_compiler"
 TYPE = b"N10tensorflow14DeviceCompilerIN3xla15LocalExecutableENS1_11LocalClientEEE"
-#: functions that are gone for which all are freed, if there are no more than twice as many in use
-FEW = 64
 
 
 class Executables:
@@ -47,7 +38,7 @@ class Executables:
         """Whether XLA may compile one more function, which is gone when ``owner`` is; where it may
         not, a warning says so once.
         """
-        if self._gone >= max(FEW, self._in_use // 2):
+        if self._gone >= max(tuning.GONE_FUNCTIONS, self._in_use // 2):
             self.free()
         if memory_maps.has_room(self.free):
             if owner is not None:
@@ -91,35 +82,6 @@ class Executables:
 
 
 executables = Executables()
-may_compile = executables.may_compile
-
-
-def launch(function: Any) -> Callable[[list], list] | None:
-    """A call of a function (`AtomicFunction`) that XLA compiles for the processor, from a list of
-    all its inputs; None for functions that the operation cannot call, which has variables as its
-    last inputs.
-    """
-    if tf.config.list_logical_devices("GPU"):
-        return None
-    types = [given.dtype for given in function.graph.inputs]
-    n_variables = types.count(tf.resource)
-    values = types[: len(types) - n_variables]
-    if tf.resource in values:
-        return None
-    results = [result.dtype.as_datatype_enum for result in function.function_type.flat_outputs]
-    attributes: tuple[Any, ...] = (
-        *("Tconstants", []),
-        *("Targs", [dtype.as_datatype_enum for dtype in values]),
-        *("Nresources", n_variables),
-        *("Tresults", results),
-        *("function", function.name),
-    )
-    eager = context.context()
-
-    def call(tensors: list) -> list:
-        return execute.execute(b"XlaLaunch", len(results), tensors, attributes, eager)
-
-    return call
 
 
 def _others_in_tensorflow() -> bool:
@@ -136,7 +98,7 @@ def _others_in_tensorflow() -> bool:
 
 def _handle() -> tf.Tensor:
     """A handle of the resource, for which TensorFlow has no function of its own."""
-    proto = tensor_pb2.TensorProto(dtype=types_pb2.DT_RESOURCE)
+    proto = type(tf.make_tensor_proto(0))(dtype=tf.resource.as_datatype_enum)
     proto.tensor_shape.SetInParent()
     resource = proto.resource_handle_val.add()
     resource.device = "/job:localhost/replica:0/task:0/device:CPU:0"

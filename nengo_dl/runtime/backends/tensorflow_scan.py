@@ -1,4 +1,4 @@
-"""Loops of training on TensorFlow, differentiable in reverse."""
+"""Loops on TensorFlow: of simulations, and of training, differentiable in reverse."""
 
 from __future__ import annotations
 
@@ -6,22 +6,58 @@ from collections.abc import Callable
 from functools import partial
 
 import tensorflow as tf
-from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext as in_xla
 
-from nengo_dl.runtime.chunk import merge_outputs, split_outputs
+from nengo_dl import tuning
+from nengo_dl._private.tensorflow import is_in_xla
+from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
+from nengo_dl.runtime.frame import Invariant
 from nengo_dl.runtime.scan import unrolled_scan
 
-#: steps up to which training without XLA has no loop: its gradient copies what each step leaves
-UNROLLED = 16
+
+def run_steps(chunk: Chunk, invariant, state, rows, first_step, n_steps):
+    def step(i, state, arrays, last):
+        state, outputs = chunk.step(
+            invariant, state, [tf.gather(r, i) for r in rows], first_step + i
+        )
+        history, last = split_outputs(outputs, chunk.kept)
+        arrays = [a.write(i, value) for a, value in zip(arrays, history, strict=True)]
+        return i + 1, state, arrays, last
+
+    arrays, last = _buffers(chunk)
+    loop = (tf.constant(0), chunk.carry.shaped(state), arrays, last)
+    if chunk.unroll > 1:
+        loop = _loop(_repeat(step, chunk.unroll), loop, n_steps - chunk.unroll + 1)
+    _, state, arrays, last = _loop(step, loop, n_steps)
+    state = chunk.carry.flat(state)
+    return state, merge_outputs([a.stack() for a in arrays], last, chunk.kept)
+
+
+def _buffers(chunk: Chunk):
+    shapes = [(chunk.minibatch_size, width) for width in chunk.output_widths]
+    history, last = split_outputs(shapes, chunk.kept)
+    arrays = [
+        tf.TensorArray(chunk.dtype, size=chunk.capacity, element_shape=shape) for shape in history
+    ]
+    return arrays, [tf.zeros(shape, chunk.dtype) for shape in last]
+
+
+def _loop(step, loop, bound):
+    return tf.while_loop(
+        lambda i, *_: i < bound, step, loop, parallel_iterations=1, swap_memory=False
+    )
+
+
+def _repeat(step, times: int):
+    def body(*loop):
+        for _ in range(times):
+            loop = step(*loop)
+        return loop
+
+    return body
 
 
 def scan(step, state, rows, n_steps: int, kept, shapes, dtype: str):
-    """Run ``step(state, rows_now, i) -> (state, outputs)``, differentiable in reverse.
-
-    ``rows`` are (n_steps, batch, size); ``shapes`` are those of the outputs of a step. Returns the
-    last state and outputs of shape (batch, n_steps or 1, size).
-    """
-    if not (tf.is_tensor(n_steps) or n_steps > UNROLLED or is_in_xla()):
+    if not (tf.is_tensor(n_steps) or n_steps > tuning.UNROLLED_TRAINING_STEPS or is_in_xla()):
         return unrolled_scan(step, state, rows, n_steps, kept, shapes, dtype)
     readers = [_reader(r, n_steps) for r in rows]
 
@@ -52,7 +88,7 @@ def recomputing_scan(step, invariant, state, rows, n_steps: int, kept, shapes, d
     TensorFlow itself keeps each value that some derivative needs, on lists of which it takes one
     off by overwriting it.
     """
-    if not (tf.is_tensor(n_steps) or n_steps > UNROLLED or is_in_xla()):
+    if not (tf.is_tensor(n_steps) or n_steps > tuning.UNROLLED_TRAINING_STEPS or is_in_xla()):
         return scan(partial(step, invariant), state, rows, n_steps, kept, shapes, dtype)
     loop = _RecomputingLoop(step, invariant, state, rows, n_steps, kept, shapes, dtype)
     end, history, last = loop.split(loop.run(*loop.arguments))
@@ -69,12 +105,11 @@ class _RecomputingLoop:
 
     def __init__(self, step, invariant, state, rows, n_steps, kept, shapes, dtype):
         self.step, self.n_steps, self.kept, self.dtype = step, n_steps, kept, dtype
-        self.keys = [list(part) for part in invariant]
+        self.keys = invariant.keys()
         self.n_states, self.state_shapes = len(state), [value.shape for value in state]
         self.history_shapes, self.last_shapes = split_outputs(shapes, kept)
-        fixed = (value for part in invariant for value in part.values())
-        # what is no tensor yet is a variable
-        self.arguments = [tf.convert_to_tensor(value) for value in (*fixed, *state, *rows)]
+        given = (*invariant.tensors(), *state, *rows)
+        self.arguments = [tf.convert_to_tensor(value) for value in given]  # some are variables
         self.run = tf.custom_gradient(self._run)
 
     def split(self, results: list) -> tuple[list, list, list]:
@@ -89,9 +124,7 @@ class _RecomputingLoop:
 
     def _step(self, fixed, now, rows_now, i):
         """State, and outputs by whether all are kept, after a step."""
-        values = iter(fixed)
-        invariant = tuple({key: next(values) for key in part} for part in self.keys)
-        after, outputs = self.step(invariant, now, rows_now, i)
+        after, outputs = self.step(Invariant.of(self.keys, fixed), now, rows_now, i)
         return after, *split_outputs(outputs, self.kept)
 
     def _arrays(self, shapes, dtypes=None) -> list[tf.TensorArray]:
@@ -177,11 +210,6 @@ def _write(arrays, i, values) -> list:
     return [array.write(i, value) for array, value in zip(arrays, values, strict=True)]
 
 
-def is_in_xla() -> bool:
-    """Whether what is traced now will be compiled by XLA."""
-    return in_xla(tf.compat.v1.get_default_graph())
-
-
 def _reader(rows, n_steps: int) -> Callable:
     """``rows[i]`` as a function of ``i``, for a loop that is differentiated."""
     if is_in_xla():
@@ -206,17 +234,15 @@ def checkpoint(function):
     """
 
     def call(invariant, state, rows, first):
-        values, arguments = invariant
-        keys, names = list(values), list(arguments)
+        keys, n_states = invariant.keys(), len(state)
+        n_fixed = sum(map(len, keys))
 
         @tf.recompute_grad
         def flat(first, *tensors):
-            tensors = list(tensors)
-            inner_values = {key: tensors.pop(0) for key in keys}
-            inner_arguments = {name: tensors.pop(0) for name in names}
-            inner_state = [tensors.pop(0) for _ in state]
-            return function((inner_values, inner_arguments), inner_state, tensors, first)
+            fixed, rest = tensors[:n_fixed], list(tensors[n_fixed:])
+            inner = Invariant.of(keys, fixed)
+            return function(inner, rest[:n_states], rest[n_states:], first)
 
-        return flat(first, *values.values(), *arguments.values(), *state, *rows)
+        return flat(first, *invariant.tensors(), *state, *rows)
 
     return call

@@ -9,7 +9,7 @@ from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from typing import Any
 
 import numpy as np
-from nengo.params import FrozenObject
+from nengo.params import FrozenObject, ObsoleteParam, iter_params
 
 #: packages whose functions and classes stay what they are while a process runs
 FIXED = ("nengo_dl", "nengo", "keras", "numpy", "tensorflow", "jax", "builtins")
@@ -103,12 +103,19 @@ class _Walk:
     def _add_instance(self, value: Any) -> None:
         self._note("instance", _lasting_name(type(value)))
         if isinstance(value, FrozenObject):
-            names = sorted(value._paramdict)
+            names = _parameter_names(type(value))  # type: ignore[arg-type]
             self._add_parts("with", [part for n in names for part in (n, getattr(value, n))])
         elif all(_is_open(cls) for cls in type(value).__mro__):
             self.add(dict(vars(value)))
         else:
             raise NoFingerprint(f"no way to look into {type(value)}")
+
+
+@functools.lru_cache(maxsize=64)
+def _parameter_names(cls: type) -> tuple[str, ...]:
+    """Names of what an object of a class is made of, in their order."""
+    names = iter_params(cls)
+    return tuple(name for name in names if not isinstance(getattr(cls, name), ObsoleteParam))
 
 
 def _name(value: Any) -> str:

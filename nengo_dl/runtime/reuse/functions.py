@@ -7,8 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 
-#: functions that are kept; those that were not used for the longest time go first
-MOST = 128
+from nengo_dl import tuning
 
 
 class SharedFunctions:
@@ -17,7 +16,7 @@ class SharedFunctions:
     What is kept holds on to nothing of the simulator that it was compiled for.
     """
 
-    def __init__(self, most: int = MOST):
+    def __init__(self, most: int = tuning.KEPT_FUNCTIONS):
         self._most = most
         self._lock = threading.Lock()
         self._functions: OrderedDict[Hashable, Any] = OrderedDict()

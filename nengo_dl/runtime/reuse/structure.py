@@ -28,7 +28,7 @@ def step_structure(
 
 
 def _of_step(lowered: LoweredNetwork, changing: Sequence[Input], training: bool) -> tuple:
-    layout, parts = lowered.layout, lowered.parts(changing)
+    layout, schedule = lowered.layout, lowered.schedule(changing)
     return (
         keras.config.floatx(),
         keras.config.epsilon(),
@@ -39,12 +39,11 @@ def _of_step(lowered: LoweredNetwork, changing: Sequence[Input], training: bool)
         [_of_tensor(stored.tensor) for stored in layout.stored],
         [(_of_tensor(tensor), value) for tensor, value in layout.literals.items()],
         _of_tensor(layout.time),
-        [layout.inputs[item].index for item in parts.fixed_inputs],
-        [lowered.row_tensor(item).index for item in changing],
-        (parts.before, parts.loop),
+        [layout.inputs[item].index for item in schedule.fixed],
+        (schedule.rows, schedule.before, schedule.loop),
+        (sorted(schedule.operands), sorted(schedule.kept)),
         layout.next_state,
         layout.outputs,
-        lowered.deferred,
     )
 
 
@@ -53,7 +52,7 @@ def _of_instruction(lowered: LoweredNetwork, number: int, step: Assemble | Run) 
     if isinstance(step, Assemble):
         return parts
     prepared = lowered.kernels[number]
-    if step.kernel.on_host or prepared.layer is not None or prepared.weights or prepared.carried:
+    if step.kernel.on_host or step.kernel.layer is not None:
         raise NoFingerprint("Python code or a Keras layer in the step")
     return (*parts, prepared.step, list(prepared.constants), prepared.arrange)
 

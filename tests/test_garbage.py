@@ -6,15 +6,15 @@ import nengo
 import pytest
 
 import nengo_dl
+from nengo_dl.process_settings import collected_later
 from nengo_dl.runtime import build
-from nengo_dl.runtime.garbage import collected_later
 
 
 @pytest.mark.parametrize("before", [True, False])
 def test_as_it_was_before(before, monkeypatch):
     meanwhile = []
 
-    def observed(*args):
+    def observed(*args, **kwargs):
         meanwhile.append(gc.isenabled())
         raise ArithmeticError("no")
 

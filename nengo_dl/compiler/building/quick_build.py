@@ -1,8 +1,7 @@
 """What Nengo's builder builds, sooner.
 
-Half of the time in which a network of known decoders is built goes into looking up the same things
-for every evaluation point and operator, and into a function of NumPy that is slow for what Nengo
-asks of it. Nengo's builder runs as it is, and gets the same answers in less time.
+Nengo's builder runs as it is, with other functions in place of some of its own: `objects` makes
+ensembles and connections, `decoders` solves for the decoders of many connections at once.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -18,20 +16,31 @@ import numpy as np
 from nengo import Connection
 from nengo.builder import Builder, Model
 from nengo.builder.connection import build_solver
-from nengo.builder.transforms import build_dense, build_no_transform
+from nengo.builder.network import build_network
 from nengo.dists import Distribution, QuasirandomSequence, ScatteredHypersphere, Uniform
 from nengo.rc import rc
-from nengo.solvers import Solver
-from nengo.transforms import Dense, NoTransform
+
+from nengo_dl.compiler.building.decoders import Decoders, is_known
+from nengo_dl.compiler.building.functions import EXACT
+from nengo_dl.compiler.building.objects import ObjectBuilder
 
 
 @contextmanager
-def quick_build(model: Model) -> Iterator[None]:
-    """Build faster into ``model`` meanwhile."""
+def quick_build(model: Model, decoders: bool = False) -> Iterator[None]:
+    """Build faster into ``model`` meanwhile.
+
+    Parameters
+    ----------
+    model
+        What is built into.
+    decoders
+        Whether decoders are solved for here too, which makes them others by rounding; without it
+        all is the same to the last bit.
+    """
     builder = model.builder
     with ExitStack() as stack:
         if type(builder) is Builder:
-            model.builder = QuickBuilder()
+            model.builder = QuickBuilder(model, decoders)
             stack.callback(setattr, model, "builder", builder)
         is_nengos = getattr(model.add_op, "__func__", None) is Model.add_op
         if is_nengos and not rc["nengo.Simulator"].getboolean("fail_fast"):
@@ -42,37 +51,49 @@ def quick_build(model: Model) -> Iterator[None]:
         yield
 
 
-# -- connections -----------------------------------------------------------------------------------
-
-#: functions of Numpy that give the same to the last bit for one number and for many at once
-EXACT = {np.square, np.absolute, np.fabs, np.negative, np.positive, np.sign, np.sqrt}
-
-
 class QuickBuilder(Builder):
-    """Nengo's builder, with `KnownConnection` in place of connections with decoders, and one Dense
-    transform for all that stand for none.
+    """Nengo's builder, with other functions in place of those that take long. Builders that a user
+    registered are called as ever.
     """
 
-    @classmethod
-    def build(cls, model, obj, *args, **kwargs):
+    def __init__(self, model: Model, decoders: bool):
+        self.functions: dict[Callable, Callable] = {
+            **ObjectBuilder(model).functions,
+            build_solver: self.build_solver,
+            build_network: self.build_network,
+        }
+        self.decoders = Decoders(model) if decoders else None
+
+    def build(self, model, obj, *args, **kwargs):
         """As Nengo's."""
-        if args and isinstance(obj, Solver) and cls._builder_of(obj) is build_solver:
-            args = (KnownConnection(model, args[0]), *args[1:])
-        elif isinstance(obj, NoTransform) and cls._builder_of(obj) is build_no_transform:
-            if kwargs.get("decoders") is not None or kwargs.get("encoders") is not None:
-                dense = _identity(obj.size_out, obj.size_in, rc.float_dtype)
-                return build_dense(model, dense, *args, **kwargs)
-        return super().build(model, obj, *args, **kwargs)
+        build = self.functions.get(_builder_of(self.builders, type(obj)))
+        if build is None or model.has_built(obj):
+            return super().build(model, obj, *args, **kwargs)
+        return build(model, obj, *args, **kwargs)
 
-    @classmethod
-    def _builder_of(cls, obj: Any) -> Any:
-        bases = type(obj).__mro__
-        return next((cls.builders[base] for base in bases if base in cls.builders), None)
+    def build_network(self, model, network, progress=None) -> None:
+        """As `nengo.builder.network.build_network`."""
+        if self.decoders is None:
+            return build_network(model, network, progress=progress)
+        self.decoders.enter(network)
+        try:
+            return build_network(model, network, progress=progress)
+        finally:
+            self.decoders.leave()
+
+    def build_solver(self, model, solver, conn, rng) -> tuple:
+        """As `nengo.builder.connection.build_solver`."""
+        found = None
+        if self.decoders is not None and is_known(solver):
+            found = self.decoders.of(conn, rng)
+        return found or build_solver(model, solver, KnownConnection(model, conn), rng)
 
 
-@lru_cache
-def _identity(size_out: int, size_in: int, dtype: np.dtype) -> Dense:
-    return Dense((size_out, size_in), init=1.0)
+def _builder_of(builders: dict[type, Callable], cls: type) -> Callable | None:
+    return next((builders[base] for base in cls.__mro__ if base in builders), None)
+
+
+# -- connections -----------------------------------------------------------------------------------
 
 
 class KnownConnection:

@@ -10,8 +10,8 @@ from nengo.builder.transforms import build_no_transform
 from nengo.cache import DecoderCache
 from nengo.dists import QuasirandomSequence, ScatteredHypersphere, Uniform
 
+from nengo_dl.compiler.building.quick_build import EXACT, RowShuffler, quick_build
 from nengo_dl.compiler.frontend import build_model
-from nengo_dl.compiler.quick_build import EXACT, RowShuffler, quick_build
 
 SAMPLE, SPHERE = QuasirandomSequence.sample, ScatteredHypersphere.sample
 

@@ -1,0 +1,110 @@
+"""A sequence in stages: what no state depends on is computed for all steps at once.
+
+The loop over the steps is cut along the strongly connected parts of the step's data flow (loop
+distribution; Kennedy and Allen, 1990, "Loop distribution with arbitrary control flow"). A product
+of inputs with weights becomes one product of (n_steps x batch) rows, which is several times faster
+than n_steps products of (batch) rows, and its gradient is summed over the steps inside the product.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nengo_dl.compiler.hoist import Schedule
+from nengo_dl.compiler.layout import Run
+
+#: multiplications of a step from which on a product is worth a stage of its own: from there on its
+#: gain is more than the time that another loop takes
+HEAVY = 30_000
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Instructions and states that run together.
+
+    Attributes
+    ----------
+    in_loop
+        Whether step by step, or for all steps at once.
+    numbers, states
+        Of the instructions and the states.
+    light
+        Whether a step may be computed twice, and is worth it for the gradient: there is no
+        convolution and no large product. To keep what a step of neurons computes, and to read it
+        again, takes longer than to compute it again.
+    """
+
+    in_loop: bool
+    numbers: tuple[int, ...]
+    states: tuple[int, ...]
+    light: bool
+
+
+def distribute(schedule: Schedule, batch: int) -> tuple[Stage, ...]:
+    """The loop in stages, for a batch of this size; one where cutting gains nothing."""
+    flow, loop = schedule.flow, schedule.loop
+    time = flow.layout.time.index
+    heavy = {n for n in loop if _is_heavy(schedule, n, batch)}
+    one_by_one = any(_sees_steps_in_turn(schedule, n) for n in loop)
+    if not heavy or one_by_one or any(time in read for read in flow.output_reads):
+        return (_stage(schedule, batch, True, loop, range(len(flow.states))),)
+    parts = flow.parts(loop)
+    places: list[int] = []  # even for loops, odd for what is computed at once
+    for part in parts:
+        latest = max((places[k] for k in part.after), default=-1)
+        alone = not part.states and len(part.numbers) == 1 and _is_alone(schedule, *part.numbers)
+        if latest % 2 == 0:  # the latest is in a loop
+            places.append(latest + (alone and part.numbers[0] in heavy))
+        else:
+            places.append(latest + (not alone))
+    stages = []
+    for place in sorted(set(places)):
+        here = [part for part, own in zip(parts, places, strict=True) if own == place]
+        numbers = sorted(n for part in here for n in part.numbers)
+        states = sorted(k for part in here for k in part.states)
+        stages.append(_stage(schedule, batch, place % 2 == 0, numbers, states))
+    return tuple(stages)
+
+
+def _stage(schedule: Schedule, batch: int, in_loop: bool, numbers, states) -> Stage:
+    light = all(_is_light(schedule, n, batch) for n in numbers)
+    return Stage(in_loop, tuple(numbers), tuple(states), light)
+
+
+def _sees_steps_in_turn(schedule: Schedule, number: int) -> bool:
+    """Whether an instruction is Python code or a Keras layer that has to see the steps in order."""
+    step = schedule.flow.layout.instructions[number]
+    if not isinstance(step, Run):
+        return False
+    layer = step.kernel.layer is not None and not step.kernel.every_step_alone
+    return step.kernel.on_host or layer
+
+
+def _is_heavy(schedule: Schedule, number: int, batch: int) -> bool:
+    """Whether an instruction is a product with constant weights worth a stage of its own."""
+    step = schedule.flow.layout.instructions[number]
+    if not isinstance(step, Run) or not step.kernel.every_step_alone:
+        return False
+    if step.kernel.layer is not None:
+        return step.kernel.has_weights
+    if (number, 0) not in schedule.operands or len(step.operands) < 2:
+        return False
+    return step.kernel.convolves or step.operands[0].width * batch >= HEAVY
+
+
+def _is_light(schedule: Schedule, number: int, batch: int) -> bool:
+    step = schedule.flow.layout.instructions[number]
+    if not isinstance(step, Run):
+        return True
+    if not step.kernel.repeatable or step.kernel.convolves:
+        return False
+    widths = {r.width for r in step.operands} | {t.width for t in step.results}
+    elementwise = len(widths - {1}) <= 1
+    return elementwise or max(widths) * batch < HEAVY
+
+
+def _is_alone(schedule: Schedule, number: int) -> bool:
+    """Whether an instruction can be computed for all steps at once."""
+    flow, step = schedule.flow, schedule.flow.layout.instructions[number]
+    reads_time = flow.layout.time.index in flow.reads[number]
+    return not reads_time and (not isinstance(step, Run) or step.kernel.every_step_alone)

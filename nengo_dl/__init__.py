@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # what `__getattr__` loads; a test compares the two
     from nengo_dl.lowering.neurons import register_neurons
     from nengo_dl.nengo_layer import NengoLayer
     from nengo_dl.neurons import ClippedReLU, LeakyReLU, SoftLIFRate, SpikingLeakyReLU
-    from nengo_dl.runtime.deployment import load_params_into
+    from nengo_dl.runtime.parameters.deployment import load_params_into
     from nengo_dl.simulator import Simulator
     from nengo_dl.tensor_node import Layer, TensorNode, tensor_layer
 

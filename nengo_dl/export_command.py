@@ -88,7 +88,7 @@ def export(
     net = _find_network(network)
     try:
         if params is not None:
-            from nengo_dl.runtime.deployment import load_params_into
+            from nengo_dl.runtime.parameters.deployment import load_params_into
 
             load_params_into(net, params)
         if kind == "nir":

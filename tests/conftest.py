@@ -53,7 +53,7 @@ def close_figures():
 @pytest.fixture
 def nothing_compiled():
     """No test finds what was compiled for another."""
-    from nengo_dl.runtime.reuse.functions import chunk_functions
+    from nengo_dl.runtime.backends.shared_functions import chunk_functions
 
     chunk_functions.clear()
     yield

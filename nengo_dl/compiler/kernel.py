@@ -35,6 +35,8 @@ class Settings:
     product_form: Callable[[int, int, int, int], str] = lambda *_: "einsum"
     #: ``matmul(x, a)``: the backend's product of two matrices
     matmul: Callable[[Any, Any], Any] | None = None
+    #: ``adds_slices(rows, width, batch)``: whether the backend sums rows faster one after the other
+    adds_slices: Callable[[int, int, int], bool] = lambda *_: False
 
 
 @dataclass(frozen=True)

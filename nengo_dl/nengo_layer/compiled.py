@@ -11,10 +11,11 @@ from keras import ops
 from nengo import Network
 
 from nengo_dl.compiler.program import Input
-from nengo_dl.runtime import build, saving
-from nengo_dl.runtime.engine import State
-from nengo_dl.runtime.inputs import own_rows
-from nengo_dl.runtime.step import LoweredNetwork, tensor_name
+from nengo_dl.runtime import build
+from nengo_dl.runtime.inputs.sources import own_rows
+from nengo_dl.runtime.results import saving
+from nengo_dl.runtime.simulation.engine import State
+from nengo_dl.runtime.step.lowered_network import LoweredNetwork, tensor_name
 
 
 class CompiledNetwork:

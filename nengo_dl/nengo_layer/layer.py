@@ -16,10 +16,12 @@ from nengo.utils.progress import Progress, ProgressTracker
 from nengo_dl.compiler.kernel import is_host_call
 from nengo_dl.nengo_layer.compiled import CompiledNetwork
 from nengo_dl.nengo_layer.source import ChosenObjects, are_labels, make_network
-from nengo_dl.runtime import build, checks, freezing, saving
-from nengo_dl.runtime.names import unique
-from nengo_dl.runtime.scan import Start, Wanted
-from nengo_dl.runtime.values import PresentValues
+from nengo_dl.runtime import build, checks
+from nengo_dl.runtime.inputs.names import unique
+from nengo_dl.runtime.parameters import freezing
+from nengo_dl.runtime.results import saving
+from nengo_dl.runtime.results.values import PresentValues
+from nengo_dl.runtime.step.scan import Start, Wanted
 
 
 @keras.saving.register_keras_serializable(package="nengo_dl")

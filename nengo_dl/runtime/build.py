@@ -21,22 +21,22 @@ from nengo_dl.input_node import ConstantNode
 from nengo_dl.lowering.tensor_nodes import SimTensorNode
 from nengo_dl.process_settings import collected_later
 from nengo_dl.runtime import backends
-from nengo_dl.runtime.engine import Engine, scope
-from nengo_dl.runtime.host import HostRuntime
-from nengo_dl.runtime.inputs import make_source
-from nengo_dl.runtime.keras_model import NengoModel
-from nengo_dl.runtime.learned import learned_signals
-from nengo_dl.runtime.names import N_STEPS, unique_names
-from nengo_dl.runtime.parameters import (
+from nengo_dl.runtime.inputs.host import HostRuntime
+from nengo_dl.runtime.inputs.names import N_STEPS, unique_names
+from nengo_dl.runtime.inputs.sources import make_source
+from nengo_dl.runtime.parameters.learned import learned_signals
+from nengo_dl.runtime.parameters.stored import (
     Parameter,
     describe,
     find_parameters,
     find_quantizers,
     find_trainable,
 )
-from nengo_dl.runtime.regularization import add_regularizers
-from nengo_dl.runtime.step import LoweredNetwork
-from nengo_dl.runtime.trained_attributes import TrainedAttributes, find_attributes
+from nengo_dl.runtime.parameters.trained_attributes import TrainedAttributes, find_attributes
+from nengo_dl.runtime.sequences.keras_model import NengoModel
+from nengo_dl.runtime.simulation.engine import Engine, scope
+from nengo_dl.runtime.step.lowered_network import LoweredNetwork
+from nengo_dl.runtime.training.regularization import add_regularizers
 
 
 @dataclass(frozen=True)
@@ -168,6 +168,7 @@ def _keras_model(
         surrogate=surrogates.get(setting("surrogate", None)),
         product_form=backend.product_form,
         matmul=backend.matmul,
+        adds_slices=backend.adds_slices,
     )
     return NengoModel(
         LoweredNetwork(compiled, lowering, host, backend.host_call),

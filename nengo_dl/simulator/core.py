@@ -23,17 +23,19 @@ from nengo_dl.compat.random import seed_tensorflow
 from nengo_dl.compat.simulator import OlderCalls
 from nengo_dl.compiler.compile import Compiled
 from nengo_dl.compiler.program import Input
-from nengo_dl.runtime import backends, build, checks, feeds, snapshot
-from nengo_dl.runtime.data import SimulationData
-from nengo_dl.runtime.engine import State
-from nengo_dl.runtime.interrupt import DeferredInterrupt
-from nengo_dl.runtime.keras_model import NengoModel
-from nengo_dl.runtime.names import Endpoints
-from nengo_dl.runtime.processes import OneThread
-from nengo_dl.runtime.recording import ProbeRecord
-from nengo_dl.runtime.signals import PresentSignals, SignalIndex
-from nengo_dl.runtime.training import Training
-from nengo_dl.runtime.values import LastValues
+from nengo_dl.runtime import backends, build, checks
+from nengo_dl.runtime.inputs import feeds
+from nengo_dl.runtime.inputs.names import Endpoints
+from nengo_dl.runtime.results import snapshot
+from nengo_dl.runtime.results.data import SimulationData
+from nengo_dl.runtime.results.recording import ProbeRecord
+from nengo_dl.runtime.results.signals import PresentSignals, SignalIndex
+from nengo_dl.runtime.results.values import LastValues
+from nengo_dl.runtime.sequences.keras_model import NengoModel
+from nengo_dl.runtime.simulation.engine import State
+from nengo_dl.runtime.simulation.processes import OneThread
+from nengo_dl.runtime.training.fitting import Training
+from nengo_dl.runtime.training.interrupt import DeferredInterrupt
 from nengo_dl.simulator.display import simulator_html, simulator_text
 from nengo_dl.simulator.operators import OperatorInterface
 from nengo_dl.simulator.parameters import ParameterInterface

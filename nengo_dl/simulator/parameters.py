@@ -10,8 +10,10 @@ from nengo import Node
 from nengo.exceptions import ValidationError
 
 from nengo_dl.compat.arguments import older_arguments
-from nengo_dl.runtime import checks, exporting, freezing, saving
-from nengo_dl.runtime.values import PresentValues
+from nengo_dl.runtime import checks
+from nengo_dl.runtime.parameters import freezing
+from nengo_dl.runtime.results import exporting, saving
+from nengo_dl.runtime.results.values import PresentValues
 from nengo_dl.simulator.parts import SimulatorParts
 
 

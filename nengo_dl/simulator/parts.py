@@ -14,11 +14,11 @@ from nengo_dl.compiler.attributes import Attribute
 from nengo_dl.compiler.compile import Compiled
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.build import Built
-from nengo_dl.runtime.engine import Engine, State
-from nengo_dl.runtime.host import HostRuntime
-from nengo_dl.runtime.keras_model import NengoModel
-from nengo_dl.runtime.processes import OneThread
-from nengo_dl.runtime.training import Training
+from nengo_dl.runtime.inputs.host import HostRuntime
+from nengo_dl.runtime.sequences.keras_model import NengoModel
+from nengo_dl.runtime.simulation.engine import Engine, State
+from nengo_dl.runtime.simulation.processes import OneThread
+from nengo_dl.runtime.training.fitting import Training
 
 
 class SimulatorParts:

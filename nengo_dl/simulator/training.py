@@ -10,8 +10,8 @@ from nengo import Probe
 from nengo.exceptions import ValidationError
 
 from nengo_dl.runtime.checks import checked_flag, checked_number, listed_values
-from nengo_dl.runtime.gradients import GradientCheck
-from nengo_dl.runtime.training_data import Start
+from nengo_dl.runtime.training.data import Start
+from nengo_dl.runtime.training.gradients import GradientCheck
 from nengo_dl.simulator.parts import SimulatorParts
 
 

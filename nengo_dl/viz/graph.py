@@ -15,8 +15,8 @@ from nengo.exceptions import ValidationError
 from nengo.transforms import Dense, NoTransform
 
 from nengo_dl.runtime.checks import checked_count
-from nengo_dl.runtime.object_names import object_names
-from nengo_dl.runtime.parameters import find_parameters
+from nengo_dl.runtime.parameters.object_names import object_names
+from nengo_dl.runtime.parameters.stored import find_parameters
 from nengo_dl.tensor_node import TensorNode
 from nengo_dl.viz import style
 

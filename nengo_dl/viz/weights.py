@@ -14,7 +14,7 @@ from nengo.neurons import Direct
 
 from nengo_dl.optional import installed
 from nengo_dl.runtime.checks import checked_count, listed_values
-from nengo_dl.runtime.feeds import numbers_of
+from nengo_dl.runtime.inputs.feeds import numbers_of
 from nengo_dl.viz import style
 from nengo_dl.viz.names import display_name
 

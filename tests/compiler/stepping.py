@@ -14,7 +14,7 @@ from nengo_dl.compiler.compile import Options, compile_model
 from nengo_dl.compiler.kernel import Settings
 from nengo_dl.compiler.layout import Assemble
 from nengo_dl.runtime import backends
-from nengo_dl.runtime.step import LoweredNetwork, stored_values, tensor_name
+from nengo_dl.runtime.step.lowered_network import LoweredNetwork, stored_values, tensor_name
 
 
 def make_model(operators, dt=0.001):

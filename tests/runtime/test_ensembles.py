@@ -10,7 +10,11 @@ from nengo.builder.ensemble import BuiltEnsemble
 from nengo.utils.ensemble import response_curves, tuning_curves
 
 import nengo_dl
-from nengo_dl.runtime.ensembles import encoder_lengths, gain_and_encoders, present_ensemble
+from nengo_dl.runtime.parameters.ensembles import (
+    encoder_lengths,
+    gain_and_encoders,
+    present_ensemble,
+)
 from runtime.parameter_networks import change_parameters
 
 LONG_AND_SHORT = np.tile([[0.5, 0], [0, 2]], (4, 1))

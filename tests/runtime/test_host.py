@@ -9,7 +9,7 @@ from nengo.exceptions import SimulationError
 
 import nengo_dl
 from nengo_dl.compiler.nengo_order import nengo_order
-from nengo_dl.runtime import host
+from nengo_dl.runtime.inputs import host
 from runtime.networks import reference
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import nengo_dl
 from nengo_dl.compiler.cut import cut_at_host_calls
-from nengo_dl.runtime.packing import Packing
+from nengo_dl.runtime.simulation.packing import Packing
 from nengo_dl.tuning import PACKED_ELEMENTS
 from oracle import assert_matches_nengo
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import nengo_dl
-from nengo_dl.runtime import item_threads
-from nengo_dl.runtime.item_threads import ItemThreads, share_size
+from nengo_dl.runtime.simulation import item_threads
+from nengo_dl.runtime.simulation.item_threads import ItemThreads, share_size
 from oracle import assert_matches_nengo
 from runtime.networks import tutorial
 

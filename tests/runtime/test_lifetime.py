@@ -11,7 +11,7 @@ import pytest
 from nengo.exceptions import SimulatorClosed
 
 import nengo_dl
-from nengo_dl.runtime.reuse.functions import chunk_functions
+from nengo_dl.runtime.backends.shared_functions import chunk_functions
 
 pytestmark = [pytest.mark.core, pytest.mark.usefixtures("without_collector")]
 DATA = np.ones((4, 3, 1))

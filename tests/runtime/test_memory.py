@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import nengo_dl
-from nengo_dl.runtime.recording import ProbeRecord
+from nengo_dl.runtime.results.recording import ProbeRecord
 from nengo_dl.tuning import EXPECTED_BYTES
 from runtime.networks import tutorial
 

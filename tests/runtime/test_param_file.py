@@ -15,7 +15,7 @@ import pytest
 from nengo.exceptions import ValidationError
 
 import nengo_dl
-from nengo_dl.runtime import param_file
+from nengo_dl.runtime.parameters import param_file
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +201,7 @@ def test_what_a_killed_save_left_is_removed_by_the_next(tmp_path):
     code = """
 import os, signal, sys
 import numpy as np
-from nengo_dl.runtime import param_file
+from nengo_dl.runtime.parameters import param_file
 def killed(file, **arrays):
     file.write(b"half")
     file.flush()

@@ -8,8 +8,8 @@ from nengo.builder.signal import Signal
 from nengo.dists import PDF, Choice, Exponential, Gaussian, SqrtBeta, Uniform, UniformHypersphere
 from nengo.processes import BrownNoise, FilteredNoise, Piecewise, WhiteNoise, WhiteSignal
 
-from nengo_dl.runtime import process_rows
-from nengo_dl.runtime.process_rows import NoiseRows, PiecewiseRows, ProcessSteps, make_rows
+from nengo_dl.runtime.inputs import process_rows
+from nengo_dl.runtime.inputs.process_rows import NoiseRows, PiecewiseRows, ProcessSteps, make_rows
 
 DISTS = [
     Gaussian(0.3, 2),

@@ -13,8 +13,8 @@ from nengo.exceptions import SimulationError
 
 import nengo_dl
 from nengo_dl import process_settings, tuning
-from nengo_dl.runtime import processes
-from nengo_dl.runtime.processes import Watch
+from nengo_dl.runtime.simulation import processes
+from nengo_dl.runtime.simulation.processes import Watch
 
 FORK = """
 import multiprocessing, os

@@ -10,8 +10,8 @@ import pytest
 from nengo.dists import Uniform
 
 import nengo_dl
-from nengo_dl.runtime.reuse.fingerprint import NoFingerprint, fingerprint
-from nengo_dl.runtime.reuse.functions import SharedFunctions, chunk_functions
+from nengo_dl.runtime.backends.shared_functions import SharedFunctions, chunk_functions
+from nengo_dl.runtime.step.fingerprint import NoFingerprint, fingerprint
 from oracle import assert_matches_nengo
 
 pytestmark = pytest.mark.usefixtures("nothing_compiled")

@@ -12,9 +12,9 @@ from nengo.exceptions import SimulatorClosed, ValidationError
 
 import nengo_dl
 from nengo_dl import graph_optimizer
-from nengo_dl.runtime import param_file
-from nengo_dl.runtime.deployment import expected_shapes, load_params_into
-from nengo_dl.runtime.object_names import object_names
+from nengo_dl.runtime.parameters import param_file
+from nengo_dl.runtime.parameters.deployment import expected_shapes, load_params_into
+from nengo_dl.runtime.parameters.object_names import object_names
 from runtime.parameter_networks import N_STEPS, assert_equal, change_parameters, mixed, recorded
 
 
@@ -316,7 +316,7 @@ module = types.ModuleType("nengo_dl")
 module.__path__ = list(package)
 sys.modules["nengo_dl"] = module
 import nengo
-from nengo_dl.runtime.deployment import load_params_into
+from nengo_dl.runtime.parameters.deployment import load_params_into
 with nengo.Network() as net:
     node = nengo.Node([0.5], label="input")
     ens = nengo.Ensemble(5, 1, label="a")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nengo_dl
-from nengo_dl.runtime.short_runs import PackedState, ShortRuns
+from nengo_dl.runtime.simulation.short_runs import PackedState, ShortRuns
 from nengo_dl.tuning import SHORT_RUN_STEPS
 from runtime.networks import small
 

@@ -14,7 +14,7 @@ import nengo_dl
 from nengo_dl import tuning
 from nengo_dl.runtime import backends
 from nengo_dl.runtime.checks import device_name
-from nengo_dl.runtime.engine import Engine
+from nengo_dl.runtime.simulation.engine import Engine
 from runtime.networks import reference, small, tutorial
 
 N_STEPS = 60

@@ -7,8 +7,8 @@ import pytest
 
 import nengo_dl
 from nengo_dl import tuning
-from nengo_dl.runtime.blocks import Blocks
-from nengo_dl.runtime.keras_model import convolves
+from nengo_dl.runtime.sequences.blocks import Blocks
+from nengo_dl.runtime.sequences.keras_model import convolves
 
 
 def seen(blocks, n_calls):

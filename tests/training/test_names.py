@@ -8,7 +8,7 @@ import pytest
 from nengo.exceptions import ValidationError
 
 import nengo_dl
-from nengo_dl.runtime.names import clean, named, unique_names
+from nengo_dl.runtime.inputs.names import clean, named, unique_names
 
 LABELS = {
     "my out": "my_out",

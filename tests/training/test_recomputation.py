@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import nengo_dl
-from nengo_dl.runtime.stages import StagedNetwork
+from nengo_dl.runtime.sequences.stages import StagedNetwork
 
 N_STEPS, BATCH = 20, 4
 

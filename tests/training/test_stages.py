@@ -7,7 +7,7 @@ import pytest
 
 import nengo_dl
 from nengo_dl.compiler import distribute
-from nengo_dl.runtime.stages import StagedNetwork
+from nengo_dl.runtime.sequences.stages import StagedNetwork
 
 N_STEPS, BATCH = 7, 2
 

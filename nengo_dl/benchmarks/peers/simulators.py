@@ -131,7 +131,7 @@ def build(
 
 
 def _forget_compiled() -> None:
-    from nengo_dl.runtime.reuse.functions import chunk_functions
+    from nengo_dl.runtime.backends.shared_functions import chunk_functions
 
     chunk_functions.clear()
 

@@ -7,7 +7,7 @@ import numpy as np
 from nengo import Network
 from nengo.transforms import NoTransform, SparseMatrix
 
-from nengo_dl.runtime.freezing import with_weights
+from nengo_dl.runtime.parameters.freezing import with_weights
 
 #: current at which neurons fire without doubt
 CURRENT = 1.05

@@ -23,7 +23,7 @@ from nengo_dl.nir.writing.operations import (
     Shift,
     Wait,
 )
-from nengo_dl.runtime.names import unique
+from nengo_dl.runtime.inputs.names import unique
 
 
 class GraphWriter:

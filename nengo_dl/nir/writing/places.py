@@ -28,7 +28,7 @@ from nengo_dl.nir.writing.operations import (
     simplify,
 )
 from nengo_dl.nir.writing.operations import Dense as DenseOperation
-from nengo_dl.runtime.object_names import object_names
+from nengo_dl.runtime.parameters.object_names import object_names
 
 
 @dataclass(eq=False)

@@ -28,7 +28,7 @@ from nengo_dl.runtime.backends.jax_scan import (  # noqa: F401  (they belong to 
     run_steps,
     scan,
 )
-from nengo_dl.runtime.chunk import Chunk
+from nengo_dl.runtime.step.chunk import Chunk
 
 process_settings.keep_freed_memory()
 process_settings.compute_in_calling_thread(jax)

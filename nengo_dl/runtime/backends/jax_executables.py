@@ -14,7 +14,7 @@ from nengo.exceptions import SimulationError
 
 from nengo_dl import tuning
 from nengo_dl.runtime.backends import memory_maps
-from nengo_dl.runtime.reuse.functions import chunk_functions
+from nengo_dl.runtime.backends.shared_functions import chunk_functions
 
 
 def shared_by_key(jitted, key, name: str):

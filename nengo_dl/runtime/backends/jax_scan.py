@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from nengo_dl import tuning
-from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
+from nengo_dl.runtime.step.chunk import Chunk, merge_outputs, split_outputs
 
 
 def run_steps(chunk: Chunk, invariant, state, rows, first_step, n_steps):

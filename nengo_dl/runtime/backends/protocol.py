@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from nengo_dl.runtime.chunk import Chunk
+from nengo_dl.runtime.step.chunk import Chunk
 
 
 class Backend(Protocol):

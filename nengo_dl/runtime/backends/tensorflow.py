@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from nengo_dl._private.tensorflow import EagerTensor, direct_call, is_in_xla, stored, tensor_of
 from nengo_dl.runtime.backends import large_product
+from nengo_dl.runtime.backends.shared_functions import chunk_functions
 from nengo_dl.runtime.backends.tensorflow_blocks import (  # noqa: F401  (it belongs to the backend)
     block_function,
 )
@@ -30,8 +31,7 @@ from nengo_dl.runtime.backends.tensorflow_scan import (  # noqa: F401  (they bel
     run_steps,
     scan,
 )
-from nengo_dl.runtime.chunk import Chunk
-from nengo_dl.runtime.reuse.functions import chunk_functions
+from nengo_dl.runtime.step.chunk import Chunk
 
 #: bytes to a multiple of which an array has to begin to be a tensor without being copied
 ALIGNMENT = 64

@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from nengo_dl import tuning
 from nengo_dl._private.tensorflow import is_in_xla
-from nengo_dl.runtime.chunk import Chunk, merge_outputs, split_outputs
-from nengo_dl.runtime.frame import Invariant
-from nengo_dl.runtime.scan import unrolled_scan
+from nengo_dl.runtime.step.chunk import Chunk, merge_outputs, split_outputs
+from nengo_dl.runtime.step.frame import Invariant
+from nengo_dl.runtime.step.scan import unrolled_scan
 
 
 def run_steps(chunk: Chunk, invariant, state, rows, first_step, n_steps):

@@ -1,0 +1,1 @@
+"""What flows into a network: data, Nodes and processes."""

@@ -1,0 +1,280 @@
+"""User data for Nodes, checked and brought into one form."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from nengo import Node
+from nengo.exceptions import ValidationError
+
+from nengo_dl.compiler.program import Input
+from nengo_dl.runtime.checks import checked_count
+from nengo_dl.runtime.inputs.names import N_STEPS, named
+
+
+def by_input(
+    data: Any, inputs: Mapping[Node, Input], names: Mapping[Node, str], argument: str = "data"
+) -> dict[Input, np.ndarray]:
+    """Data by input, from a dict keyed by Node or name, a list in the order of the Nodes, or one
+    array.
+
+    Raises
+    ------
+    ValidationError
+        For an unknown Node or name, or an array that does not have the shape (batch, n_steps,
+        node.size_out).
+    """
+    keyed = by_node(data, inputs, names, argument)
+    return {
+        inputs[node]: _checked(value, inputs[node].size, f"Node {names[node]!r}", argument)
+        for node, value in keyed.items()
+    }
+
+
+def by_node(
+    data: Any, inputs: Mapping[Node, Input], names: Mapping[Node, str], argument: str = "data"
+) -> dict[Node, Any]:
+    """As `by_input`, but by Node, and with the values as they are."""
+    if data is None:
+        return {}
+    if not isinstance(data, Mapping):
+        data = _from_list(data, list(inputs), argument)
+    result: dict[Node, Any] = {}
+    for key, value in data.items():
+        node = named(key, names)
+        if node not in inputs:
+            raise ValidationError(_unknown(key, node, names), attr=argument)
+        if node in result:
+            raise ValidationError(
+                f"there are two arrays for Node {names[node]!r}, by object and by name; give one",
+                attr=argument,
+            )
+        result[node] = value
+    return result
+
+
+def as_list(values: Any) -> list:
+    """One array for each object; one array that is written as nested lists of numbers counts as
+    one.
+    """
+    if not isinstance(values, (list, tuple)):
+        return [values]
+    nested = all(isinstance(value, (list, tuple)) for value in values)
+    return [values] if nested and len(values) > 0 and rank(values[0]) == 2 else list(values)
+
+
+def _from_list(data: Any, nodes: list[Node], argument: str) -> dict[Node, Any]:
+    arrays = as_list(data)
+    if len(arrays) > len(nodes):
+        raise ValidationError(
+            f"{len(arrays)} arrays were given but the network has {len(nodes)} Nodes that take "
+            "data; "
+            "give at most one for each",
+            attr=argument,
+        )
+    if len(arrays) < len(nodes):
+        warnings.warn(
+            f"{len(arrays)} arrays were given for {len(nodes)} Nodes; the others use their own "
+            "output",
+            stacklevel=4,
+        )
+    return dict(zip(nodes, arrays, strict=False))
+
+
+def _unknown(key, node, names: Mapping[Node, str]) -> str:
+    if isinstance(node, Node) and node.size_in > 0:
+        return (
+            f"{node} takes its input from connections (size_in={node.size_in}), so no data can be "
+            "given for it; add a Node without input and connect it"
+        )
+    known = ", ".join(repr(name) for name in names.values()) or "none"
+    return f"{key!r} is not a Node of this network that takes data; those are {known}"
+
+
+def _checked(value: Any, size: int, what: str, argument: str) -> np.ndarray:
+    value = numbers_of(value, f"data for {what}", argument)
+    if value.ndim != 3:
+        raise ValidationError(
+            f"the array for {what} has shape {value.shape}; expected three dimensions, "
+            f"(batch, n_steps, {size})",
+            attr=argument,
+        )
+    if value.shape[2] != size:
+        raise ValidationError(
+            f"the array for {what} has {value.shape[2]} values a step (shape {value.shape}); "
+            f"the size of the object is {size}, expected shape (batch, n_steps, {size})",
+            attr=argument,
+        )
+    return value
+
+
+def numbers_of(value: Any, what: str, argument: str) -> np.ndarray:
+    """Numbers, from whatever can be made into an array.
+
+    Raises
+    ------
+    ValidationError
+        For text and other objects, and for a masked array, whose masked numbers would count like
+        all others.
+    """
+    try:
+        array = array_of(value)
+    except ValueError as error:  # lists of different lengths
+        raise ValidationError(
+            f"the {what} is not an array of numbers: {error}", attr=argument
+        ) from None
+    if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
+        raise ValidationError(
+            f"the {what} is of type {array.dtype}; expected numbers", attr=argument
+        )
+    if np.ma.is_masked(value):
+        raise ValidationError(
+            f"the {what} is a masked array with {np.ma.count_masked(value)} masked values; give "
+            "numbers in their place, as value.filled(0), or where targets are not known NaN, with "
+            "the loss nengo_dl.losses.nan_mse",
+            attr=argument,
+        )
+    return array
+
+
+def array_of(value: Any) -> Any:
+    """``value`` as an array of numpy; an array of JAX, which has its interface, stays on its
+    device.
+    """
+    if type(value) is np.ndarray:
+        return value
+    if keras.ops.is_tensor(value) and isinstance(value.dtype, np.dtype):
+        return value
+    return np.asarray(value)
+
+
+def check_steps(
+    data: Mapping[Input, np.ndarray], n_steps: int | None, argument: str = "data"
+) -> int:
+    """The number of steps on which all arrays, and ``n_steps`` if given, agree."""
+    if not data and n_steps is not None:
+        return checked_count("n_steps", n_steps)
+    lengths = {item.name: rows.shape[1] for item, rows in data.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValidationError(
+            "the arrays have different numbers of steps: "
+            + ", ".join(f"{name} {n}" for name, n in lengths.items()),
+            attr=argument,
+        )
+    given = next(iter(lengths.values()), None)
+    if n_steps is None and given is None:
+        raise ValidationError(
+            "n_steps is needed where no data is given, to know how long to run", attr="n_steps"
+        )
+    steps = checked_count("n_steps", given if n_steps is None else n_steps)
+    if given is not None and given != steps:
+        raise ValidationError(
+            f"the data has {given} steps but {steps} steps were asked for; "
+            "give data for exactly the steps that are run",
+            attr=argument,
+        )
+    return steps
+
+
+def check_batch(arrays: Sequence[np.ndarray], argument: str = "data") -> int | None:
+    """The common batch size of arrays."""
+    sizes = {len(rows) for rows in arrays}
+    if len(sizes) > 1:
+        raise ValidationError(
+            f"the arrays have different batch sizes: {sorted(sizes)}", attr=argument
+        )
+    if not sizes:
+        return None
+    (size,) = sizes
+    if size == 0:
+        raise ValidationError("the arrays have no items; expected at least one", attr=argument)
+    return size
+
+
+def check_stateful(n_items: int, minibatch_size: int, argument: str = "x") -> None:
+    """Whether each item of a minibatch can go on where that of the minibatch before ended."""
+    if n_items % minibatch_size:
+        raise ValidationError(
+            f"the batch size of the data, {n_items}, is not a multiple of minibatch_size, "
+            f"{minibatch_size}; with stateful=True each item goes on from the state of one of the "
+            "minibatch before, so that every minibatch has to be full",
+            attr=argument,
+        )
+
+
+def first_padded(items: np.ndarray, size: int) -> np.ndarray:
+    """So many of the first items; the last one again and again where there are fewer."""
+    items = items[:size]
+    missing = size - len(items)
+    return np.concatenate([items, *[items[-1:]] * missing]) if missing else items
+
+
+def split_steps(x: Any, n_steps: int | None = None) -> tuple[Any, int | None]:
+    """Take out of ``x`` the number of steps, the entry `N_STEPS` of a dict or the last one of a
+    tuple or list; also returns it, or ``n_steps`` where there is none.
+
+    It may be in a tensor of a graph, whose value is not known: then None is returned.
+    """
+    if isinstance(x, Mapping) and N_STEPS in x:
+        given = x[N_STEPS]
+        x = {key: value for key, value in x.items() if key != N_STEPS}
+    elif isinstance(x, (tuple, list)) and len(x) > 1 and _ends_with_steps(x):
+        *x, given = x
+        x = x[0] if len(x) == 1 and isinstance(x[0], Mapping) else x
+    else:
+        return x, n_steps
+    return x, _same_steps(given)
+
+
+def _ends_with_steps(x: Sequence) -> bool:
+    """Whether the last of several inputs is a number of steps: integers, (batch, 1) or the like,
+    after arrays of three dimensions.
+    """
+    *inputs, last = x
+    arrays = all(isinstance(value, Mapping) or rank(value) == 3 for value in inputs)
+    return arrays and rank(last) in (0, 1, 2) and _is_integer(last)
+
+
+def rank(value: Any) -> int:
+    """Number of dimensions; -1 for nested lists of different lengths."""
+    if hasattr(value, "shape"):
+        return len(value.shape)
+    try:
+        return np.ndim(value)
+    except ValueError:
+        return -1
+
+
+def _is_integer(value: Any) -> bool:
+    dtype = value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
+    return "int" in str(getattr(dtype, "name", dtype))
+
+
+def _same_steps(given: Any) -> int | None:
+    try:
+        values = np.unique(np.asarray(given))
+    except NotImplementedError:  # TensorFlow, in a graph
+        return None
+    if len(values) != 1:
+        raise ValidationError(
+            f"the items of a batch have different numbers of steps, {values.tolist()}; give "
+            "batches of items of one length",
+            attr=N_STEPS,
+        )
+    return checked_count(N_STEPS, values[0])
+
+
+def unpacked(batch: Any) -> tuple[Any, Any, Any]:
+    """x, (x,), (x, y) or (x, y, sample_weight) -> the three, with None for what is not there."""
+    if not isinstance(batch, (tuple, list)):
+        return batch, None, None
+    if len(batch) > 3:
+        raise ValidationError(
+            f"a batch is a tuple of {len(batch)}; expected x, (x, y) or (x, y, sample_weight)",
+            attr="x",
+        )
+    return (*batch, *[None] * (3 - len(batch)))

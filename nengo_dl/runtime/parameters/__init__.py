@@ -1,0 +1,1 @@
+"""Parameters by Nengo object, and the files that hold them."""

@@ -1,0 +1,1 @@
+"""Sequences of steps, differentiable in reverse, and the Keras model of them."""

@@ -1,0 +1,391 @@
+"""The ``keras.Model`` that owns a network's parameters, and runs the network on a batch of
+sequences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import keras
+import numpy as np
+from keras import ops
+from nengo.builder.signal import Signal
+from nengo.exceptions import ValidationError
+
+from nengo_dl._private.keras import flattened
+from nengo_dl.compiler.layout import Run, Stored
+from nengo_dl.compiler.program import Input
+from nengo_dl.runtime.backends.protocol import Backend
+from nengo_dl.runtime.inputs.names import unique
+from nengo_dl.runtime.parameters.learned import Learned
+from nengo_dl.runtime.sequences.blocks import Blocks, stacked
+from nengo_dl.runtime.sequences.runner import SequenceRunner
+from nengo_dl.runtime.step.lowered_network import (
+    LoweredNetwork,
+    stored_values,
+    tensor_name,
+    weight_name,
+)
+from nengo_dl.runtime.step.rounding import RoundedValues
+from nengo_dl.runtime.step.scan import Start, Wanted
+
+#: all layers of Keras that convolve, by themselves or with a cell
+CONVOLUTIONS = tuple(
+    {cls for name, cls in vars(keras.layers).items() if "Conv" in name and isinstance(cls, type)}
+)
+
+
+def convolves(layer: keras.layers.Layer) -> bool:
+    """Whether a Keras layer or model convolves, or one inside of it."""
+    return any(isinstance(inner, CONVOLUTIONS) for inner in flattened(layer))
+
+
+class StoredValues(keras.layers.Layer):
+    """A tensor of a compiled network, or several, as a layer, so that the model's summary lists it
+    by name.
+    """
+
+    def __init__(self, values: Mapping[str, np.ndarray], name: str, dtype: str, trainable: bool):
+        super().__init__(name=name, dtype=dtype, trainable=trainable)
+        self.values = {
+            key: self.add_weight(
+                shape=value.shape,
+                initializer=_Given(value),
+                dtype="int32" if value.dtype.kind in "iu" else dtype,
+                trainable=trainable,
+                name=key,
+            )
+            for key, value in values.items()
+        }
+        self.built = True
+        _drop_wrappers(self)
+
+
+def _drop_wrappers(layer: keras.layers.Layer) -> None:
+    """Keras puts functions that hold a layer in place of two of its methods: a cycle, for which
+    what the layer holds stays in memory until Python's collector comes by. A layer that is built
+    needs neither.
+    """
+    for method in ("build", "quantize"):
+        vars(layer).pop(method, None)
+
+
+class _Given(keras.initializers.Initializer):
+    """Initializes with given numbers."""
+
+    def __init__(self, value: np.ndarray):
+        self.value = value
+
+    def __call__(self, shape, dtype=None):
+        return ops.convert_to_tensor(self.value, dtype=dtype)
+
+    def clone(self):
+        return self
+
+
+class NengoModel(keras.Model):
+    """A network as a Keras model.
+
+    Called with a dict {name of Node: tensor (minibatch_size, n_steps, size)} it returns a dict
+    {name of Probe: tensor (minibatch_size, n_steps, size)}, starting from the state in `state`. A
+    batch of fewer items starts from the state of the first ones.
+
+    Parameters
+    ----------
+    lowered
+        The network.
+    parameter_names
+        Names for the stored parameters, in their order.
+    inputs
+        The inputs that can be given, by name.
+    outputs
+        The names of the probes, in the order of the network's outputs.
+    kept
+        For each probe, whether it returns every step, or the last one.
+    backend
+        Module of `nengo_dl.runtime.backends`.
+    use_loop
+        Whether steps run in a loop, or one after the other in an unrolled graph.
+    learning_phase
+        Overrides Keras's ``training`` where not None.
+    checkpoint_segments
+        Segments of a sequence that are computed again in the backward pass; True: about the square
+        root of the number of steps.
+    quantizers
+        The base signals whose values are rounded before they are used, and how.
+    learned
+        The base signals that hold what online learning rules have learned.
+    """
+
+    def __init__(
+        self,
+        lowered: LoweredNetwork,
+        parameter_names: Sequence[str],
+        inputs: Mapping[str, Input],
+        outputs: Sequence[str],
+        kept: Sequence[bool],
+        backend: Backend,
+        use_loop: bool = True,
+        learning_phase: bool | None = None,
+        checkpoint_segments: Any = None,
+        quantizers: Mapping[Signal, Callable] | None = None,
+        learned: Container[Signal] = (),
+    ):
+        dtype = lowered.settings.dtype
+        super().__init__(name="nengo", dtype=dtype)
+        self.lowered, self.loop_backend = lowered, backend
+        self.network_inputs, self.network_outputs = dict(inputs), tuple(outputs)
+        self.kept = tuple(kept)
+        self.use_loop, self.learning_phase = use_loop, learning_phase
+        self.checkpoint_segments = checkpoint_segments
+        self.minibatch_size = lowered.settings.minibatch_size
+        #: names of the probes that a call returns, all by default
+        self.active_outputs: tuple[str, ...] = self.network_outputs
+        #: name of the probe that the loss is about, where it is only one, and the weight of the
+        #: loss
+        self.only_loss: tuple[str, float] | None = None
+        #: whether training takes its batches from `blocks`, and not from Keras
+        self.in_blocks = False
+        self.blocks: Blocks | None = None
+        #: whether a call leaves its last state in `state`, or what was learned in it
+        self.keep_state: bool | Literal["learned"] = False
+        self.learned = Learned(learned, lowered.states)
+        taken: set[str] = set()
+        self.parameter_layers = [
+            StoredValues(
+                {tensor_name(stored): stored_values(stored, dtype)},
+                unique(name, taken),
+                dtype,
+                trainable=True,
+            )
+            for stored, name in zip(
+                lowered.layout.of_kind("parameter"), parameter_names, strict=True
+            )
+        ]
+        self.inner_layers = list(lowered.layers)
+        self._first_values = {
+            id(v): backend.array(ops.convert_to_tensor(v))
+            for v in (*lowered.weights, *lowered.carried)
+        }
+        self._changed_constants: set[str] = set()
+        self.quantized = RoundedValues(lowered.layout.stored, quantizers or {})
+        self.fixed = StoredValues(lowered.arguments, "fixed_values", dtype, trainable=False)
+        self.state = StoredValues(self._initial_state(), "state", dtype, trainable=False)
+        self.built = True
+        _drop_wrappers(self)
+
+    def _initial_state(self) -> dict[str, np.ndarray]:
+        batch, dtype = self.minibatch_size, self.lowered.settings.dtype
+        values = {
+            tensor_name(s): np.repeat(stored_values(s, dtype), batch, axis=0)
+            for s in self.lowered.states
+        }
+        return {**values, "n_steps": np.zeros((), dtype=np.int32)}
+
+    @property
+    def parameters(self) -> dict[str, keras.Variable]:
+        """The trainable parameters by the name of the stored tensor."""
+        return {
+            name: value for layer in self.parameter_layers for name, value in layer.values.items()
+        }
+
+    def stored_variable(self, stored: Stored) -> keras.Variable:
+        """The variable that holds a stored parameter or constant."""
+        name = tensor_name(stored)
+        return self.fixed.values[name] if name in self.fixed.values else self.parameters[name]
+
+    def assign_stored(self, stored: Stored, values: np.ndarray) -> None:
+        """Give a stored parameter or constant other values, (1, width), until
+        `reset_parameters`.
+        """
+        if stored.tensor.kind == "constant":
+            self._changed_constants.add(tensor_name(stored))
+        self.stored_variable(stored).assign(values)
+
+    def is_constant(self, stored: Stored) -> bool:
+        """Whether a stored tensor has its initial values and keeps them."""
+        name = tensor_name(stored)
+        changed = name in self._changed_constants or name in self.quantized
+        return stored.tensor.kind == "constant" and not changed
+
+    def reset_parameters(self) -> None:
+        """Give the trainable parameters their initial values."""
+        for name in self._changed_constants:
+            self.fixed.values[name].assign(self.lowered.arguments[name])
+        self._changed_constants = set()
+        variables = self.parameters
+        for stored in self.lowered.layout.of_kind("parameter"):
+            values = stored_values(stored, self.lowered.settings.dtype)
+            variables[tensor_name(stored)].assign(values)
+        for variable in self.lowered.weights:
+            variable.assign(self._first_values[id(variable)])
+
+    def reset_carried(self) -> None:
+        """Give what Keras layers change in a step its first values."""
+        for variable in self.lowered.carried:
+            variable.assign(self._first_values[id(variable)])
+
+    def argument_variables(self) -> dict[str, keras.Variable]:
+        """The variables of everything that the step functions take as arguments."""
+        weights = {weight_name(i): v for i, v in enumerate(self.lowered.weights)}
+        return {**self.fixed.values, **self.parameters, **weights}
+
+    def arguments(self) -> dict[str, Any]:
+        """Tensors of everything that the step functions take as arguments."""
+        variables = self.argument_variables()
+        tensors = {name: ops.convert_to_tensor(value) for name, value in variables.items()}
+        return self.quantized.round(tensors)
+
+    def present_tensor(self, stored: Stored) -> Any:
+        """The value that the network computes with of a stored parameter or constant."""
+        name = tensor_name(stored)
+        value = ops.convert_to_tensor(self.stored_variable(stored))
+        return self.quantized.round({name: value})[name]
+
+    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
+        """See the class."""
+        if self.learning_phase is not None:
+            training = self.learning_phase
+        values = {
+            item: inputs[name] for name, item in self.network_inputs.items() if name in inputs
+        }
+        n_items, n_steps = next(x.shape[:2] for x in inputs.values())
+        n_items = self.minibatch_size if n_items is None else n_items
+        if n_steps is None:
+            raise ValidationError(
+                "TensorFlow was given batches of different numbers of steps; give batches of one "
+                "length, and the argument n_steps where it is another than before",
+                attr="n_steps",
+            )
+        whole = self._state_tensors()
+        before = [value[:n_items] for value in whole]
+        first = ops.convert_to_tensor(self.state.values["n_steps"]) + 1
+        chosen = [self.network_outputs.index(name) for name in self.active_outputs]
+        wanted = Wanted(chosen, [self.kept[k] for k in chosen])
+        start = Start([*before, *self.carried()], first)
+        state, outputs = self.sequences(self.lowered.resized(n_items)).run(
+            self.arguments(), values, start, n_steps, wanted, bool(training)
+        )
+        if n_items < self.minibatch_size:  # the other items stay as they are
+            rest = [value[n_items:] for value in whole]
+            after = [ops.concatenate(pair) for pair in zip(state, rest, strict=False)]
+            state = [*after, *state[len(whole) :]]
+        if self.keep_state == "learned":
+            self._store(self.learned.kept(whole, state[: len(whole)]), first - 1)
+        elif self.keep_state:
+            self._store(state, first + (n_steps - 1))
+        self.assign_carried(state[len(before) :])
+        return dict(zip(self.active_outputs, outputs, strict=True))
+
+    def sequences(self, lowered: LoweredNetwork) -> SequenceRunner:
+        """Runs the network as it was lowered for a size of the minibatch, with the settings of
+        this model.
+        """
+        return SequenceRunner(lowered, self.loop_backend, self.use_loop, self.checkpoint_segments)
+
+    train_function: Any
+    test_function: Any
+    jit_compile: Any
+
+    def make_train_function(self, force: bool = False) -> None:
+        """As Keras; but many batches run in one call of a compiled function, without anything in
+        between, where they come from `blocks` or where the backend stacks them.
+        """
+        self._leave_xla(training=True)
+        if not (self.in_blocks or self.loop_backend.stacks_batches(self)):
+            super().make_train_function(force)
+        elif self.train_function is None or force:
+            self._choose_xla()
+            self.train_function = self.loop_backend.block_function(
+                self, self.train_step, self._next
+            )
+
+    def make_test_function(self, force: bool = False) -> None:
+        """As `make_train_function`."""
+        self._leave_xla(training=False)
+        if not self.loop_backend.stacks_batches(self):
+            super().make_test_function(force)
+        elif self.test_function is None or force:
+            self._choose_xla()
+            self.test_function = self.loop_backend.block_function(
+                self, self.test_step, self._next_stacked
+            )
+
+    def _next(self, batches: Iterator) -> Iterator[tuple[Any, np.int32]]:
+        """The blocks of a call, of training."""
+        return self._next_stacked(batches) if self.blocks is None else self.blocks.next_call()
+
+    def _next_stacked(self, batches: Iterator) -> Iterator[tuple[Any, np.int32]]:
+        return stacked(batches, self.steps_per_execution)
+
+    def _leave_xla(self, training: bool) -> None:
+        """Do without XLA where it is known beforehand that it would refuse."""
+        if not self.loop_backend.compiles_host_calls and self.calls_python(training):
+            self.jit_compile = False
+
+    def calls_python(self, training: bool) -> bool:
+        """Whether a step calls Python, where `call` is told that it is training or not."""
+        training = training if self.learning_phase is None else self.learning_phase
+        runs = (i for i in self.lowered.layout.instructions if isinstance(i, Run))
+        # what passes a gradient is computed otherwise in training
+        return any(
+            run.kernel.on_host and not (training and run.kernel.differentiable) for run in runs
+        )
+
+    def _choose_xla(self) -> None:
+        if self.jit_compile and not self.loop_backend.may_compile(self):
+            self.jit_compile = False
+
+    def has_convolutions(self) -> bool:
+        """Whether a step convolves, in a transform or in a Keras layer."""
+        kernels = (getattr(i, "kernel", None) for i in self.lowered.layout.instructions)
+        return any(map(convolves, self.inner_layers)) or any(
+            getattr(kernel, "convolves", False) for kernel in kernels
+        )
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """As Keras; also by the name of the probe where Keras leaves it out because there is only
+        one.
+        """
+        results = super().get_metrics_result()
+        if self.only_loss is not None:
+            name, weight = self.only_loss
+            results[f"{name}_loss"] = results["loss"] if weight == 1 else results["loss"] / weight
+        if len(self.active_outputs) == 1:
+            (name,) = self.active_outputs
+            for key in [k for k in results if k != "loss" and not k.startswith(f"{name}_")]:
+                results[f"{name}_{key}"] = results[key]
+        return results
+
+    def state_values(self) -> dict[str, Any]:
+        """Copies of the values in `state`."""
+        return {name: ops.copy(variable.value) for name, variable in self.state.values.items()}
+
+    def set_state_values(self, values: Mapping[str, Any], keep_learned: bool = False) -> None:
+        """Go back to `state_values`; with ``keep_learned`` not from what was learned since."""
+        values = dict(values)
+        if keep_learned:
+            names = [tensor_name(stored) for stored in self.lowered.states]
+            kept = self.learned.kept([values[name] for name in names], self._state_tensors())
+            values.update(zip(names, kept, strict=True))
+        for name, value in values.items():
+            self.state.values[name].assign(ops.copy(value))
+
+    def _state_tensors(self) -> list:
+        names = [tensor_name(stored) for stored in self.lowered.states]
+        return [ops.convert_to_tensor(self.state.values[name]) for name in names]
+
+    def carried(self) -> list:
+        """Tensors of what Keras layers change in a step."""
+        return [ops.convert_to_tensor(variable) for variable in self.lowered.carried]
+
+    def assign_carried(self, values: Sequence[Any]) -> None:
+        """Let the variables of Keras layers have the values that they have after a run."""
+        for variable, value in zip(self.lowered.carried, values, strict=True):
+            variable.assign(value)
+
+    def _store(self, state, n_steps) -> None:
+        for stored, value in zip(self.lowered.states, state, strict=False):
+            self.state.values[tensor_name(stored)].assign(value)
+        self.state.values["n_steps"].assign(n_steps)

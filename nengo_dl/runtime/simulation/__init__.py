@@ -1,0 +1,1 @@
+"""Runs without training, chunk by chunk."""

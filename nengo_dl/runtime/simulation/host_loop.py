@@ -1,0 +1,387 @@
+"""The steps of a network with Python code in the loop: compiled pieces, and between them the calls.
+
+A step is cut where Python is called. What comes after the last call of a step and before the first
+call of the next is one compiled function, so that a network with one Python Node takes one compiled
+call in each step. To call Python from inside a compiled loop takes the backends several times as
+long.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import keras.ops as ops
+import numpy as np
+
+from nengo_dl import tuning
+from nengo_dl.compiler import verify
+from nengo_dl.compiler.cut import cut_at_host_calls
+from nengo_dl.compiler.program import Input
+from nengo_dl.runtime.simulation.packing import PackedState, Packing
+from nengo_dl.runtime.step.frame import Frame, Invariant
+from nengo_dl.runtime.step.lowered_network import LoweredNetwork
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of Python.
+
+    Attributes
+    ----------
+    function
+        ``function(host, batch, step_index, operands, results)``
+    batch
+        The number of items for which it is called.
+    operands
+        For each operand, its place in the vector that the piece before returns, and its shape.
+    results
+        For each result, its tensor, its place in the vector that the next piece is given, and its
+        shape.
+    """
+
+    function: Callable[..., None]
+    batch: int
+    operands: list[tuple[slice, tuple[int, ...]]]
+    results: list[tuple[int, slice, tuple[int, ...]]]
+
+
+class HostLoop:
+    """Runs chunks of a network whose steps call Python.
+
+    Parameters
+    ----------
+    network
+        The network.
+    changing
+        The inputs whose values change from step to step, in the order of ``rows``.
+    batches
+        For each of them, how many items its rows have.
+    training
+        Whether neurons act as their differentiable counterparts.
+    backend
+        What compiles the pieces.
+    tensor
+        ``tensor(array)``, a tensor of the array's type on the network's device.
+    jit
+        As for the backend's ``compiled``.
+    """
+
+    def __init__(
+        self,
+        network: LoweredNetwork,
+        changing: Sequence[Input],
+        batches: Sequence[int],
+        training: bool,
+        backend: Any,
+        tensor: Callable[[np.ndarray], Any],
+        jit: bool | None,
+    ):
+        self.network, self.training = network, training
+        self.backend, self._tensor = backend, tensor
+        self._row_shapes = [(n, item.size) for n, item in zip(batches, changing, strict=True)]
+        self._row_size = sum(map(math.prod, self._row_shapes))
+        self._schedule = network.schedule(changing)
+        self._pieces = cut_at_host_calls(self._schedule)
+        if verify.enabled():
+            verify.verify_pieces(self._schedule, self._pieces)
+        self._passed = [sorted(piece.passed) for piece in self._pieces]
+
+        weak = weakref.proxy(self)  # no cycle, so that what is compiled is freed with this
+
+        def compiled(trace: Callable, *given):
+            return backend.compiled(partial(trace, weak, *given), jit, self._is_small())
+
+        self._prepare = compiled(HostLoop._trace_prepare)
+        middle = range(1, len(self._pieces) - 1)
+        self._middle = [compiled(HostLoop._trace_middle, k) for k in middle]
+        self._turn = compiled(HostLoop._trace_turn)
+        # found when the functions are traced
+        self._names: list[str] = []
+        self._keys: tuple[tuple, ...] = ()
+        self._common = Packing(())
+        self._carry: dict[int, Packing] = {}
+        self._calls: dict[int, list[Call]] = {}
+        self._n_given: dict[int, int] = {}
+
+    @classmethod
+    def suits(cls, network: LoweredNetwork, changing: Sequence[Input]) -> bool:
+        """Whether the steps call Python, and no Keras layer changes variables of its own."""
+        return not network.carried and len(cut_at_host_calls(network.schedule(changing))) > 1
+
+    def _is_small(self) -> bool:
+        """Whether a step is about few numbers."""
+        numbers = sum(tensor.width for tensor in self.network.layout.tensors)
+        return numbers * self.network.settings.minibatch_size <= tuning.QUICKLY_COMPILED_NUMBERS
+
+    # -- what is compiled --------------------------------------------------------------------------
+
+    def _trace_prepare(self, tensors: list) -> list:
+        """What is the same in each step, from the arguments and ``fixed``."""
+        arguments = dict(zip(self._names, tensors, strict=False))
+        fixed = tensors[len(self._names) :]
+        invariant = self.network.prepare(self._schedule, arguments, fixed, self.training)
+        self._keys = invariant.keys()
+        tensors = invariant.tensors()
+        self._common = Packing(tensors)
+        return self._common.pack(tensors)
+
+    def _trace_begin(self, tensors: list) -> list:
+        """The first piece; it is not compiled, but finds what there is to know of the others."""
+        *tensors, vector = tensors
+        given, state = self._given(tensors, vector)
+        return self._piece(0, self._frame(given, given.i, given.rows, state), state)
+
+    def _trace_middle(self, k: int, tensors: list) -> list:
+        frame, state, _ = self._received(k, tensors)
+        return self._piece(k, frame, state)
+
+    def _trace_turn(self, tensors: list) -> list:
+        """The end of a step and the begin of the next; the outputs come before the operands.
+
+        Before the first step of a chunk, when the number of the step is -1, what ends counts for
+        nothing: a function of its own for the first begin would take as long to compile.
+        """
+        last = len(self._pieces) - 1
+        frame, before, given = self._received(last, tensors)
+        frame.execute(self._pieces[last].numbers)
+        after, outputs = frame.next_state(), frame.outputs()
+        state = [ops.where(given.i < 0, a, b) for a, b in zip(before, after, strict=True)]
+        return self._piece(
+            0, self._frame(given, given.i + 1, given.next_rows, state), state, outputs
+        )
+
+    def _given(self, tensors: list, vector: Any) -> tuple[_Given, list]:
+        """What each piece is given, of which ``vector`` changes, and the rest of ``tensors``."""
+        n = self._common.n_packed
+        invariant = Invariant.of(self._keys, self._common.unpack(tensors[:n]))
+        i, rows = ops.cast(vector[0], "int32"), self._rows(vector, 1)
+        next_rows = self._rows(vector, 1 + self._row_size)
+        return _Given(invariant, rows, next_rows, tensors[n], i), tensors[n + 1 :]
+
+    def _rows(self, vector: Any, start: int) -> list:
+        """Rows, one after the other from there on; those of the next step are not everywhere."""
+        places, end = _places(self._row_shapes, start)
+        if end > vector.shape[0]:
+            return []
+        return [ops.reshape(vector[span], shape) for span, shape in places]
+
+    def _received(self, k: int, tensors: list) -> tuple[Frame, list, _Given]:
+        """What piece ``k`` is given by the piece before and the calls between them: its frame, the
+        state, and what each piece is given.
+        """
+        *tensors, vector = tensors
+        given, carry = self._given(tensors, vector)
+        carry, n_states = self._carry[k].unpack(carry), len(self.network.states)
+        made = dict(zip(self._passed[k], carry[n_states:], strict=True))
+        for call in self._calls[k - 1]:
+            for index, span, shape in call.results:
+                made[index] = ops.reshape(vector[span], shape)
+        state = carry[:n_states]
+        return self._frame(given, given.i, given.rows, state, made), state, given
+
+    def _frame(
+        self, given: _Given, i: Any, rows: list, state: list, made: Mapping[int, Any] = {}
+    ) -> Frame:
+        """The frame of a piece, of the i-th step, in which some tensors have been made."""
+        rows_and_made = {**dict(zip(self._schedule.rows, rows, strict=True)), **made}
+        own = dict(zip(self.network.flow.states, state, strict=True))
+        return Frame(
+            self.network, given.invariant, own, rows_and_made, given.first + i, self.training
+        )
+
+    def _piece(self, k: int, frame: Frame, state: list, outputs: Sequence[Any] = ()) -> list:
+        """Compute piece ``k``: what the next one is given, and a vector for the host: ``outputs``,
+        and the operands of the calls.
+        """
+        piece, dtype = self._pieces[k], self.network.settings.dtype
+        frame.execute(piece.numbers)
+        operands = [
+            [frame.operand(number, i) for i in range(len(step.operands))]
+            for number, step in zip(piece.calls, self._steps(piece.calls), strict=True)
+        ]
+        passed = [ops.cast(frame.values[index], dtype) for index in self._passed[k + 1]]
+        if k not in self._calls:
+            shapes = [[tuple(x.shape) for x in own] for own in operands]
+            self._plan(k, shapes, [tuple(x.shape) for x in passed])
+        vectors = [ops.reshape(x, (-1,)) for own in [outputs, *operands] for x in own]
+        vector = ops.concatenate(vectors) if vectors else ops.zeros((1,), dtype)
+        return [*self._carry[k + 1].pack([*state, *passed]), vector]
+
+    def _steps(self, numbers: Sequence[int]) -> list:
+        return [self.network.layout.instructions[number] for number in numbers]
+
+    def _plan(
+        self, k: int, operands: Sequence[Sequence[tuple]], passed: Sequence[tuple[int, ...]]
+    ) -> None:
+        """Note the calls after piece ``k``, from the shapes of their operands, and the shapes of
+        what it passes on.
+        """
+        network, calls = self.network, []
+        start, end = 0 if k else self._n_outputs(), self._results_start(k)
+        for number, own in zip(self._pieces[k].calls, operands, strict=True):
+            step = network.layout.instructions[number]
+            function = network.kernels[number].host_function
+            assert function is not None  # `pieces_of` chose those that have one
+            batch = max((shape[0] for shape in own), default=1)
+            places, start = _places(own, start)
+            shapes = [(batch, tensor.width) for tensor in step.results]
+            results, end = _places(shapes, end)
+            made = [(t.index, *place) for t, place in zip(step.results, results, strict=True)]
+            calls.append(Call(function, batch, places, made))
+        self._calls[k], self._n_given[k] = calls, end
+        batch, dtype = network.settings.minibatch_size, network.settings.dtype
+        states = [(batch, stored.tensor.width) for stored in network.states]
+        zero = np.zeros((), dtype)
+        self._carry[k + 1] = Packing([np.broadcast_to(zero, s) for s in [*states, *passed]])
+
+    def _plan_all(self) -> None:
+        """`_plan` of all pieces, for a minibatch of one, in which all tensors have one row."""
+        widths = {tensor.index: tensor.width for tensor in self.network.layout.tensors}
+        for k in range(len(self._pieces) - 1):
+            calls = self._steps(self._pieces[k].calls)
+            operands = [[(1, recipe.width) for recipe in call.operands] for call in calls]
+            self._plan(k, operands, [(1, widths[index]) for index in self._passed[k + 1]])
+
+    def _n_outputs(self) -> int:
+        widths = sum(recipe.width for recipe in self.network.layout.outputs)
+        return widths * self.network.settings.minibatch_size
+
+    def _results_start(self, k: int) -> int:
+        """Where the results of the calls after piece ``k`` are in what the next piece is given,
+        after the number of the step, its rows, and for the turn those of the next step.
+        """
+        return 1 + self._row_size * (2 if k + 1 == len(self._pieces) - 1 else 1)
+
+    # -- running -----------------------------------------------------------------------------------
+
+    def run(
+        self,
+        arguments: dict[str, Any],
+        fixed: Sequence[Any],
+        state: Sequence[Any],
+        rows: Sequence[np.ndarray],
+        first_step: int,
+        n_steps: int,
+        kept: Sequence[bool],
+    ) -> tuple[PackedState, list[np.ndarray]]:
+        """The state after ``n_steps`` steps, or before the one in which Python code failed, and the
+        outputs of each step, (n_steps, batch, width), with zeros from a failure on; where they are
+        not ``kept`` those of the last, (batch, width). ``rows`` are (batch or 1, n_steps, size).
+        """
+        self._names = list(arguments)
+        common = self._prepare([*arguments.values(), *fixed])
+        common = [*common, self._tensor(np.asarray(first_step, np.int32))]
+        if not self._carry:
+            self._find_shapes(common, state)
+        given_rows = self._given_rows(rows, n_steps)
+        outputs = np.zeros((n_steps, self._n_outputs()), self.network.settings.dtype)
+        last, as_array = len(self._pieces) - 1, self.backend.array
+        given = np.zeros(self._n_given[last - 1], outputs.dtype)
+        self._set_step(given, last - 1, -1, given_rows)
+        *carry, for_host = self._turn([*common, *self._packed(state), given])
+        packing = self._carry[1]
+        for i in range(n_steps):
+            step_index = first_step + i
+            for k, function in enumerate(self._middle):
+                given = self._call(k, as_array(for_host), i, step_index, given_rows)
+                *carry, for_host = function([*common, *carry, given])
+            given = self._call(last - 1, as_array(for_host), i, step_index, given_rows)
+            if self.network.host.failure is not None:
+                packing = self._carry[last]
+                break
+            *carry, for_host = self._turn([*common, *carry, given])
+            outputs[i] = as_array(for_host)[: outputs.shape[1]]
+        after = PackedState(packing, carry, len(self.network.states), self._tensor)
+        return after, self._split(outputs, kept)
+
+    def _find_shapes(self, common: list, state: Sequence[Any]) -> None:
+        """Look through the pieces before the last one, without compiling them: which operands the
+        calls have, and what is passed on.
+        """
+        if self.network.settings.minibatch_size == 1:
+            self._plan_all()
+            return
+        dtype = self.network.settings.dtype
+        given = np.zeros(1 + 2 * self._row_size, dtype)
+        self.backend.trace(self._trace_begin, [*common, *state, given])
+        for k in range(1, len(self._pieces) - 1):
+            carry = self._carry[k].packed(self._carry[k].zeros())
+            given = np.zeros(self._n_given[k - 1], dtype)
+            self.backend.trace(partial(self._trace_middle, k), [*common, *carry, given])
+
+    def _packed(self, state: Sequence[Any]) -> Sequence[Any]:
+        """What a turn is given before the first step."""
+        packing = self._carry[len(self._pieces) - 1]
+        if type(state) is PackedState and state.packing is packing:
+            return state.packed
+        arrays = [*map(np.asarray, state), *packing.zeros()[len(state) :]]
+        return [*map(self._tensor, packing.packed(arrays))]
+
+    def _given_rows(self, rows: Sequence[np.ndarray], n_steps: int) -> np.ndarray:
+        """All rows of each step, (n_steps, size), and after the last step once more."""
+        joined = np.zeros((n_steps + 1, self._row_size), self.network.settings.dtype)
+        start = 0
+        for values, shape in zip(rows, self._row_shapes, strict=True):
+            stop = start + math.prod(shape)
+            joined[:-1, start:stop] = values.swapaxes(0, 1).reshape(n_steps, -1)
+            start = stop
+        joined[-1] = joined[-2]
+        return joined
+
+    def _set_step(self, given: np.ndarray, k: int, i: int, rows: np.ndarray) -> None:
+        """Set what comes before the results of the calls after piece ``k``."""
+        given[0] = i
+        if self._row_size:
+            start = 1 + self._row_size
+            given[1:start] = rows[i]
+            if k + 2 == len(self._pieces):
+                given[start : start + self._row_size] = rows[i + 1]
+
+    def _call(
+        self, k: int, operands: np.ndarray, i: int, step_index: int, rows: np.ndarray
+    ) -> np.ndarray:
+        """What the piece after ``k`` is given: the results of the calls between them, and so on."""
+        given = np.empty(self._n_given[k], self.network.settings.dtype)
+        self._set_step(given, k, i, rows)
+        for call in self._calls[k]:
+            values = [operands[span].reshape(shape) for span, shape in call.operands]
+            results = [given[span].reshape(shape) for _, span, shape in call.results]
+            call.function(self.network.host, call.batch, step_index, values, results)
+        return given
+
+    def _split(self, outputs: np.ndarray, kept: Sequence[bool]) -> list[np.ndarray]:
+        """Outputs one by one."""
+        batch, start, parts = self.network.settings.minibatch_size, 0, []
+        for recipe, keep in zip(self.network.layout.outputs, kept, strict=True):
+            stop = start + batch * recipe.width
+            part = outputs[:, start:stop].reshape(-1, batch, recipe.width)
+            parts.append(part if keep else part[-1])
+            start = stop
+        return parts
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What each piece is given: what does not change, the rows of this step and the next, (batch,
+    size) each, and the numbers of the first step and, from there on, of this one.
+    """
+
+    invariant: Invariant
+    rows: list[Any]
+    next_rows: list[Any]
+    first: Any
+    i: Any
+
+
+def _places(shapes: Sequence[tuple[int, ...]], start: int) -> tuple[list, int]:
+    """Places of neighbours with these shapes in a vector, with the shapes, and where they end."""
+    ends = [start, *(start + np.cumsum([math.prod(s) for s in shapes], dtype=int)).tolist()]
+    return [
+        (slice(a, b), shape) for (a, b), shape in zip(pairwise(ends), shapes, strict=True)
+    ], ends[-1]

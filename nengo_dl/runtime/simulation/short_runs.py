@@ -1,0 +1,213 @@
+"""Runs of a few steps, as in a closed loop: as little as possible around a call of one compiled
+function.
+
+What is the same in each call is prepared once and stays on the device, and so does the state; the
+tensors that a call takes and returns are few and flat. What a call computes is the same as in a
+long run: the loop of the backend over the steps of a `Chunk`.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
+from typing import Any
+
+import keras.ops as ops
+import numpy as np
+
+from nengo_dl.runtime.sequences.keras_model import NengoModel
+from nengo_dl.runtime.simulation.packing import PackedState, Packing
+from nengo_dl.runtime.step.chunk import Chunk
+from nengo_dl.runtime.step.frame import Invariant
+
+
+def output_arrays(chunk: Chunk) -> list[np.ndarray]:
+    """Arrays for the outputs of a chunk, of nothing yet: (capacity, batch, width), or (batch,
+    width) where only the last step is kept.
+    """
+    batch, capacity = chunk.minibatch_size, chunk.capacity
+    shapes = [
+        (capacity, batch, width) if keep else (batch, width)
+        for width, keep in zip(chunk.output_widths, chunk.kept, strict=True)
+    ]
+    return [np.zeros(shape, chunk.dtype) for shape in shapes]
+
+
+class ShortRuns:
+    """Runs up to ``chunk.capacity`` steps a call.
+
+    Parameters
+    ----------
+    chunk
+        What is run.
+    model
+        The network, and the owner of its parameters.
+    row_sizes
+        Sizes of the inputs that change.
+    packing
+        Of the states, of the variables that a step changes, and of `output_arrays`.
+    tensor
+        ``tensor(array)``, a tensor of the array's type on the network's device, in whatever
+        context.
+    jit
+        As for the backend's ``compiled_for``.
+    """
+
+    def __init__(
+        self,
+        chunk: Chunk,
+        model: NengoModel,
+        row_sizes: Sequence[int],
+        packing: Packing,
+        tensor: Callable[[np.ndarray], Any],
+        jit: bool | None,
+    ):
+        self._chunk, self._model, self._jit = chunk, model, jit
+        self._backend, self._packing, self._tensor = model.loop_backend, packing, tensor
+        self._row_sizes = tuple(row_sizes)
+        self._variables = list(model.argument_variables().values())
+        self._n_states = len(packing) - len(chunk.output_widths)
+        self._nothing = output_arrays(chunk)
+        #: number of the first step, and how many there are
+        self._clock, self._clock_argument = self._backend.shared(2, "int32")
+        self._functions: dict[Hashable, Callable] = {}
+        self._prepare: Callable | None = None
+        # found when it is traced
+        self._keys: tuple[tuple, ...] = ()
+        self._prepared = Packing(())
+        #: what the parameters and ``fixed`` were for which ``_given`` was found
+        self._ids: list[int] | None = None
+        self._alive: list[Any] = []
+        self._given: list[Any] = []
+        self._vectors: dict[tuple[int, ...], tuple[list[np.ndarray], Any]] = {}
+
+    def __call__(
+        self,
+        fixed: Sequence[np.ndarray],
+        state: Sequence[Any],
+        rows: Sequence[np.ndarray],
+        first_step: int,
+        n_steps: int,
+    ) -> tuple[PackedState, list[np.ndarray]]:
+        """The state after ``n_steps`` steps, and the outputs: (capacity, batch, width), or the last
+        one, (batch, width). ``rows`` are (batch or 1, n_steps, size).
+        """
+        packing = self._packing
+        if type(state) is PackedState and state.packing is packing:
+            packed = state.packed
+        else:
+            arrays = [*map(np.asarray, state), *self._nothing]
+            packed = [*map(self._tensor, packing.packed(arrays))]
+        self._clock[0], self._clock[1] = first_step, n_steps
+        tensors = [*self._given_for(fixed), *packed, self._clock_argument]
+        batches = tuple([len(values) for values in rows])
+        if rows:
+            tensors.append(self._row_vector(rows, batches))
+        function = self._functions.get(batches)
+        if function is None:
+            function = self._functions[batches] = self._compiled(tensors, batches)
+        packed = function(tensors)
+        after = PackedState(packing, packed, self._n_states, self._tensor)
+        return after, packing.taken(packed, self._n_states)
+
+    # -- what is given -----------------------------------------------------------------------------
+
+    def _given_for(self, fixed: Sequence[np.ndarray]) -> list[Any]:
+        """What is the same in each call until a parameter changes."""
+        now = [*map(self._backend.version, self._variables), *fixed]
+        ids = [*map(id, now)]
+        if ids != self._ids:
+            self._given = self._find_given(fixed)
+            self._ids, self._alive = ids, now  # alive, so that no id comes twice
+        return self._given
+
+    def _find_given(self, fixed: Sequence[np.ndarray]) -> list[Any]:
+        tensors = [self._tensor(np.asarray(value, self._chunk.dtype)) for value in fixed]
+        if self._backend.reads_variables:
+            return [*map(self._backend.reference, self._variables), *tensors]
+        given = [*self._model.arguments().values(), *tensors]
+        if self._prepare is None:
+            self._backend.trace(self._trace_prepare, given)  # what is compiled may be another's
+            self._prepare = self._backend.compiled_for(
+                self._trace_prepare, given, self._jit, self._key("prepare")
+            )
+        return list(self._prepare(given))
+
+    def _row_vector(self, rows: Sequence[np.ndarray], batches: tuple[int, ...]) -> Any:
+        """All rows, (capacity, batch or 1, size) each, one after the other."""
+        if batches not in self._vectors:
+            self._vectors[batches] = self._new_vector(batches)
+        parts, argument = self._vectors[batches]
+        for part, values in zip(parts, rows, strict=True):
+            part[: values.shape[1]] = values.swapaxes(0, 1)
+        return argument
+
+    def _new_vector(self, batches: tuple[int, ...]) -> tuple[list[np.ndarray], Any]:
+        shapes = [
+            (self._chunk.capacity, batch, size)
+            for batch, size in zip(batches, self._row_sizes, strict=True)
+        ]
+        packing = Packing([np.empty(shape, bool) for shape in shapes], math.inf)
+        size = sum(math.prod(shape) for shape in shapes)
+        vector, argument = self._backend.shared(size, self._chunk.dtype)
+        return packing.taken([vector]), argument
+
+    # -- what is compiled --------------------------------------------------------------------------
+
+    def _key(self, what: str, *more: Hashable) -> Hashable | None:
+        key = self._chunk.key
+        return None if key is None else (what, key, self._row_sizes, *more)
+
+    def _arguments(self, tensors: Sequence[Any]) -> tuple[dict[str, Any], list[Any]]:
+        names = list(self._model.argument_variables())
+        return dict(zip(names, tensors, strict=False)), list(tensors[len(names) :])
+
+    def _trace_prepare(self, tensors: list) -> list:
+        invariant = self._chunk.prepare(*self._arguments(tensors))
+        self._keys, tensors = invariant.keys(), invariant.tensors()
+        self._prepared = Packing(tensors)
+        return self._prepared.pack(tensors)
+
+    def _compiled(self, tensors: list, batches: tuple[int, ...]) -> Callable:
+        weak: Any = weakref.proxy(self)  # no cycle, so that what is compiled is freed with this
+        trace = partial(ShortRuns._trace_steps, weak, batches)
+        return self._backend.compiled_for(trace, tensors, self._jit, self._key("steps", batches))
+
+    def _trace_steps(self, batches: tuple[int, ...], tensors: list) -> list:
+        """From what is given, the packed state, the number of the first step and how many there
+        are, and the rows: state and outputs, packed.
+
+        How many there are is known to the compiler nowhere: it would make something else of a loop
+        of one step, with other rounding errors.
+        """
+        chunk = self._chunk
+        rows = self._row_tensors(tensors.pop(), batches) if batches else []
+        *tensors, clock = tensors
+        n_given = len(tensors) - self._packing.n_packed
+        given = tensors[:n_given]
+        state = self._packing.unpack(tensors[n_given:])[: self._n_states]
+        invariant = self._invariant(given)
+        state, outputs = self._backend.run_steps(chunk, invariant, state, rows, clock[0], clock[1])
+        return self._packing.pack([*state, *outputs])
+
+    def _invariant(self, given: list) -> Invariant:
+        if self._backend.reads_variables:
+            names = self._model.argument_variables()
+            references, fixed = given[: len(names)], given[len(names) :]
+            arguments = {
+                name: self._backend.read(reference, variable)
+                for (name, variable), reference in zip(names.items(), references, strict=False)
+            }
+            return self._chunk.prepare(arguments, fixed)
+        return Invariant.of(self._keys, self._prepared.unpack(given))
+
+    def _row_tensors(self, vector: Any, batches: tuple[int, ...]) -> list:
+        rows, start = [], 0
+        for size, batch in zip(self._row_sizes, batches, strict=True):
+            shape = (self._chunk.capacity, batch, size)
+            stop = start + shape[0] * batch * size
+            rows.append(ops.reshape(vector[start:stop], shape))
+            start = stop
+        return rows

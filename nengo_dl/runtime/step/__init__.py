@@ -1,0 +1,1 @@
+"""One step of a network: what is computed, and in which shapes."""

@@ -1,0 +1,1 @@
+"""fit and evaluate, in Keras's trainer."""

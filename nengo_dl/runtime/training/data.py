@@ -1,0 +1,302 @@
+"""Data for training and evaluation, in every form that Keras takes, brought into dicts of arrays
+by name.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from math import ceil
+from typing import Any
+
+import keras
+import numpy as np
+from nengo import Node
+from nengo.exceptions import ValidationError
+
+from nengo_dl.compiler.program import Input
+from nengo_dl.runtime.inputs import feeds
+from nengo_dl.runtime.inputs.names import Endpoints
+from nengo_dl.runtime.inputs.sources import own_rows
+from nengo_dl.runtime.sequences.keras_model import NengoModel
+from nengo_dl.runtime.simulation.engine import Engine, State
+from nengo_dl.runtime.training.batches import (
+    NamedDataset,
+    is_batches,
+    is_tensorflow_dataset,
+    iterated,
+)
+from nengo_dl.runtime.training.targets import Arrays, Targets, in_precision, is_given, listed
+
+
+@dataclass(frozen=True)
+class Start:
+    """From where on the Nodes give their own output.
+
+    Attributes
+    ----------
+    state
+        The state in which the first minibatch starts.
+    n_steps
+        Number of steps, or None: that of the data.
+    stateful
+        Whether each minibatch goes on where the one before ended.
+    """
+
+    state: State
+    n_steps: int | None
+    stateful: bool = False
+
+    def first_step(self, minibatch: int, n_steps: int) -> int:
+        """The first step of a minibatch."""
+        return self.state.n_steps + 1 + (minibatch * n_steps if self.stateful else 0)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Inputs by Node, targets and weights by Probe; each array starts with the batch."""
+
+    x: Arrays
+    y: Arrays
+    sample_weight: Arrays | None = None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.x.values())))
+
+    def __getitem__(self, items: slice) -> Examples:
+        weights = self.sample_weight
+        return Examples(
+            {name: values[items] for name, values in self.x.items()},
+            {name: values[items] for name, values in self.y.items()},
+            None if weights is None else {name: v[items] for name, v in weights.items()},
+        )
+
+    def count_steps(self) -> int:
+        """The number of steps of the inputs."""
+        return next(iter(self.x.values())).shape[1]
+
+    def as_tuple(self) -> tuple:
+        """As Keras takes it."""
+        return (self.x, self.y, *(() if self.sample_weight is None else (self.sample_weight,)))
+
+
+class TrainingData:
+    """Checks data and gives it the names and types of the Keras model.
+
+    Parameters
+    ----------
+    keras_model
+        The network.
+    engine
+        Gives the rows of Nodes for which there is no data.
+    endpoints
+        Its Nodes and Probes.
+    """
+
+    def __init__(self, keras_model: NengoModel, engine: Engine, endpoints: Endpoints):
+        self.model, self.engine, self.inputs = keras_model, engine, endpoints.inputs
+        self.minibatch_size = keras_model.minibatch_size
+        self.node_names = {node: endpoints.names[node] for node in endpoints.inputs}
+        self.targets = Targets(keras_model, endpoints)
+        #: whether to warn of inputs that are NaN; False again once that was done
+        self.warns_of_nan = False
+
+    # -- arrays ------------------------------------------------------------------------------------
+
+    def prepare(
+        self,
+        x: Any,
+        y: Any,
+        start: Start,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        minibatch: int = 0,
+    ) -> Examples:
+        """Arrays for all minibatches, of which the first is number ``minibatch``.
+
+        Raises
+        ------
+        nengo.exceptions.ValidationError
+            For what does not fit the network, or does not fit together.
+        """
+        x, n_steps = feeds.split_steps(x, start.n_steps)
+        n_items = None
+        if not is_given(x):
+            n_items = self.targets.items_of(y)
+            n_steps = self.targets.steps_of(y) if n_steps is None else n_steps
+        inputs, n_steps = self.examples(x, n_steps, start.state, start.stateful, minibatch, n_items)
+        if self.warns_of_nan:
+            self._look_for_nan(inputs)
+        targets = self.targets.prepare(y, len(next(iter(inputs.values()))), n_steps)
+        if class_weight is not None:
+            if sample_weight is not None:
+                raise ValidationError(
+                    "class_weight and sample_weight cannot be given together", attr="class_weight"
+                )
+            sample_weight = self.targets.class_weights(targets, class_weight)
+        return Examples(inputs, targets, self.targets.sample_weights(sample_weight, targets))
+
+    def examples(
+        self,
+        x: Any,
+        n_steps: int | None,
+        state: State,
+        stateful: bool = False,
+        minibatch: int = 0,
+        n_items: int | None = None,
+    ) -> tuple[Arrays, int]:
+        """Inputs for all Nodes by name, (batch, n_steps, size), and the number of steps.
+
+        Nodes for which ``x`` has nothing get the rows of their own output from ``state`` on; where
+        no Node has data there are ``n_items``.
+        """
+        rows = feeds.by_input(x, self.inputs, self.node_names, "x")
+        n_steps = feeds.check_steps(rows, n_steps, "x")
+        batch = feeds.check_batch(list(rows.values()), "x") or n_items or self.minibatch_size
+        if stateful:
+            feeds.check_stateful(batch, self.minibatch_size)
+        start = Start(state, n_steps, stateful)
+        own = [
+            self._own_rows(rows, start.first_step(minibatch + i, n_steps), n_steps)
+            for i in range(batch // self.minibatch_size if stateful else 1)
+        ]
+        repeats = ceil(batch / self.minibatch_size / len(own))
+        result = {self._input_names[item]: values for item, values in rows.items()}
+        for name in own[0]:
+            joined = np.concatenate([minibatch[name] for minibatch in own])
+            result[name] = np.tile(joined, (repeats, 1, 1))[:batch]
+        if not result:
+            result[feeds.N_STEPS] = np.zeros((batch, n_steps, 1))
+        return {
+            name: in_precision(v, self.model.compute_dtype) for name, v in result.items()
+        }, n_steps
+
+    def _look_for_nan(self, inputs: Arrays) -> None:
+        bad = [name for name, values in inputs.items() if np.isnan(float(values.min()))]
+        if bad:
+            self.warns_of_nan = False
+            warnings.warn(
+                f"the data for {listed('Node', bad)} holds NaN, which makes the loss NaN and "
+                "every parameter that is trained with it; give numbers, and leave out by NaN "
+                "in the targets, with the loss nengo_dl.losses.nan_mse, what is not known",
+                stacklevel=5,
+            )
+
+    def given_nodes(self, x: Any) -> dict[Node, Any]:
+        """The values of ``x`` by Node."""
+        return feeds.by_node(x, self.inputs, self.node_names, "x")
+
+    @property
+    def _input_names(self) -> dict[Input, str]:
+        return {item: name for name, item in self.model.network_inputs.items()}
+
+    def _own_rows(self, given: Any, first_step: int, n_steps: int) -> Arrays:
+        """One minibatch of the Nodes' own output, of those that change and are not in ``given``."""
+        result = {}
+        sources = self.engine.sources
+        own = [i for i, source in sources.items() if i not in given and not source.constant]
+        for item, values in own_rows(sources, own, first_step, n_steps).items():
+            values = np.broadcast_to(values, (self.minibatch_size, *values.shape[1:]))
+            result[self._input_names[item]] = values
+        return result
+
+    # -- batches that come one by one --------------------------------------------------------------
+
+    def batches(
+        self, data: Any, start: Start, argument: str = "x"
+    ) -> tuple[Any, Callable[[], int]]:
+        """A generator, PyDataset or tf.data.Dataset whose batches Keras can take; and what gives
+        the number of steps of the first batch.
+
+        Raises
+        ------
+        nengo.exceptions.ValidationError
+            If there are no batches, or the first does not fit the network.
+        """
+        if is_tensorflow_dataset(data):
+            from nengo_dl.runtime.training.tensorflow_data import named
+
+            return named(data, self, start, argument)
+        if isinstance(data, keras.utils.PyDataset):
+            if data.num_batches == 0:
+                raise no_batches(data, argument)
+            named_data = NamedDataset(data, lambda batch, i: self.batch(batch, start, i).as_tuple())
+            return named_data, lambda: self.batch(data[0], start).count_steps()
+        generated = self._generated(iter(data), start)
+        first = next(generated, None)
+        if first is None:
+            raise no_batches(data, argument)
+        return (examples.as_tuple() for examples in chain([first], generated)), first.count_steps
+
+    def _generated(self, data: Iterator, start: Start) -> Iterator[Examples]:
+        for i, batch in enumerate(data):
+            yield self.batch(batch, start, i)
+
+    def batch(self, batch: Any, start: Start, number: int = 0) -> Examples:
+        """One minibatch from a user's iterable."""
+        x, y, weights = feeds.unpacked(batch)
+        examples = self.prepare(x, y, start, weights, minibatch=number)
+        self.check_one_batch(examples)
+        return examples
+
+    def check_one_batch(self, examples: Examples) -> None:
+        """A batch may have fewer items than a minibatch, but no more."""
+        if len(examples) > self.minibatch_size:
+            raise ValidationError(
+                f"got a batch of {len(examples)} items; expected {self.minibatch_size} at most, "
+                "the simulator's minibatch_size",
+                attr="x",
+            )
+
+    def minibatches(
+        self, x: Any, n_steps: int | None, stateful: bool = False
+    ) -> Iterator[tuple[dict[Input, Any], int, int]]:
+        """Inputs by Node, the number of steps and of items, minibatch by minibatch, for
+        `nengo_dl.Simulator.predict`. Where there are fewer items than in a minibatch, the last is
+        there several times.
+        """
+        size, n_batches = self.minibatch_size, 0
+        for batch in iterated(x) if is_batches(x) else (x,):
+            n_batches += 1
+            inputs = feeds.unpacked(batch)[0] if is_batches(x) else batch
+            inputs, given = feeds.split_steps(inputs, n_steps)
+            rows = feeds.by_input(inputs, self.inputs, self.node_names, "x")
+            given = feeds.check_steps(rows, given, "x")
+            n_items = feeds.check_batch(list(rows.values()), "x") or size
+            if stateful:
+                feeds.check_stateful(n_items, size)
+            for start in range(0, n_items, size):
+                own = {i: feeds.first_padded(v[start:], size) for i, v in rows.items()}
+                yield own, given, min(size, n_items - start)
+        if n_batches == 0:
+            raise no_batches(x, "x")
+
+
+def no_batches(data: Any, argument: str) -> ValidationError:
+    """The error for a generator or dataset that is empty, or was used before."""
+    return ValidationError(
+        f"the {type(data).__name__} has no batches; a generator gives its batches only once",
+        attr=argument,
+    )
+
+
+def split(
+    examples: Examples, fraction: float, minibatch_size: int, stateful: bool = False
+) -> tuple[Examples, Examples]:
+    """The first examples for training, and a ``fraction``, the last ones, for validation: as many
+    as Keras takes, or where each minibatch goes on from the one before, about so many minibatches.
+    """
+    unit = minibatch_size if stateful else 1
+    n = len(examples) // unit
+    if not 0 < fraction < 1 or n < 2:
+        what = f"minibatches of {minibatch_size} items" if stateful else "items"
+        raise ValidationError(
+            f"cannot split off a fraction of {fraction} of {len(examples)} items; it has to be "
+            f"between 0 and 1, and there have to be at least two {what}",
+            attr="validation_split",
+        )
+    exact = n * (1 - fraction)
+    cut = unit * int(np.clip(round(exact) if stateful else np.floor(exact), 1, n - 1))
+    return examples[:cut], examples[cut:]

@@ -1,0 +1,435 @@
+"""Training and evaluation of a simulator's Keras model: what Keras is given, and what comes
+back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import ceil
+from typing import Any, Literal
+
+import keras
+import numpy as np
+from nengo.exceptions import SimulationError, ValidationError
+
+from nengo_dl._private.keras import build_objectives, flattened, forget_epoch, forget_layers
+from nengo_dl.process_settings import floatx
+from nengo_dl.runtime.checks import check_counts, checked_count, checked_number, warn_of_batch_size
+from nengo_dl.runtime.inputs.names import Endpoints
+from nengo_dl.runtime.sequences.blocks import Blocks, ticks
+from nengo_dl.runtime.sequences.keras_model import NengoModel
+from nengo_dl.runtime.simulation.engine import Engine, State
+from nengo_dl.runtime.simulation.processes import Watch
+from nengo_dl.runtime.step.lowered_network import tensor_name
+from nengo_dl.runtime.training.batch_hooks import batches_per_call
+from nengo_dl.runtime.training.batches import is_batches, number_of_batches
+from nengo_dl.runtime.training.compiled_functions import CompiledFunctions
+from nengo_dl.runtime.training.data import Start, TrainingData, split
+from nengo_dl.runtime.training.interrupt import DeferredInterrupt
+from nengo_dl.runtime.training.objectives import Objectives
+from nengo_dl.runtime.training.session import Session
+from nengo_dl.runtime.training.trainability import check_parameters, check_steps
+
+
+class Training:
+    """Drives ``keras.Model.compile``, ``fit`` and ``evaluate`` for a simulator.
+
+    Parameters
+    ----------
+    keras_model
+        The network.
+    engine
+        Gives the rows of Nodes for which there is no data.
+    endpoints
+        Its Nodes and Probes.
+    """
+
+    def __init__(self, keras_model: NengoModel, engine: Engine, endpoints: Endpoints):
+        self.model, self.engine = keras_model, engine
+        self.minibatch_size = keras_model.minibatch_size
+        self.data = TrainingData(keras_model, engine, endpoints)
+        self._user_batches_per_call: int | None = None
+        self._has_loss = False
+        backend = engine.backend
+        self._convolves_faster_in_graph = (
+            backend.convolves_faster_in_graph() and keras_model.has_convolutions()
+        )
+        self._may_choose_jit = True
+        self._functions = CompiledFunctions(keras_model)
+
+    def release(self) -> None:
+        """Let go of what Keras compiled: functions that hold the model, a cycle for which all that
+        it holds stays in memory until Python's collector comes by.
+        """
+        self._functions.release()
+        if getattr(self.model, "history", None) is not None:
+            self.model.history.set_model(None)
+        forget_layers(self.model)
+
+    # -- compile -----------------------------------------------------------------------------------
+
+    def compile(self, optimizer, loss, metrics, loss_weights, jit_compile, **kwargs) -> None:
+        """As ``keras.Model.compile``; dicts may be keyed by Probe."""
+        objectives = Objectives.of(
+            self.data.targets, loss, metrics, loss_weights, kwargs.pop("weighted_metrics", None)
+        )
+        model = self.model
+        with self._scope(), self._unless_failing():
+            optimizer = self._scaled(optimizer, kwargs.get("auto_scale_loss", True))
+            model.active_outputs = objectives.active
+            model.output_names = sorted(objectives.active)
+            model.only_loss = objectives.only_loss
+            model.compile(
+                optimizer=optimizer,
+                loss=objectives.loss_to_compute,
+                # Keras keeps what is None from the last time
+                metrics=objectives.metrics or {},
+                loss_weights=objectives.loss_weights,
+                weighted_metrics=objectives.weighted_metrics,
+                jit_compile=True if jit_compile is None else jit_compile,
+                **kwargs,
+            )
+        self.data.targets.any_size = objectives.any_size
+        self.data.targets.any_steps = objectives.any_steps
+        self.data.targets.needless = objectives.without_targets
+        self._may_choose_jit = jit_compile is None
+        self._has_loss = objectives.loss is not None
+        self._user_batches_per_call = kwargs.get("steps_per_execution")
+        self._functions.clear()
+
+    @contextmanager
+    def _unless_failing(self) -> Iterator[None]:
+        """Context in which the model is compiled; where that fails it stays as it was."""
+        before = dict(vars(self.model))
+        try:
+            yield
+        except BaseException:
+            for name, value in before.items():
+                if getattr(self.model, name) is not value:
+                    setattr(self.model, name, value)
+            raise
+
+    def _scaled(self, optimizer: Any, auto_scale_loss: bool) -> Any:
+        """The optimizer; with a scaled loss where layers inside the network compute with half
+        precision, as Keras does it.
+        """
+        optimizer = keras.optimizers.get(optimizer)
+        layers = [inner for layer in self.model.lowered.layers for inner in flattened(layer)]
+        half = any(layer.compute_dtype == "float16" for layer in layers)
+        scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        if half and auto_scale_loss and not scaled:
+            return keras.optimizers.LossScaleOptimizer(optimizer)
+        return optimizer
+
+    # -- the calls ---------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        start: Start,
+        callbacks: Any = None,
+        validation_data: Any = None,
+        validation_split: float = 0.0,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        **kwargs: Any,
+    ) -> tuple[keras.callbacks.History, State]:
+        """As ``keras.Model.fit`` from a state; also returns the last state."""
+        self._check_compiled("fit")
+        check_parameters(self.model)
+        check_counts(kwargs, "steps_per_epoch", "validation_steps")
+        for name, default in (("epochs", 1), ("initial_epoch", 0)):
+            kwargs[name] = checked_count(name, kwargs.get(name, default), least=0)
+        validation_split = checked_number("validation_split", validation_split, 0)
+        self._drop_batch_sizes(kwargs, "batch_size", "validation_batch_size")
+        self.data.warns_of_nan = True
+        validation_data = self._validation(validation_data, start)
+        if is_batches(x):
+            data, count = self._batches(x, y, start, sample_weight, class_weight)
+            n_batches = number_of_batches(x)
+            if validation_split:
+                raise ValidationError(
+                    "validation_split needs arrays; give validation_data", attr="validation_split"
+                )
+        else:
+            examples = self.data.prepare(x, y, start, sample_weight, class_weight)
+            if validation_split and validation_data is None:
+                examples, rest = split(
+                    examples, validation_split, self.minibatch_size, start.stateful
+                )
+                validation_data = rest.as_tuple()
+            data = examples.as_tuple()
+            n_batches, count = ceil(len(examples) / self.minibatch_size), examples.count_steps
+            kwargs["batch_size"] = self.minibatch_size
+        check_steps(self.model, count)
+        if isinstance(validation_data, tuple) and len(validation_data) > 1:
+            kwargs["validation_batch_size"] = self.minibatch_size
+        if start.stateful or (is_batches(x) and not isinstance(x, keras.utils.PyDataset)):
+            kwargs.setdefault("shuffle", False)
+        callbacks = _as_list(callbacks)
+        in_blocks = not is_batches(x) and self._can_use_blocks(kwargs)
+        steps = kwargs.get("steps_per_epoch") or n_batches
+        self._prepare_functions(
+            start,
+            callbacks,
+            steps,
+            in_blocks,
+        )
+        if in_blocks:
+            self.model.blocks = Blocks(
+                data,
+                self.minibatch_size,
+                self.model.steps_per_execution,
+                kwargs.pop("shuffle", True),
+            )
+            kwargs["shuffle"] = False
+        self._build_optimizer()
+        forget_epoch(self.model)
+        return self._run(
+            self.model.fit,
+            data,
+            start,
+            callbacks=callbacks,
+            validation_data=validation_data,
+            **kwargs,
+        )
+
+    def evaluate(
+        self,
+        x: Any,
+        y: Any,
+        start: Start,
+        callbacks: Any = None,
+        sample_weight: Any = None,
+        **kwargs: Any,
+    ) -> tuple[dict[str, float], State]:
+        """As ``keras.Model.evaluate`` from a state; also returns the last state."""
+        self._check_compiled("evaluate")
+        self.data.warns_of_nan = False
+        check_counts(kwargs, "steps")
+        self._drop_batch_sizes(kwargs, "batch_size")
+        if is_batches(x):
+            data, _ = self._batches(x, y, start, sample_weight)
+            n_batches = number_of_batches(x)
+        else:
+            examples = self.data.prepare(x, y, start, sample_weight)
+            data, n_batches = examples.as_tuple(), ceil(len(examples) / self.minibatch_size)
+            kwargs["batch_size"] = self.minibatch_size
+        callbacks = _as_list(callbacks)
+        n_batches = kwargs.get("steps") or n_batches
+        self._prepare_functions(start, callbacks, n_batches)
+        return self._run(
+            self.model.evaluate, data, start, callbacks=callbacks, return_dict=True, **kwargs
+        )
+
+    def train_on_batch(
+        self, x: Any, y: Any, start: Start, sample_weight: Any = None, class_weight: Any = None
+    ) -> tuple[dict[str, float], State]:
+        """One update; returns loss and metrics, and the last state."""
+        self._check_compiled("train_on_batch")
+        check_parameters(self.model)
+        self.data.warns_of_nan = False
+        examples = self.data.prepare(x, y, start, sample_weight, class_weight)
+        self.data.check_one_batch(examples)
+        data = examples.as_tuple()
+        check_steps(self.model, examples.count_steps)
+        self._prepare_functions(start, (), 1)
+        self._build_optimizer()
+        with self._scope():  # older versions of Keras 3 go on with the metrics of the last batch
+            self.model.reset_metrics()
+        return self._run(self.model.train_on_batch, data, start, return_dict=True)
+
+    def prediction_hooks(self, callbacks: Any, verbose: Any, steps: int | None):
+        """Keras callbacks for predictions."""
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            return callbacks
+        if verbose not in ("auto", None, 0, 1, 2):
+            raise ValidationError(f"expected 'auto', 0, 1 or 2, got {verbose!r}", attr="verbose")
+        shown = verbose not in (0, "auto", None)
+        return keras.callbacks.CallbackList(
+            _as_list(callbacks),
+            add_progbar=shown,
+            verbose=int(shown) and verbose,
+            epochs=1,
+            steps=steps,
+            model=self.model,
+        )
+
+    # -- arguments ---------------------------------------------------------------------------------
+
+    def _batches(
+        self, data: Any, y: Any, start: Start, *weights: Any
+    ) -> tuple[tuple, Callable[[], int]]:
+        """What Keras is given, and what gives the number of steps of the first batch."""
+        if y is not None or any(w is not None for w in weights):
+            raise ValidationError(
+                f"targets and weights have to come in the batches of a {type(data).__name__}, as "
+                "tuples "
+                "(x, y) or (x, y, sample_weight), and not as arguments",
+                attr="y",
+            )
+        batches, count = self.data.batches(data, start)
+        return (batches,), count
+
+    def _validation(self, data: Any, start: Start) -> Any:
+        if data is None:
+            return None
+        start = Start(start.state, start.n_steps)
+        if is_batches(data):
+            return self.data.batches(data, start, "validation_data")[0]
+        if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+            raise ValidationError(
+                f"got {type(data).__name__}; expected (x, y) or (x, y, sample_weight), or a "
+                "generator "
+                "or dataset of such batches",
+                attr="validation_data",
+            )
+        x, y, *weights = data
+        return self.data.prepare(x, y, start, *weights).as_tuple()
+
+    def _drop_batch_sizes(self, kwargs: dict, *names: str) -> None:
+        """Batches are cut as the network was compiled for, whatever else is asked for."""
+        for name in names:
+            warn_of_batch_size(kwargs.pop(name, None), self.minibatch_size, name, stacklevel=5)
+
+    def _check_compiled(self, method: str) -> None:
+        if not self.model.compiled:
+            raise SimulationError(
+                f"sim.{method} needs to know the loss; call sim.compile(optimizer=..., loss=...) "
+                "first"
+            )
+        if not self._has_loss and method != "evaluate":
+            raise SimulationError(
+                f"sim.{method} needs a loss; sim.compile was called without one, or for no probe"
+            )
+
+    # -- running -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def _scope(self):
+        """Context of the network's device and precision, also for the numbers that Keras makes
+        itself.
+        """
+        keras.config.dtype_policy()  # the default is made at the first look, of the precision then
+        with self.engine.scope(), floatx(self.engine.settings.dtype, keras.config):
+            yield
+
+    def _run(self, method: Callable, data: tuple, start: Start, **kwargs: Any) -> tuple[Any, State]:
+        """Call a method of the Keras model from a state; returns what it returns, and the last
+        state.
+        """
+        with (
+            self._scope(),
+            self.loaded(start.state, self._kept_of(start)),
+            DeferredInterrupt() as interrupt,
+        ):
+            watch = Watch()
+            session = Session(self.model, self.engine.backend, interrupt, watch)
+            if "callbacks" in kwargs:
+                kwargs["callbacks"] = [session, *kwargs["callbacks"]]
+            try:
+                if len(data) > 1:
+                    self._build(data)
+                if self.model.blocks is not None:
+                    n_batches = self.model.blocks.n_batches
+                    data, kwargs = (ticks(),), {**kwargs, "steps_per_epoch": n_batches}
+                names = ("x", "y", "sample_weight")
+                result = watch.call(
+                    self._in_scope, method, **dict(zip(names, data, strict=False)), **kwargs
+                )
+            except BaseException:
+                self.engine.backend.restore_variables(self.model, session.values)
+                raise
+            finally:
+                self.model.blocks = None
+            return result, self._last_state(start)
+
+    def _kept_of(self, start: Start) -> bool | Literal["learned"]:
+        """What a call leaves of its state: all, what was learned, or nothing."""
+        if start.stateful:
+            return True
+        return "learned" if self.model.learned else False
+
+    def _last_state(self, start: Start) -> State:
+        kept = self._kept_of(start)
+        return start.state if kept is False else self._saved_state()
+
+    def _in_scope(self, method: Callable, **kwargs: Any) -> Any:
+        """Call a method in whatever thread."""
+        with self.engine.scope():
+            return method(**kwargs)
+
+    def _build(self, data: Sequence[Mapping[str, np.ndarray]]) -> None:
+        """Let Keras build losses and metrics with batches of the right size."""
+        n = self.minibatch_size
+        batch = tuple({name: values[:n] for name, values in part.items()} for part in data)
+        build_objectives(self.model, batch)
+
+    def _build_optimizer(self) -> None:
+        if not self.model.optimizer.built:
+            with self._scope():
+                self.model.optimizer.build(self.model.trainable_variables)
+
+    def _can_use_blocks(self, kwargs: Mapping[str, Any]) -> bool:
+        """Whether arrays need not go through Keras's data pipeline. It takes part in the
+        distribution to several devices, and in debugging.
+        """
+        model = self.model
+        return not (
+            kwargs.get("steps_per_epoch")
+            or model.run_eagerly
+            or self.engine.backend.is_distributed()
+            or (not model.jit_compile and self.engine.backend.name == "jax")
+        )
+
+    def _prepare_functions(
+        self,
+        start: Start,
+        callbacks: Iterable[Any],
+        n_batches: int | None,
+        in_blocks: bool = False,
+    ) -> None:
+        """Run several batches in a call, unless the user chose, or a callback wants to see each
+        one, and what convolves in the faster of XLA and the plain graph.
+        """
+        n = self._user_batches_per_call
+        plain = self._may_choose_jit and self._convolves_faster_in_graph
+        if plain and self.model.jit_compile:
+            self._functions.configure(jit_compile=False)
+        self._functions.configure(
+            steps_per_execution=batches_per_call(callbacks, n_batches) if n is None else n,
+            keep_state=self._kept_of(start),
+            in_blocks=in_blocks,
+        )
+
+    @contextmanager
+    def loaded(self, state: State, keep_state: bool | Literal["learned"] = False):
+        """Context in which the Keras model starts from ``state``."""
+        values = self.model.state.values
+        for stored, tensor in zip(self.model.lowered.states, state.tensors, strict=True):
+            # a copy: Keras lets JAX reuse the memory of its variables
+            values[tensor_name(stored)].assign(keras.ops.copy(tensor))
+        values["n_steps"].assign(state.n_steps)
+        self._functions.configure(keep_state=keep_state)
+        yield
+
+    def _saved_state(self) -> State:
+        values = self.model.state.values
+        tensors = tuple(keras.ops.copy(values[tensor_name(s)]) for s in self.model.lowered.states)
+        return State(tensors, int(keras.ops.convert_to_tensor(values["n_steps"])))
+
+
+def _as_list(callbacks: Any) -> list:
+    if callbacks is None:
+        return []
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return list(callbacks.callbacks)
+    listed = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
+    for callback in listed:
+        if isinstance(callback, type) or not hasattr(callback, "set_model"):
+            raise ValidationError(
+                f"expected keras.callbacks.Callback objects, got {callback!r}", attr="callbacks"
+            )
+    return listed

@@ -64,5 +64,9 @@ def _passed(schedule: Schedule, pieces, k: int) -> Tensors:
 
 def is_call(schedule: Schedule, number: int) -> bool:
     """Whether an instruction only calls Python, in training too."""
-    step = schedule.flow.layout.instructions[number]
-    return isinstance(step, Run) and step.kernel.on_host and not step.kernel.differentiable
+    instruction = schedule.flow.layout.instructions[number]
+    return (
+        isinstance(instruction, Run)
+        and instruction.kernel.on_host
+        and not instruction.kernel.differentiable
+    )

@@ -49,12 +49,14 @@ class Dataflow:
 
     @cached_property
     def reads(self) -> tuple[Tensors, ...]:
-        return tuple(tensors_of(step.operands) for step in self.layout.instructions)
+        return tuple(tensors_of(instruction.operands) for instruction in self.layout.instructions)
 
     @cached_property
     def makes(self) -> tuple[Tensors, ...]:
-        steps = self.layout.instructions
-        return tuple(frozenset(t.index for t in step.results) for step in steps)
+        instructions = self.layout.instructions
+        return tuple(
+            frozenset(t.index for t in instruction.results) for instruction in instructions
+        )
 
     @cached_property
     def next_reads(self) -> tuple[Tensors, ...]:

@@ -35,7 +35,7 @@ def _deferrable(layout: Layout) -> Iterator[tuple[Run, Stored]]:
         if isinstance(run, Run) and run.kernel.deferrable and len(run.results) == 1
     }
     recipes = [*layout.next_state, *layout.outputs]
-    recipes.extend(recipe for step in layout.instructions for recipe in step.operands)
+    recipes.extend(recipe for instruction in layout.instructions for recipe in instruction.operands)
     for stored, recipe in zip(layout.of_kind("state"), layout.next_state, strict=True):
         run = runs.get(recipe.tensor) if isinstance(recipe, Slice) and recipe.whole else None
         if run is None or recipe.width < LARGE:
@@ -73,7 +73,7 @@ def _deferred(layout: Layout, run: Run, stored: Stored) -> Layout:
         layout,
         tensors=tuple(tensors),
         stored=tuple(s for old in layout.stored for s in new.get(old.tensor.index, (old,))),
-        instructions=(head, *(step for step in layout.instructions if step is not run)),
+        instructions=(head, *(other for other in layout.instructions if other is not run)),
         next_state=next_state,
         origins=origins,
     )

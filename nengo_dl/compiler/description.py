@@ -117,16 +117,18 @@ def _rows(compiled: Compiled):
     changing = [i for i in layout.inputs if not isinstance(i.node, ConstantNode)]
     schedule = hoist(Dataflow(layout), changing)
     when = _when(schedule, compiled.minibatch_size)
-    for number, step in enumerate(layout.instructions):
+    for number, instruction in enumerate(layout.instructions):
         known = {k for n, k in schedule.operands if n == number}
-        operands = [f"[{r}]" if k in known else str(r) for k, r in enumerate(step.operands)]
-        if isinstance(step, Assemble):
-            joined = str(step.recipe) if len(operands) == 1 else f"sum of {', '.join(operands)}"
-            yield Row(number, None, "sum", step.tensor.width, when[number], joined)
+        operands = [f"[{r}]" if k in known else str(r) for k, r in enumerate(instruction.operands)]
+        if isinstance(instruction, Assemble):
+            joined = (
+                str(instruction.recipe) if len(operands) == 1 else f"sum of {', '.join(operands)}"
+            )
+            yield Row(number, None, "sum", instruction.tensor.width, when[number], joined)
             continue
-        width = step.results[0].width if step.results else 0
-        joined, size = "; ".join(operands), len(step.group)
-        yield Row(number, size, step.group.kind, width, when[number], joined)
+        width = instruction.results[0].width if instruction.results else 0
+        joined, size = "; ".join(operands), len(instruction.group)
+        yield Row(number, size, instruction.group.kind, width, when[number], joined)
 
 
 def _when(schedule: Schedule, batch: int) -> dict[int, str]:

@@ -73,38 +73,40 @@ def _stage(schedule: Schedule, batch: int, in_loop: bool, numbers, states) -> St
 
 def _sees_steps_in_turn(schedule: Schedule, number: int) -> bool:
     """Whether an instruction is Python code or a Keras layer that has to see the steps in order."""
-    step = schedule.flow.layout.instructions[number]
-    if not isinstance(step, Run):
+    instruction = schedule.flow.layout.instructions[number]
+    if not isinstance(instruction, Run):
         return False
-    layer = step.kernel.layer is not None and not step.kernel.every_step_alone
-    return step.kernel.on_host or layer
+    layer = instruction.kernel.layer is not None and not instruction.kernel.every_step_alone
+    return instruction.kernel.on_host or layer
 
 
 def _is_heavy(schedule: Schedule, number: int, batch: int) -> bool:
     """Whether an instruction is a product with constant weights worth a stage of its own."""
-    step = schedule.flow.layout.instructions[number]
-    if not isinstance(step, Run) or not step.kernel.every_step_alone:
+    instruction = schedule.flow.layout.instructions[number]
+    if not isinstance(instruction, Run) or not instruction.kernel.every_step_alone:
         return False
-    if step.kernel.layer is not None:
-        return step.kernel.has_weights
-    if (number, 0) not in schedule.operands or len(step.operands) < 2:
+    if instruction.kernel.layer is not None:
+        return instruction.kernel.has_weights
+    if (number, 0) not in schedule.operands or len(instruction.operands) < 2:
         return False
-    return step.kernel.convolves or step.operands[0].width * batch >= HEAVY
+    return instruction.kernel.convolves or instruction.operands[0].width * batch >= HEAVY
 
 
 def _is_light(schedule: Schedule, number: int, batch: int) -> bool:
-    step = schedule.flow.layout.instructions[number]
-    if not isinstance(step, Run):
+    instruction = schedule.flow.layout.instructions[number]
+    if not isinstance(instruction, Run):
         return True
-    if not step.kernel.repeatable or step.kernel.convolves:
+    if not instruction.kernel.repeatable or instruction.kernel.convolves:
         return False
-    widths = {r.width for r in step.operands} | {t.width for t in step.results}
+    widths = {r.width for r in instruction.operands} | {t.width for t in instruction.results}
     elementwise = len(widths - {1}) <= 1
     return elementwise or max(widths) * batch < HEAVY
 
 
 def _is_alone(schedule: Schedule, number: int) -> bool:
     """Whether an instruction can be computed for all steps at once."""
-    flow, step = schedule.flow, schedule.flow.layout.instructions[number]
+    flow, instruction = schedule.flow, schedule.flow.layout.instructions[number]
     reads_time = flow.layout.time.index in flow.reads[number]
-    return not reads_time and (not isinstance(step, Run) or step.kernel.every_step_alone)
+    return not reads_time and (
+        not isinstance(instruction, Run) or instruction.kernel.every_step_alone
+    )

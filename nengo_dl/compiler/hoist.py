@@ -55,10 +55,12 @@ def hoist(flow: Dataflow, changing: Sequence[Input]) -> Schedule:
     given = {item.operator: item for item in changing if item not in layout.inputs}
     rows = {item: layout.inputs[item].index for item in changing if item in layout.inputs}
     before, loop = [], []
-    for number, step in enumerate(layout.instructions):
-        if isinstance(step, Run) and not given.keys().isdisjoint(step.group.operators):
-            rows[given[step.group.operators[0]]] = step.results[0].index
-        elif flow.reads[number] <= known and not has_effects(step):
+    for number, instruction in enumerate(layout.instructions):
+        if isinstance(instruction, Run) and not given.keys().isdisjoint(
+            instruction.group.operators
+        ):
+            rows[given[instruction.group.operators[0]]] = instruction.results[0].index
+        elif flow.reads[number] <= known and not has_effects(instruction):
             before.append(number)
             known |= flow.makes[number]
         else:
@@ -82,8 +84,12 @@ def hoist(flow: Dataflow, changing: Sequence[Input]) -> Schedule:
     )
 
 
-def has_effects(step: Run | Assemble) -> bool:
+def has_effects(instruction: Run | Assemble) -> bool:
     """Whether an instruction may give something else in each step, whatever it reads."""
-    if isinstance(step, Assemble):
+    if isinstance(instruction, Assemble):
         return False
-    return step.kernel.on_host or not step.operands or step.kernel.layer is not None
+    return (
+        instruction.kernel.on_host
+        or not instruction.operands
+        or instruction.kernel.layer is not None
+    )

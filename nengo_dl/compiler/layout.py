@@ -1,7 +1,7 @@
 """Where every value lives: the planned groups, executed symbolically for one step.
 
-A group reads its operands from the `Layers` of its signals and leaves the addresses of its results
-there. See docs/architecture.md.
+A group reads its operands from the `Contributions` of its signals and leaves the addresses of its
+results there. See docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from nengo.builder.operator import Copy, Operator, Reset, TimeUpdate
 from nengo.builder.signal import Signal
 
 from nengo_dl.compiler.carried import Carried
+from nengo_dl.compiler.contributions import HOLE, Contributions
 from nengo_dl.compiler.kernel import Kernel, OperatorSignals, is_wiring, kernel_for
-from nengo_dl.compiler.layers import HOLE, Layers
 from nengo_dl.compiler.operand import Addresses, Recipe, Sum, Tensor, TensorKind, make_recipe
 from nengo_dl.compiler.operators import CopyUpdate
 from nengo_dl.compiler.program import Group, Input, Program, probed_signals
@@ -127,7 +127,7 @@ class _Execution:
         self.plan = [Group(tuple(group)) for group in plan]
         self.signals = {op: OperatorSignals(op) for group in plan for op in group}
         self.addresses = Addresses()
-        self.layers = Layers()
+        self.contributions = Contributions()
         self.instructions: list[Assemble | Run] = []
         self.literals: dict[float, Tensor] = {}
         self.probed = probed_signals(program.model)
@@ -142,7 +142,7 @@ class _Execution:
         for item in self.program.inputs:
             tensor = self.addresses.new(item.name, "input", item.size)
             tensors[item] = tensor
-            self.layers.place(item.signal.base, tensor.addresses)
+            self.contributions.place(item.signal.base, tensor.addresses)
         return tensors
 
     def _place_stored(self, plan) -> list[Stored]:
@@ -156,7 +156,7 @@ class _Execution:
             key: tuple
             if base in carried.carried:
                 key = ("state", *carried.written[base])
-            elif base in carried.written or base in self.layers:
+            elif base in carried.written or base in self.contributions:
                 return
             elif base in self.program.trainable:
                 key = ("parameter", self.program.trainable[base], index)
@@ -195,7 +195,7 @@ class _Execution:
         stored = Stored(tensor, signals)
         for sig, span in stored.spans():
             columns = range(tensor.base + span.start, tensor.base + span.stop)
-            self.layers.place(sig, columns)
+            self.contributions.place(sig, columns)
         return stored
 
     def _literal(self, value: float, n: int) -> Indices:
@@ -207,14 +207,14 @@ class _Execution:
 
     def _recipe(self, signals: Sequence[Signal]) -> Recipe:
         sizes = list(map(signal_size, signals))
-        return make_recipe(self.layers.operand(signals, sizes), sum(sizes), self.addresses)
+        return make_recipe(self.contributions.operand(signals, sizes), sum(sizes), self.addresses)
 
     def _settled_recipe(self, signals: Sequence[Signal], name: str) -> Recipe:
         """As `_recipe`, but sums become tensors, which from now on stand for the elements that were
         read.
         """
         sizes = list(map(signal_size, signals))
-        rows, width = self.layers.operand(signals, sizes), sum(sizes)
+        rows, width = self.contributions.operand(signals, sizes), sum(sizes)
         recipe = make_recipe(rows, width, self.addresses)
         if len(rows) < 2:
             return recipe
@@ -233,7 +233,7 @@ class _Execution:
         """Let signals be (or be increased by) the columns of a tensor."""
         start = tensor.base
         for sig, size, increment in zip(signals, sizes, increments, strict=True):
-            self.layers.place(sig, range(start, start + size), increment)
+            self.contributions.place(sig, range(start, start + size), increment)
             start += size
 
     # -- execution ---------------------------------------------------------------------------------
@@ -275,7 +275,7 @@ class _Execution:
 
     def _wire(self, group: Group) -> None:
         copies = [op for op in group.operators if isinstance(op, (Copy, CopyUpdate))]
-        sums = [op.src for op in copies if len(self.layers.read(op.src)) > 1]
+        sums = [op.src for op in copies if len(self.contributions.read(op.src)) > 1]
         if sums:
             self._settled_recipe(list(dict.fromkeys(sums)), "copies")
         for op in group.operators:
@@ -283,32 +283,33 @@ class _Execution:
                 self._reset(op)
             elif isinstance(op, TimeUpdate):
                 step, time = self.time.addresses
-                self.layers.place(op.step, range(step, step + 1))
-                self.layers.place(op.time, range(time, time + 1))
+                self.contributions.place(op.step, range(step, step + 1))
+                self.contributions.place(op.time, range(time, time + 1))
             elif isinstance(op, (Copy, CopyUpdate)):
                 self._copy(op)
 
     def _reset(self, op: Reset) -> None:
         indices = view_indices(op.dst)
         if op.value == 0 and covers(indices, signal_size(op.dst.base)):
-            self.layers.clear(op.dst.base)
+            self.contributions.clear(op.dst.base)
         else:
             n = len(indices)
             values = np.full(n, HOLE) if op.value == 0 else self._literal(op.value, n)
-            self.layers.write(op.dst, indices, values, increment=False)
+            self.contributions.write(op.dst, indices, values, increment=False)
 
     def _copy(self, op: Copy | CopyUpdate) -> None:
-        layers = self.layers.read(op.src)
+        contributions = self.contributions.read(op.src)
         indices: Indices = view_indices(op.dst)
         src_slice, dst_slice = getattr(op, "src_slice", None), getattr(op, "dst_slice", None)
         if src_slice is not None or dst_slice is not None or op.src.shape != op.dst.shape:
             target = positions_of(op.dst.shape, dst_slice)
             source = _broadcast(positions_of(op.src.shape, src_slice), target.shape).ravel()
             indices = take(indices, target.ravel())
-            layers = [take(layer, source) for layer in layers]
-        if not layers:
-            layers = [np.full(len(indices), HOLE)]
+            contributions = [take(contribution, source) for contribution in contributions]
+        if not contributions:
+            contributions = [np.full(len(indices), HOLE)]
         increment = op.dst in op.incs
-        for layer in layers:  # one, unless several Copies in a group share a source's base
-            self.layers.write(op.dst, indices, layer, increment)
+        # one, unless several Copies in a group share the base of a source
+        for contribution in contributions:
+            self.contributions.write(op.dst, indices, contribution, increment)
             increment = True

@@ -21,7 +21,7 @@ from nengo_dl.runtime.inputs.names import unique
 from nengo_dl.runtime.parameters import freezing
 from nengo_dl.runtime.results import saving
 from nengo_dl.runtime.results.values import PresentValues
-from nengo_dl.runtime.step.scan import Start, Wanted
+from nengo_dl.runtime.step.scan import InitialState, Wanted
 
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
@@ -252,7 +252,7 @@ class NengoLayer(keras.layers.Layer):
         state, outputs = model.sequences(lowered).run(
             model.arguments(),
             values,
-            Start([*state, *carried], first),
+            InitialState([*state, *carried], first),
             n_steps,
             Wanted(self._output_numbers, kept),
             training,

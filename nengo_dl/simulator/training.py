@@ -199,7 +199,7 @@ class TrainingInterface(SimulatorParts):
             )
         if inputs is None and n_steps is None:
             n_steps = 5
-        examples, _ = self._training.data.examples(inputs, n_steps, self._state)
+        examples, _ = self._training.data.named_inputs(inputs, n_steps, self._state)
         with self._alone, self._engine.scope(), self._training.loaded(self._state):
             GradientCheck(
                 self.keras_model,

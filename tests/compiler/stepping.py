@@ -57,7 +57,7 @@ def compiled_values(model, signals, n_steps, minibatch_size=1, **options):
     backend = backends.active()
     with backend.precision("float64"):
         lowered = LoweredNetwork(compiled, settings, host=None, host_call=None)
-        prepare, step = lowered.functions(changing=())
+        make_invariant, step = lowered.functions(changing=())
         stored = {
             tensor_name(s): backend.tensor(stored_values(s, "float64"), "float64")
             for s in compiled.layout.stored
@@ -70,7 +70,7 @@ def compiled_values(model, signals, n_steps, minibatch_size=1, **options):
             backend.tensor(np.repeat(stored_values(s, "float64"), minibatch_size, 0), "float64")
             for s in lowered.states
         ]
-        invariant = prepare({**stored, **arguments}, [])
+        invariant = make_invariant({**stored, **arguments}, [])
         values = {sig: [] for sig in signals}
         for i in range(n_steps):
             state, outputs = step(invariant, state, [], backend.tensor(np.asarray(i + 1), "int32"))

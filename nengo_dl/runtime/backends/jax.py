@@ -130,7 +130,7 @@ def _array_bits(value: np.ndarray) -> np.ndarray:
 
 def chunk_function(chunk: Chunk, jit: bool | None):
     def run(arguments, fixed, state, rows, first_step, n_steps):
-        invariant = chunk.prepare(arguments, fixed)
+        invariant = chunk.invariant(arguments, fixed)
         return run_steps(chunk, invariant, state, rows, first_step, n_steps)
 
     if jit is False:

@@ -259,7 +259,7 @@ def _run_chunk(chunk: Chunk, names: tuple[str, ...], counts: tuple[int, int, int
     arguments = {name: next(given) for name in names}
     fixed, state, rows = ([next(given) for _ in range(n)] for n in counts)
     first_step, n_steps = given
-    invariant = chunk.prepare(arguments, fixed)
+    invariant = chunk.invariant(arguments, fixed)
     return run_steps(chunk, invariant, state, rows, first_step, n_steps)
 
 

@@ -28,7 +28,7 @@ from nengo_dl.runtime.step.lowered_network import (
     weight_name,
 )
 from nengo_dl.runtime.step.rounding import RoundedValues
-from nengo_dl.runtime.step.scan import Start, Wanted
+from nengo_dl.runtime.step.scan import InitialState, Wanted
 
 #: all layers of Keras that convolve, by themselves or with a cell
 CONVOLUTIONS = tuple(
@@ -263,7 +263,7 @@ class NengoModel(keras.Model):
         first = ops.convert_to_tensor(self.state.values["n_steps"]) + 1
         chosen = [self.network_outputs.index(name) for name in self.active_outputs]
         wanted = Wanted(chosen, [self.kept[k] for k in chosen])
-        start = Start([*before, *self.carried()], first)
+        start = InitialState([*before, *self.carried()], first)
         state, outputs = self.sequences(self.lowered.resized(n_items)).run(
             self.arguments(), values, start, n_steps, wanted, bool(training)
         )

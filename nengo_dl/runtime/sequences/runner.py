@@ -12,7 +12,13 @@ from keras import ops
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.sequences.stages import StagedNetwork
 from nengo_dl.runtime.step.lowered_network import LoweredNetwork
-from nengo_dl.runtime.step.scan import Start, Wanted, n_segments, segmented_scan, unrolled_scan
+from nengo_dl.runtime.step.scan import (
+    InitialState,
+    Wanted,
+    n_segments,
+    segmented_scan,
+    unrolled_scan,
+)
 
 
 class SequenceRunner:
@@ -43,7 +49,7 @@ class SequenceRunner:
         self,
         arguments: Mapping[str, Any],
         inputs: Mapping[Input, Any],
-        start: Start,
+        start: InitialState,
         n_steps: int,
         wanted: Wanted,
         training: bool,
@@ -60,7 +66,7 @@ class SequenceRunner:
         lowered, changing = self.lowered, tuple(inputs)
         rows = [self._rows(values, item) for item, values in inputs.items()]
         fixed = self._fixed_inputs(changing)
-        invariant = lowered.prepare(lowered.schedule(changing), arguments, fixed, training)
+        invariant = lowered.invariant(lowered.schedule(changing), arguments, fixed, training)
         staged = None
         if self._can_split(n_steps):
             staged = StagedNetwork(lowered, changing, training)

@@ -15,7 +15,7 @@ from nengo_dl.compiler.operand import Recipe
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.step.frame import Frame, Invariant
 from nengo_dl.runtime.step.lowered_network import LoweredNetwork
-from nengo_dl.runtime.step.scan import Start, Wanted
+from nengo_dl.runtime.step.scan import InitialState, Wanted
 
 
 class StagedNetwork:
@@ -50,7 +50,13 @@ class StagedNetwork:
         return lambda step, invariant, *rest: backend.scan(partial(step, invariant), *rest)
 
     def run(
-        self, backend: Any, invariant: Invariant, start: Start, rows, n_steps: int, wanted: Wanted
+        self,
+        backend: Any,
+        invariant: Invariant,
+        start: InitialState,
+        rows,
+        n_steps: int,
+        wanted: Wanted,
     ) -> tuple[list, list]:
         """The last state, and outputs of shape (batch, n_steps or 1, width); ``rows`` are (batch,
         n_steps, size).

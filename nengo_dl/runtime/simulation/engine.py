@@ -333,10 +333,10 @@ class Engine:
     def _chunk(
         self, lowered: LoweredNetwork, changing: tuple[Input, ...], training: bool, capacity: int
     ) -> Chunk:
-        prepare, step = lowered.functions(changing, training)
+        invariant, step = lowered.functions(changing, training)
         unroll = min(self.unroll, capacity)
         return Chunk(
-            prepare=prepare,
+            invariant=invariant,
             step=self._counted(step),
             carry=self.carry,
             capacity=capacity,

@@ -97,7 +97,7 @@ class HostLoop:
         def compiled(trace: Callable, *given):
             return backend.compiled(partial(trace, weak, *given), jit, self._is_small())
 
-        self._prepare = compiled(HostLoop._trace_prepare)
+        self._make_invariant = compiled(HostLoop._trace_invariant)
         middle = range(1, len(self._pieces) - 1)
         self._middle = [compiled(HostLoop._trace_middle, k) for k in middle]
         self._turn = compiled(HostLoop._trace_turn)
@@ -121,11 +121,11 @@ class HostLoop:
 
     # -- what is compiled --------------------------------------------------------------------------
 
-    def _trace_prepare(self, tensors: list) -> list:
+    def _trace_invariant(self, tensors: list) -> list:
         """What is the same in each step, from the arguments and ``fixed``."""
         arguments = dict(zip(self._names, tensors, strict=False))
         fixed = tensors[len(self._names) :]
-        invariant = self.network.prepare(self._schedule, arguments, fixed, self.training)
+        invariant = self.network.invariant(self._schedule, arguments, fixed, self.training)
         self._keys = invariant.keys()
         tensors = invariant.tensors()
         self._common = Packing(tensors)
@@ -202,8 +202,10 @@ class HostLoop:
         piece, dtype = self._pieces[k], self.network.settings.dtype
         frame.execute(piece.numbers)
         operands = [
-            [frame.operand(number, i) for i in range(len(step.operands))]
-            for number, step in zip(piece.calls, self._steps(piece.calls), strict=True)
+            [frame.operand(number, i) for i in range(len(instruction.operands))]
+            for number, instruction in zip(
+                piece.calls, self._instructions(piece.calls), strict=True
+            )
         ]
         passed = [ops.cast(frame.values[index], dtype) for index in self._passed[k + 1]]
         if k not in self._calls:
@@ -213,7 +215,7 @@ class HostLoop:
         vector = ops.concatenate(vectors) if vectors else ops.zeros((1,), dtype)
         return [*self._carry[k + 1].pack([*state, *passed]), vector]
 
-    def _steps(self, numbers: Sequence[int]) -> list:
+    def _instructions(self, numbers: Sequence[int]) -> list:
         return [self.network.layout.instructions[number] for number in numbers]
 
     def _plan(
@@ -225,14 +227,16 @@ class HostLoop:
         network, calls = self.network, []
         start, end = 0 if k else self._n_outputs(), self._results_start(k)
         for number, own in zip(self._pieces[k].calls, operands, strict=True):
-            step = network.layout.instructions[number]
+            instruction = network.layout.instructions[number]
             function = network.kernels[number].host_function
             assert function is not None  # `pieces_of` chose those that have one
             batch = max((shape[0] for shape in own), default=1)
             places, start = _places(own, start)
-            shapes = [(batch, tensor.width) for tensor in step.results]
+            shapes = [(batch, tensor.width) for tensor in instruction.results]
             results, end = _places(shapes, end)
-            made = [(t.index, *place) for t, place in zip(step.results, results, strict=True)]
+            made = [
+                (t.index, *place) for t, place in zip(instruction.results, results, strict=True)
+            ]
             calls.append(Call(function, batch, places, made))
         self._calls[k], self._n_given[k] = calls, end
         batch, dtype = network.settings.minibatch_size, network.settings.dtype
@@ -244,7 +248,7 @@ class HostLoop:
         """`_plan` of all pieces, for a minibatch of one, in which all tensors have one row."""
         widths = {tensor.index: tensor.width for tensor in self.network.layout.tensors}
         for k in range(len(self._pieces) - 1):
-            calls = self._steps(self._pieces[k].calls)
+            calls = self._instructions(self._pieces[k].calls)
             operands = [[(1, recipe.width) for recipe in call.operands] for call in calls]
             self._plan(k, operands, [(1, widths[index]) for index in self._passed[k + 1]])
 
@@ -275,7 +279,7 @@ class HostLoop:
         not ``kept`` those of the last, (batch, width). ``rows`` are (batch or 1, n_steps, size).
         """
         self._names = list(arguments)
-        common = self._prepare([*arguments.values(), *fixed])
+        common = self._make_invariant([*arguments.values(), *fixed])
         common = [*common, self._tensor(np.asarray(first_step, np.int32))]
         if not self._carry:
             self._find_shapes(common, state)

@@ -73,10 +73,10 @@ class ShortRuns:
         #: number of the first step, and how many there are
         self._clock, self._clock_argument = self._backend.shared(2, "int32")
         self._functions: dict[Hashable, Callable] = {}
-        self._prepare: Callable | None = None
+        self._make_invariant: Callable | None = None
         # found when it is traced
         self._keys: tuple[tuple, ...] = ()
-        self._prepared = Packing(())
+        self._packed_invariant = Packing(())
         #: what the parameters and ``fixed`` were for which ``_given`` was found
         self._ids: list[int] | None = None
         self._alive: list[Any] = []
@@ -128,12 +128,12 @@ class ShortRuns:
         if self._backend.reads_variables:
             return [*map(self._backend.reference, self._variables), *tensors]
         given = [*self._model.arguments().values(), *tensors]
-        if self._prepare is None:
-            self._backend.trace(self._trace_prepare, given)  # what is compiled may be another's
-            self._prepare = self._backend.compiled_for(
-                self._trace_prepare, given, self._jit, self._key("prepare")
+        if self._make_invariant is None:
+            self._backend.trace(self._trace_invariant, given)  # what is compiled may be another's
+            self._make_invariant = self._backend.compiled_for(
+                self._trace_invariant, given, self._jit, self._key("invariant")
             )
-        return list(self._prepare(given))
+        return list(self._make_invariant(given))
 
     def _row_vector(self, rows: Sequence[np.ndarray], batches: tuple[int, ...]) -> Any:
         """All rows, (capacity, batch or 1, size) each, one after the other."""
@@ -164,11 +164,11 @@ class ShortRuns:
         names = list(self._model.argument_variables())
         return dict(zip(names, tensors, strict=False)), list(tensors[len(names) :])
 
-    def _trace_prepare(self, tensors: list) -> list:
-        invariant = self._chunk.prepare(*self._arguments(tensors))
+    def _trace_invariant(self, tensors: list) -> list:
+        invariant = self._chunk.invariant(*self._arguments(tensors))
         self._keys, tensors = invariant.keys(), invariant.tensors()
-        self._prepared = Packing(tensors)
-        return self._prepared.pack(tensors)
+        self._packed_invariant = Packing(tensors)
+        return self._packed_invariant.pack(tensors)
 
     def _compiled(self, tensors: list, batches: tuple[int, ...]) -> Callable:
         weak: Any = weakref.proxy(self)  # no cycle, so that what is compiled is freed with this
@@ -200,8 +200,8 @@ class ShortRuns:
                 name: self._backend.read(reference, variable)
                 for (name, variable), reference in zip(names.items(), references, strict=False)
             }
-            return self._chunk.prepare(arguments, fixed)
-        return Invariant.of(self._keys, self._prepared.unpack(given))
+            return self._chunk.invariant(arguments, fixed)
+        return Invariant.of(self._keys, self._packed_invariant.unpack(given))
 
     def _row_tensors(self, vector: Any, batches: tuple[int, ...]) -> list:
         rows, start = [], 0

@@ -38,8 +38,8 @@ class Assembler:
         self.indices: dict[str, np.ndarray] = {}
         self._names: dict[int, str] = {}  # by the id of a recipe
         recipes = [*layout.next_state, *layout.outputs]
-        for step in layout.instructions:
-            recipes.extend(step.operands)
+        for instruction in layout.instructions:
+            recipes.extend(instruction.operands)
         while recipes:
             self._register(recipes.pop(), recipes)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from nengo_dl.runtime.step.carry import Carry
 
 #: fields of a `Chunk` for which its ``structure`` and the shapes of the carry stand
-FUNCTIONS = {"prepare", "step", "carry"}
+FUNCTIONS = {"invariant", "step", "carry"}
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class Chunk:
 
     Attributes
     ----------
-    prepare
-        ``prepare(arguments, fixed) -> invariant``: everything that is the same in each step,
+    invariant
+        ``invariant(arguments, fixed) -> invariant``: everything that is the same in each step,
         computed before the loop.
     step
         ``step(invariant, state, rows, step_index) -> (state, outputs)``, pure. ``rows`` holds one
@@ -42,11 +42,11 @@ class Chunk:
     device
         Where it runs, None for the backend's choice.
     structure
-        Equal for ``prepare`` and ``step`` that compute the same, of whatever simulator
+        Equal for ``invariant`` and ``step`` that compute the same, of whatever simulator
         (`step_structure`); None where that is not known of any other.
     """
 
-    prepare: Callable
+    invariant: Callable
     step: Callable
     carry: Carry
     capacity: int

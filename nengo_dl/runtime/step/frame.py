@@ -84,15 +84,15 @@ class Frame:
     def execute(self, numbers: Iterable[int]) -> None:
         """Run instructions; their results go into ``values``."""
         for number in numbers:
-            step = self.network.layout.instructions[number]
-            operands = [self.operand(number, k) for k in range(len(step.operands))]
-            if isinstance(step, Assemble):
-                self.values[step.tensor.index] = sum(operands[1:], operands[0])
+            instruction = self.network.layout.instructions[number]
+            operands = [self.operand(number, k) for k in range(len(instruction.operands))]
+            if isinstance(instruction, Assemble):
+                self.values[instruction.tensor.index] = sum(operands[1:], operands[0])
                 continue
             kernel, arguments = self.network.kernels[number], self.invariant.arguments
             constants = {name: arguments[f"kernel{number}.{name}"] for name in kernel.constants}
             results = kernel.step(self.context, constants, *operands)
-            self.values.update(zip((t.index for t in step.results), results, strict=True))
+            self.values.update(zip((t.index for t in instruction.results), results, strict=True))
 
     def operand(self, number: int, k: int) -> Any:
         """The k-th operand of an instruction, arranged as its kernel wants it."""

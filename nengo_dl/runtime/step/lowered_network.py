@@ -54,11 +54,11 @@ class LoweredNetwork:
         self.arguments: dict[str, np.ndarray] = {}
         self.kernels: dict[int, Prepared] = {}
         self.states = self.layout.of_kind("state")
-        for number, step in enumerate(self.layout.instructions):
-            if isinstance(step, Run):
-                self._prepare_kernel(number, step)
+        for number, instruction in enumerate(self.layout.instructions):
+            if isinstance(instruction, Run):
+                self._prepare_kernel(number, instruction)
         prepared = self.kernels.values()
-        layers = (getattr(step, "kernel", None) for step in self.layout.instructions)
+        layers = (getattr(instruction, "kernel", None) for instruction in self.layout.instructions)
         self.layers = _unique(k.layer for k in layers if k is not None and k.layer is not None)
         self.weights = _unique(v for p in prepared for v in p.weights)
         self.carried = _unique(v for p in prepared for v in p.carried)
@@ -105,21 +105,21 @@ class LoweredNetwork:
     def functions(
         self, changing: Sequence[Input], training: bool = False
     ) -> tuple[Callable, Callable]:
-        """The functions ``prepare`` and ``step`` of a `Chunk`.
+        """The functions ``invariant`` and ``step`` of a `Chunk`.
 
         Parameters
         ----------
         changing
             The inputs whose values change from step to step, in the order of ``rows``; those of all
-            others are ``fixed``, given to ``prepare`` in the order of the program. Among them may
+            others are ``fixed``, given to ``invariant`` in the order of the program. Among them may
             be Nodes whose function would else run in the loop: their rows take its place.
         training
             Whether neurons act as their differentiable counterparts.
         """
         schedule = self.schedule(changing)
 
-        def prepare(arguments, fixed):
-            return self.prepare(schedule, arguments, fixed, training)
+        def invariant(arguments, fixed):
+            return self.invariant(schedule, arguments, fixed, training)
 
         def step(invariant, state, rows, step_index):
             own, carried = self.split_state(state)
@@ -128,7 +128,7 @@ class LoweredNetwork:
             frame.execute(schedule.loop)
             return [*frame.next_state(), *frame.variables.carried], frame.outputs()
 
-        return prepare, step
+        return invariant, step
 
     def split_state(self, state: Sequence) -> tuple[dict[int, Any], list]:
         """The states by their tensors, and what Keras layers change."""
@@ -169,7 +169,7 @@ class LoweredNetwork:
                 verify.verify_schedule(schedule)
         return self._schedules[changing]
 
-    def prepare(
+    def invariant(
         self, schedule: Schedule, arguments: Mapping[str, Any], fixed: Sequence, training: bool
     ) -> Invariant:
         """What is the same in each step."""

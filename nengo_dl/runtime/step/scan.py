@@ -10,7 +10,7 @@ from keras import ops
 
 
 @dataclass(frozen=True)
-class Start:
+class InitialState:
     """In what state sequences start: values of the network's states, (minibatch_size, width), and
     then of what Keras layers change in a step; and the number of the first step.
     """

@@ -35,7 +35,10 @@ def _of_step(lowered: LoweredNetwork, changing: Sequence[Input], training: bool)
         keras.config.image_data_format(),
         training,
         lowered.settings,
-        [_of_instruction(lowered, n, step) for n, step in enumerate(layout.instructions)],
+        [
+            _of_instruction(lowered, n, instruction)
+            for n, instruction in enumerate(layout.instructions)
+        ],
         [_of_tensor(stored.tensor) for stored in layout.stored],
         [(_of_tensor(tensor), value) for tensor, value in layout.literals.items()],
         _of_tensor(layout.time),
@@ -47,12 +50,12 @@ def _of_step(lowered: LoweredNetwork, changing: Sequence[Input], training: bool)
     )
 
 
-def _of_instruction(lowered: LoweredNetwork, number: int, step: Assemble | Run) -> tuple:
-    parts = (step.operands, [_of_tensor(tensor) for tensor in step.results])
-    if isinstance(step, Assemble):
+def _of_instruction(lowered: LoweredNetwork, number: int, instruction: Assemble | Run) -> tuple:
+    parts = (instruction.operands, [_of_tensor(tensor) for tensor in instruction.results])
+    if isinstance(instruction, Assemble):
         return parts
     prepared = lowered.kernels[number]
-    if step.kernel.on_host or step.kernel.layer is not None:
+    if instruction.kernel.on_host or instruction.kernel.layer is not None:
         raise NoFingerprint("Python code or a Keras layer in the step")
     return (*parts, prepared.step, list(prepared.constants), prepared.arrange)
 

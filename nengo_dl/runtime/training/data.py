@@ -105,7 +105,7 @@ class TrainingData:
 
     # -- arrays ------------------------------------------------------------------------------------
 
-    def prepare(
+    def examples(
         self,
         x: Any,
         y: Any,
@@ -126,10 +126,12 @@ class TrainingData:
         if not is_given(x):
             n_items = self.targets.items_of(y)
             n_steps = self.targets.steps_of(y) if n_steps is None else n_steps
-        inputs, n_steps = self.examples(x, n_steps, start.state, start.stateful, minibatch, n_items)
+        inputs, n_steps = self.named_inputs(
+            x, n_steps, start.state, start.stateful, minibatch, n_items
+        )
         if self.warns_of_nan:
             self._look_for_nan(inputs)
-        targets = self.targets.prepare(y, len(next(iter(inputs.values()))), n_steps)
+        targets = self.targets.arrays(y, len(next(iter(inputs.values()))), n_steps)
         if class_weight is not None:
             if sample_weight is not None:
                 raise ValidationError(
@@ -138,7 +140,7 @@ class TrainingData:
             sample_weight = self.targets.class_weights(targets, class_weight)
         return Examples(inputs, targets, self.targets.sample_weights(sample_weight, targets))
 
-    def examples(
+    def named_inputs(
         self,
         x: Any,
         n_steps: int | None,
@@ -237,7 +239,7 @@ class TrainingData:
     def batch(self, batch: Any, start: Start, number: int = 0) -> Examples:
         """One minibatch from a user's iterable."""
         x, y, weights = feeds.unpacked(batch)
-        examples = self.prepare(x, y, start, weights, minibatch=number)
+        examples = self.examples(x, y, start, weights, minibatch=number)
         self.check_one_batch(examples)
         return examples
 

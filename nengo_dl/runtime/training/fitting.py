@@ -154,7 +154,7 @@ class Training:
                     "validation_split needs arrays; give validation_data", attr="validation_split"
                 )
         else:
-            examples = self.data.prepare(x, y, start, sample_weight, class_weight)
+            examples = self.data.examples(x, y, start, sample_weight, class_weight)
             if validation_split and validation_data is None:
                 examples, rest = split(
                     examples, validation_split, self.minibatch_size, start.stateful
@@ -171,7 +171,7 @@ class Training:
         callbacks = _as_list(callbacks)
         in_blocks = not is_batches(x) and self._can_use_blocks(kwargs)
         steps = kwargs.get("steps_per_epoch") or n_batches
-        self._prepare_functions(
+        self._make_functions(
             start,
             callbacks,
             steps,
@@ -214,12 +214,12 @@ class Training:
             data, _ = self._batches(x, y, start, sample_weight)
             n_batches = number_of_batches(x)
         else:
-            examples = self.data.prepare(x, y, start, sample_weight)
+            examples = self.data.examples(x, y, start, sample_weight)
             data, n_batches = examples.as_tuple(), ceil(len(examples) / self.minibatch_size)
             kwargs["batch_size"] = self.minibatch_size
         callbacks = _as_list(callbacks)
         n_batches = kwargs.get("steps") or n_batches
-        self._prepare_functions(start, callbacks, n_batches)
+        self._make_functions(start, callbacks, n_batches)
         return self._run(
             self.model.evaluate, data, start, callbacks=callbacks, return_dict=True, **kwargs
         )
@@ -231,11 +231,11 @@ class Training:
         self._check_compiled("train_on_batch")
         check_parameters(self.model)
         self.data.warns_of_nan = False
-        examples = self.data.prepare(x, y, start, sample_weight, class_weight)
+        examples = self.data.examples(x, y, start, sample_weight, class_weight)
         self.data.check_one_batch(examples)
         data = examples.as_tuple()
         check_steps(self.model, examples.count_steps)
-        self._prepare_functions(start, (), 1)
+        self._make_functions(start, (), 1)
         self._build_optimizer()
         with self._scope():  # older versions of Keras 3 go on with the metrics of the last batch
             self.model.reset_metrics()
@@ -287,7 +287,7 @@ class Training:
                 attr="validation_data",
             )
         x, y, *weights = data
-        return self.data.prepare(x, y, start, *weights).as_tuple()
+        return self.data.examples(x, y, start, *weights).as_tuple()
 
     def _drop_batch_sizes(self, kwargs: dict, *names: str) -> None:
         """Batches are cut as the network was compiled for, whatever else is asked for."""
@@ -384,7 +384,7 @@ class Training:
             or (not model.jit_compile and self.engine.backend.name == "jax")
         )
 
-    def _prepare_functions(
+    def _make_functions(
         self,
         start: Start,
         callbacks: Iterable[Any],

@@ -36,8 +36,8 @@ class GradientPaths:
         self.wanted = tensors_of(layout.outputs[k] for k in outputs)
 
     def _is_differentiable(self, number: int) -> bool:
-        step = self.layout.instructions[number]
-        return isinstance(step, Assemble) or step.kernel.differentiable
+        instruction = self.layout.instructions[number]
+        return isinstance(instruction, Assemble) or instruction.kernel.differentiable
 
     def without_gradient(self) -> bool:
         """Whether no gradient reaches any parameter."""
@@ -53,10 +53,10 @@ class GradientPaths:
         to_outputs = flow.reached(self.wanted, lambda _: True, backwards=True)
         return [
             _describe(op)
-            for number, step in enumerate(self.layout.instructions)
-            if isinstance(step, Run) and not step.kernel.differentiable
+            for number, instruction in enumerate(self.layout.instructions)
+            if isinstance(instruction, Run) and not instruction.kernel.differentiable
             if flow.reads[number] & from_parameters and flow.makes[number] & to_outputs
-            for op in step.group.operators
+            for op in instruction.group.operators
         ]
 
 

@@ -38,7 +38,7 @@ class Targets:
         #: names of the probes that need no targets
         self.needless: frozenset[str] = frozenset()
 
-    def prepare(self, y: Any, batch: int, n_steps: int, argument: str = "y") -> Arrays:
+    def arrays(self, y: Any, batch: int, n_steps: int, argument: str = "y") -> Arrays:
         """Targets by name of the probe, for each probe that has a loss or a metric; where none are
         needed, and none given, a zero for each item.
         """

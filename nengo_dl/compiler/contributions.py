@@ -9,33 +9,33 @@ from nengo.builder.signal import Signal
 
 from nengo_dl.compiler.signals import Indices, as_array, covers, signal_size, take, view_indices
 
-#: in a layer, where an element has nothing to add
+#: in a contribution, where an element has nothing to add
 HOLE = -1
 
 
-class Layers:
-    """Of each element of each signal its *layers*: the addresses whose sum is its present value.
+class Contributions:
+    """Of each element of each signal its *contributions*: the addresses whose sum is its value now.
 
-    A signal without layers is zero.
+    A signal without contributions is zero.
     """
 
     def __init__(self) -> None:
-        self._layers: dict[Signal, list[Indices]] = {}
+        self._contributions: dict[Signal, list[Indices]] = {}
 
     def __contains__(self, base: Signal) -> bool:
-        return base in self._layers
+        return base in self._contributions
 
     def clear(self, base: Signal) -> None:
         """Let a base signal be zero."""
-        self._layers[base] = []
+        self._contributions[base] = []
 
     def read(self, sig: Signal) -> list[Indices]:
-        """The layers of the elements of a signal."""
-        layers = self._layers.get(sig.base, [])
+        """The contributions of the elements of a signal."""
+        contributions = self._contributions.get(sig.base, [])
         if not sig.is_view:
-            return layers
+            return contributions
         indices = view_indices(sig)
-        return _packed([take(layer, indices) for layer in layers])
+        return _packed([take(contribution, indices) for contribution in contributions])
 
     def place(self, sig: Signal, values: Indices, increment: bool = False) -> None:
         """Let a signal be (or be increased by) the values at these addresses."""
@@ -54,63 +54,70 @@ class Layers:
         elif increment:
             self._increment(base, size, indices, values)
         else:
-            layers = [as_array(layer).copy() for layer in self._layers.get(base, [])]
-            layers = layers or [np.full(size, HOLE)]
+            contributions = [
+                as_array(contribution).copy() for contribution in self._contributions.get(base, [])
+            ]
+            contributions = contributions or [np.full(size, HOLE)]
             positions = as_array(indices)
-            for layer in layers:
-                layer[positions] = HOLE
-            layers[0][positions] = as_array(values)
-            self._layers[base] = _without_empty(layers)
+            for contribution in contributions:
+                contribution[positions] = HOLE
+            contributions[0][positions] = as_array(values)
+            self._contributions[base] = _without_empty(contributions)
 
     def _write_whole(self, base: Signal, values: Indices, increment: bool) -> None:
         if increment:
-            self._layers.setdefault(base, []).append(values)
+            self._contributions.setdefault(base, []).append(values)
         else:
-            self._layers[base] = [values]
+            self._contributions[base] = [values]
 
     def _increment(self, base, size, indices, values) -> None:
-        layers = self._layers.setdefault(base, [])
+        contributions = self._contributions.setdefault(base, [])
         positions, values = as_array(indices), as_array(values)
         if isinstance(indices, range):
-            self._place_increment(layers, size, positions, values)
+            self._place_increment(contributions, size, positions, values)
             return
         while len(positions):
-            # of an element that occurs more than once, each layer takes one occurrence
+            # of an element that occurs more than once, each contribution takes one occurrence
             _, first = np.unique(positions, return_index=True)
-            self._place_increment(layers, size, positions[first], values[first])
+            self._place_increment(contributions, size, positions[first], values[first])
             positions, values = np.delete(positions, first), np.delete(values, first)
 
-    def _place_increment(self, layers: list, size: int, positions, values) -> None:
+    def _place_increment(self, contributions: list, size: int, positions, values) -> None:
         filled = values >= 0
         if not filled.all():
             positions, values = positions[filled], values[filled]
-        for i, layer in enumerate(layers):
-            if isinstance(layer, np.ndarray) and np.all(layer[positions] == HOLE):
-                layers[i] = layer.copy()
-                layers[i][positions] = values
+        for i, contribution in enumerate(contributions):
+            if isinstance(contribution, np.ndarray) and np.all(contribution[positions] == HOLE):
+                contributions[i] = contribution.copy()
+                contributions[i][positions] = values
                 return
-        layers.append(np.full(size, HOLE))
-        layers[-1][positions] = values
+        contributions.append(np.full(size, HOLE))
+        contributions[-1][positions] = values
 
     def operand(self, signals: Sequence[Signal], sizes: list[int]) -> list[Indices]:
-        """The layers of signals, of these sizes, side by side."""
+        """The contributions of signals, of these sizes, side by side."""
         read = [self.read(sig) for sig in signals]
-        depth = max((len(layers) for layers in read), default=0)
+        depth = max((len(contributions) for contributions in read), default=0)
         return [
-            _join([layers[i] if i < len(layers) else None for layers in read], sizes)
+            _join(
+                [contributions[i] if i < len(contributions) else None for contributions in read],
+                sizes,
+            )
             for i in range(depth)
         ]
 
 
-def _without_empty(layers: Sequence[np.ndarray]) -> list[Indices]:
-    return [layer for layer in layers if np.any(layer != HOLE)]
+def _without_empty(contributions: Sequence[np.ndarray]) -> list[Indices]:
+    return [contribution for contribution in contributions if np.any(contribution != HOLE)]
 
 
-def _packed(layers: list[Indices]) -> list[Indices]:
-    """The same sums in as few layers as possible."""
-    if len(layers) < 2 or all(isinstance(layer, range) for layer in layers):
-        return layers
-    matrix = np.stack([as_array(layer) for layer in layers])
+def _packed(contributions: list[Indices]) -> list[Indices]:
+    """The same sums in as few contributions as possible."""
+    if len(contributions) < 2 or all(
+        isinstance(contribution, range) for contribution in contributions
+    ):
+        return contributions
+    matrix = np.stack([as_array(contribution) for contribution in contributions])
     order = np.argsort(matrix == HOLE, axis=0, kind="stable")
     return _without_empty(list(np.take_along_axis(matrix, order, axis=0)))
 

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from nengo_dl import distribution, keras_backend, process_settings
-from nengo_dl.config import configure_settings
+from nengo_dl.settings import configure_settings
 from nengo_dl.version import __version__
 
 if TYPE_CHECKING:  # what `__getattr__` loads; a test compares the two

@@ -1,228 +1,23 @@
-"""Settings of a network and of the objects in it, kept in Nengo's own config system.
-
-A setting of the whole simulation is a parameter of ``network.config[nengo.Network]``; a setting of
-objects is a parameter of the classes that it concerns, e.g. ``network.config[nengo.Ensemble]``.
-Nothing is stored elsewhere, so a network is copied and pickled together with its settings.
-"""
+"""Settings of a network and of the objects in it, looked up; `nengo_dl.settings` makes them."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from nengo import Config, Connection, Ensemble, Network, Probe
 from nengo.config import ClassParams, InstanceParams
 from nengo.ensemble import Neurons
-from nengo.exceptions import ConfigError
-from nengo.params import Parameter
 
-from nengo_dl.settings import SETTINGS, check_name, convert
-
-
-class SettingParam(Parameter):
-    """The parameter by which a setting enters a config.
-
-    Its ``default`` is what `configure_settings` was given. A value that is set on a class or on an
-    object through ``network.config`` goes before it, and is checked in the same way. With
-    ``for_objects`` nothing was said of the class so far.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        default: Any,
-        earlier: Parameter | None = None,
-        for_objects: bool = False,
-    ):
-        super().__init__(name, default=default, optional=True)
-        self.for_objects = for_objects
-        if earlier is not None:
-            self.data = earlier.data  # what was set on single objects stays
-
-    def coerce(self, instance: Any, value: Any) -> Any:
-        """Check a value and bring it to the form in which it is stored."""
-        return convert(self.name, super().coerce(instance, value))
-
-
-# -- setting ---------------------------------------------------------------------------------------
-
-
-#: in place of a setting that a call of `configure_settings` does not make
-NOT_GIVEN: Any = object()
-
-
-def configure_settings(
-    *,
-    trainable: bool | None = NOT_GIVEN,
-    trainable_attributes: str | Iterable[str] | None = NOT_GIVEN,
-    keep_history: bool = NOT_GIVEN,
-    regularizer: Callable | None = NOT_GIVEN,
-    persistent: bool = NOT_GIVEN,
-    planner: Callable | None = NOT_GIVEN,
-    sorter: Callable | None = NOT_GIVEN,
-    simplifications: Iterable[Callable] | None = NOT_GIVEN,
-    inference_only: bool = NOT_GIVEN,
-    lif_smoothing: float | None = NOT_GIVEN,
-    dtype: Any = NOT_GIVEN,
-    build: str | None = NOT_GIVEN,
-    stateful: bool = NOT_GIVEN,
-    use_loop: bool | None = NOT_GIVEN,
-    learning_phase: bool | None = NOT_GIVEN,
-    jit_compile: bool | None = NOT_GIVEN,
-    quantizer: int | Callable | None = NOT_GIVEN,
-    surrogate: str | Callable | None = NOT_GIVEN,
-    checkpoint_segments: bool | int | None = NOT_GIVEN,
-    **others: Any,
-) -> None:
-    """Set how nengo_dl runs and trains the network in whose ``with`` block this is called.
-
-    Each call changes only the settings that it names. A setting that is None is as if not made.
-
-    Parameters
-    ----------
-    trainable : bool or None
-        Whether training changes ensembles (their encoders and biases) and connections (their
-        decoders or weights). None: all of them, but not what an online learning rule changes.
-        Makes ``trainable`` a parameter of ``network.config[nengo.Ensemble]``,
-        ``[nengo.ensemble.Neurons]`` and ``[nengo.Connection]`` and of each such object, made before
-        or after: ``network.config[ensemble].trainable = False``.
-        `nengo_dl.config.TrainableResolver` says which of them counts.
-    trainable_attributes : str or list of str or None
-        Attributes of neuron types (``"tau_rc"``, ``"amplitude"``, ``"sigma"``, ...) and synapses
-        (``"tau"``) that training changes, each object's for itself; those that have to be positive
-        stay so. Made for a network it concerns the objects that have such attributes. It is a
-        parameter of ensembles, connections and probes:
-        ``network.config[connection].trainable_attributes = "tau"``.
-    keep_history : bool
-        Whether ``sim.data`` keeps all steps of a probe (the default) or only the last one. Makes
-        ``keep_history`` a parameter of ``network.config[nengo.Probe]`` and of each probe.
-    regularizer : callable or None
-        Function of a connection's weights that gives what is added to the loss in training, e.g.
-        ``keras.regularizers.L2(1e-4)``. Makes ``regularizer`` a parameter of
-        ``network.config[nengo.Connection]`` and of each connection.
-    persistent : bool
-        Whether ``save_params`` stores a connection's weights (the default), which it need not do
-        where other code makes them; a parameter of each connection, as ``regularizer`` is.
-    planner : callable or None
-        Function that groups the operators, see `nengo_dl.graph_optimizer`.
-    sorter : callable or None
-        Function that orders the operators inside the groups.
-    simplifications : list of callable or None
-        Functions that rewrite the operators, in this order; an empty list for none at all.
-    build : {"fast", "nengo"} or None
-        How a network is built. "fast": nengo_dl solves for the decoders of many connections at
-        once, which are those of Nengo's builder to a relative 1e-10. "nengo": Nengo's builder as it
-        is. None: "fast" in single precision; with ``dtype="float64"`` Nengo's own solvers run, and
-        all is the same to the last bit.
-    inference_only : bool
-        True: the network will not be trained, so nothing is kept that only training needs.
-    lif_smoothing : float or None
-        Sigma of the `nengo_dl.SoftLIFRate` that stands for LIF neurons in training; None or 0:
-        LIFRate does.
-    dtype : {"float32", "float64"}
-        Floating point type of the simulation.
-    stateful : bool
-        False: every run starts from the state after the last reset.
-    use_loop : bool or None
-        False: the steps are unrolled instead of running in a loop.
-    learning_phase : bool or None
-        True: neurons and layers always behave as in training; False: never.
-    jit_compile : bool or None
-        Whether the simulation is compiled with XLA; None: where that is possible.
-    quantizer : int or callable or None
-        Connections compute with rounded weights (transforms and decoders): a number of bits, a
-        `nengo_dl.quantization.Quantizer`, or a function of a tensor. Makes ``quantizer`` a
-        parameter of ``network.config[nengo.Connection]`` and of each connection.
-    surrogate : str or callable or None
-        Derivative that stands for that of a spike in training, which then keeps the spikes:
-        ``"fast_sigmoid"``, ``"arctan"``, ``"triangle"``, ``"softlif"``, or a function; see
-        `nengo_dl.surrogates`.
-    checkpoint_segments : bool or int or None
-        Cut sequences into this many segments (True: the square root of the number of steps) of
-        which training keeps only the first state; the rest is computed again in the backward pass.
-        Takes less memory and about a third more time.
-
-    Raises
-    ------
-    nengo.exceptions.ConfigError
-        Outside of a network, for a setting that does not exist, and for a value that it cannot
-        have. None of the settings of the call is made then.
-
-    Examples
-    --------
-    >>> import nengo, nengo_dl
-    >>> with nengo.Network() as net:
-    ...     nengo_dl.configure_settings(dtype="float64", trainable=False)
-    ...     ensemble = nengo.Ensemble(50, dimensions=1)
-    >>> net.config[ensemble].trainable = True  # trained all the same
-    """
-    named = {name: value for name, value in locals().items() if name != "others"}
-    settings = {k: value for k, value in named.items() if value is not NOT_GIVEN} | others
-    network = _innermost_network()
-    for name in settings:
-        check_name(name)
-    values = {name: convert(name, value) for name, value in settings.items()}
-    _warn_if_unused(network, values)
-    for name, value in values.items():
-        for cls in SETTINGS[name].classes:
-            _set_default(network.config, cls, name, value)
-
-
-def set_setting(network: Network, name: str, value: Any) -> None:
-    """`configure_settings` of one setting, for a network that need not be in a ``with`` block."""
-    check_name(name)
-    value = convert(name, value)
-    for cls in SETTINGS[name].classes:
-        _set_default(network.config, cls, name, value)
-
-
-def set_object_setting(obj: Any, name: str, value: Any) -> None:
-    """A setting of one object that is made in the ``with`` block of a network, which any later
-    setting of the object goes before.
-    """
-    config = Network.context[0].config  # each network around the object may change it
-    (cls,) = (cls for cls in SETTINGS[name].classes if isinstance(obj, cls))
-    if not any(_class_params(config, cls, name)):
-        _set_default(config, cls, name, None, for_objects=True)
-    setattr(config[obj], name, value)
-
-
-def _innermost_network() -> Network:
-    if len(Network.context) == 0:
-        raise ConfigError(
-            "configure_settings has to be called inside the `with` block of a network, "
-            "whose settings it changes"
-        )
-    return Network.context[-1]
-
-
-def _warn_if_unused(network: Network, names: Iterable[str]) -> None:
-    unused = [name for name in names if SETTINGS[name].classes == (Network,)]
-    if unused and len(Network.context) > 1:
-        warnings.warn(
-            f"{', '.join(unused)}: set on {network}, which is inside {Network.context[0]}. "
-            "A simulation takes these settings from its top-level network; make them there",
-            stacklevel=3,
-        )
-
-
-def _set_default(
-    config: Config, cls: type, name: str, value: Any, for_objects: bool = False
-) -> None:
-    """Give a value to a class, and to those of its subclasses that are configured separately.
-
-    It takes the place of one that was set on the class before; those of single objects stay.
-    """
-    if cls not in config.params:
-        config.configures(cls)
-    for key, params in config.params.items():
-        if isinstance(params, ClassParams) and issubclass(key, cls):
-            earlier = params.get_param(name) if name in params.extra_params else None
-            params.set_param(name, SettingParam(name, value, earlier, for_objects))
-
-
-# -- looking up ------------------------------------------------------------------------------------
+from nengo_dl.settings import (  # noqa: F401  (their names are here too)
+    SETTINGS,
+    check_name,
+    class_params,
+    configure_settings,
+    set_object_setting,
+    set_setting,
+)
 
 
 def get_setting(network: Network | Config, name: str, default: Any = None) -> Any:
@@ -245,10 +40,18 @@ def get_setting(network: Network | Config, name: str, default: Any = None) -> An
     """
     check_name(name)
     config = network if isinstance(network, Config) else network.config
-    for params in _class_params(config, SETTINGS[name].classes[0], name):
+    for params in class_params(config, SETTINGS[name].classes[0], name):
         value = getattr(params, name)
         return default if value is None else value
     return default
+
+
+def network_settings(network: Network | None) -> SimpleNamespace:
+    """Every setting of the whole simulation by name, as it was made or by its default."""
+    values = {name: d.default for name, d in SETTINGS.items() if d.classes == (Network,)}
+    if network is not None:
+        values = {name: get_setting(network, name, default) for name, default in values.items()}
+    return SimpleNamespace(**values)
 
 
 def get_trainable(toplevel: Network, obj: Ensemble | Neurons | Connection) -> bool | None:
@@ -282,7 +85,7 @@ class AttributesResolver(_ObjectSettings):
     def __call__(self, obj: Ensemble | Connection | Probe) -> tuple[tuple[str, ...], bool]:
         """Names of attributes, and whether they were said of this object itself."""
         name, configs = "trainable_attributes", self._configs[obj]
-        names = self._configs.resolve(name, obj, default=()) or ()
+        names = self._configs.resolve(name, obj) or ()
         said = (config.params.get(obj) for config in configs)
         return names, any(params is not None and _is_set(params, name) for params in said)
 
@@ -294,7 +97,7 @@ class ProbeSettings(_ObjectSettings):
 
     def keep_history(self, probe: Probe) -> bool:
         """Whether all steps are kept, or only the last."""
-        return self._configs.resolve("keep_history", probe, default=True)
+        return self._configs.resolve("keep_history", probe)
 
 
 class ConnectionSettings(_ObjectSettings):
@@ -308,7 +111,7 @@ class ConnectionSettings(_ObjectSettings):
 
     def persistent(self, conn: Connection) -> bool:
         """Whether the connection's weights are saved."""
-        return self._configs.resolve("persistent", conn, default=True)
+        return self._configs.resolve("persistent", conn)
 
     def quantizer(self, conn: Connection) -> Callable | None:
         """How the connection's weights are rounded; None for as they are."""
@@ -364,7 +167,7 @@ class _EnclosingConfigs:
     def __getitem__(self, obj: Any) -> tuple[Config, ...]:
         return self._configs.get(obj, self._outermost)
 
-    def resolve(self, name: str, *objects: Any, default: Any = None) -> Any:
+    def resolve(self, name: str, *objects: Any) -> Any:
         """Value of a setting for the first of ``objects``, which follows the others in turn; the
         last one is in the network.
         """
@@ -377,33 +180,23 @@ class _EnclosingConfigs:
         kinds = tuple(type(obj) for obj in objects)
         key = configs, name, kinds
         if key not in self._class_values:
-            self._class_values[key] = _of_classes(configs, name, kinds, default)
+            self._class_values[key] = _of_classes(configs, name, kinds)
         return self._class_values[key]
 
 
-def _of_classes(
-    configs: tuple[Config, ...], name: str, kinds: tuple[type, ...], default: Any
-) -> Any:
+def _of_classes(configs: tuple[Config, ...], name: str, kinds: tuple[type, ...]) -> Any:
     """What the innermost config says of a setting for the first of ``kinds``."""
     for config in configs:
         classes = [
             p
             for kind in kinds
-            for p in _class_params(config, kind, name)
+            for p in class_params(config, kind, name)
             if _is_set(p, name) or not p.get_param(name).for_objects
         ]
         chosen = [p for p in classes if _is_set(p, name)] or classes
         if chosen:
             return getattr(chosen[0], name)
-    return default
-
-
-def _class_params(config: Config, cls: type, name: str) -> Iterator[ClassParams]:
-    """What a config holds for a class and its base classes, where that includes the setting."""
-    for base in cls.__mro__:
-        params = config.params.get(base)
-        if params is not None and name in params.extra_params:
-            yield params
+    return SETTINGS[name].default
 
 
 def _is_set(params: ClassParams | InstanceParams, name: str) -> bool:

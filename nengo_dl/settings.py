@@ -1,131 +1,79 @@
-"""The settings that there are: what each accepts, and which classes of objects have it."""
+"""The settings that there are, and how they are made.
+
+They are kept in Nengo's own config system. A setting of the whole simulation is a parameter of
+``network.config[nengo.Network]``; a setting of objects is a parameter of the classes that it
+concerns, e.g. ``network.config[nengo.Ensemble]``. Nothing is stored elsewhere, so a network is
+copied and pickled together with its settings. `nengo_dl.config` looks them up.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from nengo import Connection, Ensemble, Network, Probe
+from nengo import Config, Connection, Ensemble, Network, Probe
+from nengo.config import ClassParams
 from nengo.ensemble import Neurons
 from nengo.exceptions import ConfigError
-from nengo.utils.numpy import is_integer, is_number
+from nengo.params import Parameter
 
-from nengo_dl.quantization import Quantizer
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, (bool, np.bool_)):
-        raise ValueError
-    return bool(value)
-
-
-def _function(value: Any) -> Callable:
-    if not callable(value):
-        raise ValueError
-    return value
-
-
-def _functions(value: Any) -> list[Callable]:
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise ValueError
-    return [_function(item) for item in value]
-
-
-def _smoothing(value: Any) -> float | None:
-    if not is_number(value) or not 0 <= value < np.inf:
-        raise ValueError
-    return float(value) if value > 0 else None
-
-
-def _dtype(value: Any) -> str:
-    # np.float32, np.dtype("float32") and tf.float32 know their names
-    name = getattr(value, "name", None) or getattr(value, "__name__", value)
-    if name in ("float16", "bfloat16", "half"):
-        raise ConfigError(
-            f"the setting 'dtype' was given {name!r}; expected 'float32' or 'float64': in half "
-            "precision what a step of 1 ms adds to a voltage or a filter is lost to rounding. "
-            "Single Keras layers compute in it with their own dtype='mixed_float16'"
-        )
-    if not isinstance(name, str) or name not in ("float32", "float64"):
-        raise ValueError
-    return name
-
-
-def _segments(value: Any) -> bool | int:
-    if isinstance(value, (bool, np.bool_)):
-        return bool(value)
-    if not is_integer(value) or value < 1:
-        raise ValueError
-    return int(value)
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    names = (value,) if isinstance(value, str) else value
-    if not isinstance(names, Iterable) or isinstance(names, Mapping):
-        raise ValueError
-    names = tuple(dict.fromkeys(names))
-    if not all(isinstance(name, str) and name.isidentifier() for name in names):
-        raise ValueError
-    return names
-
-
-def _quantizer(value: Any) -> Callable:
-    return Quantizer(value) if is_integer(value) else _function(value)
-
-
-def _build(value: Any) -> str:
-    if value not in ("nengo", "fast"):
-        raise ValueError
-    return value
-
-
-def _anything(value: Any) -> Any:
-    return value
+from nengo_dl import setting_values
 
 
 @dataclass(frozen=True)
 class Definition:
-    """What a setting accepts, and which classes of objects have it."""
+    """What a setting accepts, what it is where it was not made, and which classes of objects have
+    it.
+    """
 
     convert: Callable[[Any], Any]
     expected: str
+    default: Any = None
     optional: bool = True
     classes: tuple[type, ...] = (Network,)
 
 
 SETTINGS: dict[str, Definition] = {
     "trainable": Definition(
-        _flag, "one of None, True, False", classes=(Ensemble, Neurons, Connection)
+        setting_values.flag, "one of None, True, False", classes=(Ensemble, Neurons, Connection)
     ),
     "trainable_attributes": Definition(
-        _names,
+        setting_values.names,
         "the name of an attribute, a list of names or None",
         classes=(Ensemble, Connection, Probe),
     ),
-    "planner": Definition(_function, "a function or None"),
-    "sorter": Definition(_function, "a function or None"),
-    "simplifications": Definition(_functions, "a list of functions or None"),
-    "build": Definition(_build, "one of None, 'fast', 'nengo'"),
-    "inference_only": Definition(_flag, "one of True, False", optional=False),
-    "lif_smoothing": Definition(_smoothing, "0, a positive number or None"),
-    "dtype": Definition(_dtype, "one of 'float32', 'float64'", optional=False),
-    "keep_history": Definition(_flag, "one of True, False", optional=False, classes=(Probe,)),
-    "stateful": Definition(_flag, "one of True, False", optional=False),
-    "use_loop": Definition(_flag, "one of None, True, False"),
-    "learning_phase": Definition(_flag, "one of None, True, False"),
-    "jit_compile": Definition(_flag, "one of None, True, False"),
+    "planner": Definition(setting_values.function, "a function or None"),
+    "sorter": Definition(setting_values.function, "a function or None"),
+    "simplifications": Definition(setting_values.functions, "a list of functions or None"),
+    "build": Definition(setting_values.build, "one of None, 'fast', 'nengo'"),
+    "inference_only": Definition(setting_values.flag, "one of True, False", False, optional=False),
+    "lif_smoothing": Definition(setting_values.smoothing, "0, a positive number or None"),
+    "dtype": Definition(
+        setting_values.dtype, "one of 'float32', 'float64'", "float32", optional=False
+    ),
+    "keep_history": Definition(
+        setting_values.flag, "one of True, False", True, optional=False, classes=(Probe,)
+    ),
+    "stateful": Definition(setting_values.flag, "one of True, False", True, optional=False),
+    "use_loop": Definition(setting_values.flag, "one of None, True, False", True),
+    "learning_phase": Definition(setting_values.flag, "one of None, True, False"),
+    "jit_compile": Definition(setting_values.flag, "one of None, True, False"),
     "quantizer": Definition(
-        _quantizer,
+        setting_values.quantizer,
         "a number of bits from 2 to 16, a nengo_dl.quantization.Quantizer, a function or None",
         classes=(Connection,),
     ),
-    "surrogate": Definition(_anything, "anything"),
-    "regularizer": Definition(_function, "a function or None", classes=(Connection,)),
-    "persistent": Definition(_flag, "one of True, False", optional=False, classes=(Connection,)),
-    "checkpoint_segments": Definition(_segments, "True, False, a positive integer or None"),
+    "surrogate": Definition(setting_values.anything, "anything"),
+    "regularizer": Definition(setting_values.function, "a function or None", classes=(Connection,)),
+    "persistent": Definition(
+        setting_values.flag, "one of True, False", True, optional=False, classes=(Connection,)
+    ),
+    "checkpoint_segments": Definition(
+        setting_values.segments, "True, False, a positive integer or None"
+    ),
 }
 
 
@@ -153,3 +101,210 @@ def check_name(name: str) -> None:
             f"{name!r} is not a setting of nengo_dl; "
             f"the settings are {', '.join(sorted(SETTINGS))}{hint}"
         )
+
+
+class SettingParam(Parameter):
+    """The parameter by which a setting enters a config.
+
+    Its ``default`` is what `configure_settings` was given. A value that is set on a class or on an
+    object through ``network.config`` goes before it, and is checked in the same way. With
+    ``for_objects`` nothing was said of the class so far.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        default: Any,
+        earlier: Parameter | None = None,
+        for_objects: bool = False,
+    ):
+        super().__init__(name, default=default, optional=True)
+        self.for_objects = for_objects
+        if earlier is not None:
+            self.data = earlier.data  # what was set on single objects stays
+
+    def coerce(self, instance: Any, value: Any) -> Any:
+        """Check a value and bring it to the form in which it is stored."""
+        return convert(self.name, super().coerce(instance, value))
+
+
+#: in place of a setting that a call of `configure_settings` does not make
+NOT_GIVEN: Any = object()
+
+
+def configure_settings(
+    *,
+    trainable: bool | None = NOT_GIVEN,
+    trainable_attributes: str | Iterable[str] | None = NOT_GIVEN,
+    keep_history: bool = NOT_GIVEN,
+    regularizer: Callable | None = NOT_GIVEN,
+    persistent: bool = NOT_GIVEN,
+    planner: Callable | None = NOT_GIVEN,
+    sorter: Callable | None = NOT_GIVEN,
+    simplifications: Iterable[Callable] | None = NOT_GIVEN,
+    inference_only: bool = NOT_GIVEN,
+    lif_smoothing: float | None = NOT_GIVEN,
+    dtype: Any = NOT_GIVEN,
+    build: str | None = NOT_GIVEN,
+    stateful: bool = NOT_GIVEN,
+    use_loop: bool | None = NOT_GIVEN,
+    learning_phase: bool | None = NOT_GIVEN,
+    jit_compile: bool | None = NOT_GIVEN,
+    quantizer: int | Callable | None = NOT_GIVEN,
+    surrogate: str | Callable | None = NOT_GIVEN,
+    checkpoint_segments: bool | int | None = NOT_GIVEN,
+    **others: Any,
+) -> None:
+    """Set how nengo_dl runs and trains the network in whose ``with`` block this is called.
+
+    Each call changes only the settings that it names. A setting that is None is as if not made.
+
+    Parameters
+    ----------
+    trainable : bool or None
+        Whether training changes ensembles (their encoders and biases) and connections (their
+        decoders or weights). None: all of them, but not what an online learning rule changes.
+        Makes ``trainable`` a parameter of ``network.config[nengo.Ensemble]``,
+        ``[nengo.ensemble.Neurons]`` and ``[nengo.Connection]`` and of each such object, made before
+        or after: ``network.config[ensemble].trainable = False``.
+        `nengo_dl.config.TrainableResolver` says which of them counts.
+    trainable_attributes : str or list of str or None
+        Attributes of neuron types (``"tau_rc"``, ``"amplitude"``, ``"sigma"``, ...) and synapses
+        (``"tau"``) that training changes, each object's for itself; those that have to be positive
+        stay so. Made for a network it concerns the objects that have such attributes. It is a
+        parameter of ensembles, connections and probes:
+        ``network.config[connection].trainable_attributes = "tau"``.
+    keep_history : bool
+        Whether ``sim.data`` keeps all steps of a probe (the default) or only the last one. Makes
+        ``keep_history`` a parameter of ``network.config[nengo.Probe]`` and of each probe.
+    regularizer : callable or None
+        Function of a connection's weights that gives what is added to the loss in training, e.g.
+        ``keras.regularizers.L2(1e-4)``. Makes ``regularizer`` a parameter of
+        ``network.config[nengo.Connection]`` and of each connection.
+    persistent : bool
+        Whether ``save_params`` stores a connection's weights (the default), which it need not do
+        where other code makes them; a parameter of each connection, as ``regularizer`` is.
+    planner : callable or None
+        Function that groups the operators, see `nengo_dl.graph_optimizer`.
+    sorter : callable or None
+        Function that orders the operators inside the groups.
+    simplifications : list of callable or None
+        Functions that rewrite the operators, in this order; an empty list for none at all.
+    build : {"fast", "nengo"} or None
+        How a network is built. "fast": nengo_dl solves for the decoders of many connections at
+        once, which are those of Nengo's builder to a relative 1e-10. "nengo": Nengo's builder as it
+        is. None: "fast" in single precision; with ``dtype="float64"`` Nengo's own solvers run, and
+        all is the same to the last bit.
+    inference_only : bool
+        True: the network will not be trained, so nothing is kept that only training needs.
+    lif_smoothing : float or None
+        Sigma of the `nengo_dl.SoftLIFRate` that stands for LIF neurons in training; None or 0:
+        LIFRate does.
+    dtype : {"float32", "float64"}
+        Floating point type of the simulation.
+    stateful : bool
+        False: every run starts from the state after the last reset.
+    use_loop : bool or None
+        False: the steps are unrolled instead of running in a loop.
+    learning_phase : bool or None
+        True: neurons and layers always behave as in training; False: never.
+    jit_compile : bool or None
+        Whether the simulation is compiled with XLA; None: where that is possible.
+    quantizer : int or callable or None
+        Connections compute with rounded weights (transforms and decoders): a number of bits, a
+        `nengo_dl.quantization.Quantizer`, or a function of a tensor. Makes ``quantizer`` a
+        parameter of ``network.config[nengo.Connection]`` and of each connection.
+    surrogate : str or callable or None
+        Derivative that stands for that of a spike in training, which then keeps the spikes:
+        ``"fast_sigmoid"``, ``"arctan"``, ``"triangle"``, ``"softlif"``, or a function; see
+        `nengo_dl.surrogates`.
+    checkpoint_segments : bool or int or None
+        Cut sequences into this many segments (True: the square root of the number of steps) of
+        which training keeps only the first state; the rest is computed again in the backward pass.
+        Takes less memory and about a third more time.
+
+    Raises
+    ------
+    nengo.exceptions.ConfigError
+        Outside of a network, for a setting that does not exist, and for a value that it cannot
+        have. None of the settings of the call is made then.
+
+    Examples
+    --------
+    >>> import nengo, nengo_dl
+    >>> with nengo.Network() as net:
+    ...     nengo_dl.configure_settings(dtype="float64", trainable=False)
+    ...     ensemble = nengo.Ensemble(50, dimensions=1)
+    >>> net.config[ensemble].trainable = True  # trained all the same
+    """
+    named = {name: value for name, value in locals().items() if name != "others"}
+    settings = {k: value for k, value in named.items() if value is not NOT_GIVEN} | others
+    network = _innermost_network()
+    for name in settings:
+        check_name(name)
+    values = {name: convert(name, value) for name, value in settings.items()}
+    _warn_if_unused(network, values)
+    for name, value in values.items():
+        for cls in SETTINGS[name].classes:
+            _set_default(network.config, cls, name, value)
+
+
+def set_setting(network: Network, name: str, value: Any) -> None:
+    """`configure_settings` of one setting, for a network that need not be in a ``with`` block."""
+    check_name(name)
+    value = convert(name, value)
+    for cls in SETTINGS[name].classes:
+        _set_default(network.config, cls, name, value)
+
+
+def set_object_setting(obj: Any, name: str, value: Any) -> None:
+    """A setting of one object that is made in the ``with`` block of a network, which any later
+    setting of the object goes before.
+    """
+    config = Network.context[0].config  # each network around the object may change it
+    (cls,) = (cls for cls in SETTINGS[name].classes if isinstance(obj, cls))
+    if not any(class_params(config, cls, name)):
+        _set_default(config, cls, name, None, for_objects=True)
+    setattr(config[obj], name, value)
+
+
+def _innermost_network() -> Network:
+    if len(Network.context) == 0:
+        raise ConfigError(
+            "configure_settings has to be called inside the `with` block of a network, "
+            "whose settings it changes"
+        )
+    return Network.context[-1]
+
+
+def _warn_if_unused(network: Network, names: Iterable[str]) -> None:
+    unused = [name for name in names if SETTINGS[name].classes == (Network,)]
+    if unused and len(Network.context) > 1:
+        warnings.warn(
+            f"{', '.join(unused)}: set on {network}, which is inside {Network.context[0]}. "
+            "A simulation takes these settings from its top-level network; make them there",
+            stacklevel=3,
+        )
+
+
+def _set_default(
+    config: Config, cls: type, name: str, value: Any, for_objects: bool = False
+) -> None:
+    """Give a value to a class, and to those of its subclasses that are configured separately.
+
+    It takes the place of one that was set on the class before; those of single objects stay.
+    """
+    if cls not in config.params:
+        config.configures(cls)
+    for key, params in config.params.items():
+        if isinstance(params, ClassParams) and issubclass(key, cls):
+            earlier = params.get_param(name) if name in params.extra_params else None
+            params.set_param(name, SettingParam(name, value, earlier, for_objects))
+
+
+def class_params(config: Config, cls: type, name: str) -> Iterator[ClassParams]:
+    """What a config holds for a class and its base classes, where that includes the setting."""
+    for base in cls.__mro__:
+        params = config.params.get(base)
+        if params is not None and name in params.extra_params:
+            yield params

@@ -12,7 +12,6 @@ import numpy as np
 from nengo.exceptions import ValidationError
 from nengo.neurons import NeuronType
 
-from nengo_dl.config import configure_settings
 from nengo_dl.converter import base, lookup, rates, verification
 from nengo_dl.converter.activation import ConvertActivation
 from nengo_dl.converter.activations import Swaps
@@ -20,6 +19,7 @@ from nengo_dl.converter.fallback import Fallback
 from nengo_dl.converter.graph import Call, Value, trace, trace_layer
 from nengo_dl.input_node import ConstantNode, InputNode
 from nengo_dl.runtime.checks import checked_count, checked_flag, number
+from nengo_dl.settings import configure_settings
 
 
 class Converter:

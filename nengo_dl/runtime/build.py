@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -73,40 +74,29 @@ class Target:
     unroll_simulation: int
 
 
-class _Setting:
-    """Looks up a setting of the network that is simulated, if there is one."""
-
-    def __init__(self, toplevel: Network | None):
-        self.toplevel = toplevel
-
-    def __call__(self, name: str, default: Any) -> Any:
-        value = None if self.toplevel is None else config.get_setting(self.toplevel, name)
-        return default if value is None else value
-
-
 @collected_later()
 def build(
     network: Network | None, dt: float, model: Model | None, target: Target, progress: Any
 ) -> Built:
     """Build, compile and lower ``network``."""
     toplevel = network if network is not None or model is None else model.toplevel
-    setting = _Setting(toplevel)
+    settings = config.network_settings(toplevel)
     stage = progress.next_stage("Building", "Build")
-    model = build_model(network, dt, model, stage, how=_how(setting))
+    model = build_model(network, dt, model, stage, how=_how(settings))
     attributes = find_attributes(model, toplevel)
     parameters = [*find_parameters(model, toplevel), *attributes.parameters()]
-    compiled = _compile(model, parameters, attributes, target.minibatch_size, setting)
+    compiled = _compile(model, parameters, attributes, target.minibatch_size, toplevel, settings)
     inputs = {item.node: item for item in _node_inputs(compiled)}
     names = {**unique_names(inputs, [N_STEPS]), **unique_names(model.probes)}
     host = make_host(compiled, target.minibatch_size)
-    with scope(backends.active(), setting("dtype", "float32"), target.device):
-        keras_model = _keras_model(compiled, parameters, names, host, target, setting)
-        jit_compile = _jit_compile(compiled, target.minibatch_size, setting)
+    with scope(backends.active(), settings.dtype, target.device):
+        keras_model = _keras_model(compiled, parameters, names, host, target, toplevel, settings)
+        jit_compile = _jit_compile(compiled, target.minibatch_size, settings)
     add_regularizers(keras_model, parameters, toplevel)
     choices = Choices(
-        stateful=setting("stateful", True),
+        stateful=settings.stateful,
         jit_compile=jit_compile,
-        data_dtype=_data_dtype(setting("dtype", None)),
+        data_dtype=_data_dtype(toplevel),
     )
     engine = Engine(
         keras_model,
@@ -129,43 +119,51 @@ def build(
     )
 
 
-def _how(setting: _Setting) -> str:
+def _how(settings: SimpleNamespace) -> str:
     """How the model is built: in double precision to the last bit as Nengo builds it."""
-    default = "exact" if setting("dtype", "float32") == "float64" else "fast"
-    return setting("build", default)
+    return settings.build or ("exact" if settings.dtype == "float64" else "fast")
 
 
 def _compile(
-    model: Model, parameters, attributes, minibatch_size: int, setting: _Setting
+    model: Model,
+    parameters,
+    attributes,
+    minibatch_size: int,
+    toplevel: Network | None,
+    settings: SimpleNamespace,
 ) -> Compiled:
     trainable = {}
-    if not setting("inference_only", False):
-        trainable = find_trainable(model, setting.toplevel, parameters)
-    defaults = Options()
+    if not settings.inference_only:
+        trainable = find_trainable(model, toplevel, parameters)
+    chosen = {name: getattr(settings, name) for name in ("planner", "sorter", "simplifications")}
     return compile_model(
         model,
         Options(
-            planner=setting("planner", defaults.planner),
-            sorter=setting("sorter", defaults.sorter),
-            simplifications=setting("simplifications", defaults.simplifications),
             trainable=trainable,
             replaced=attributes.replaced,
             minibatch_size=minibatch_size,
+            **{name: value for name, value in chosen.items() if value is not None},
         ),
     )
 
 
 def _keras_model(
-    compiled: Compiled, parameters, names, host: HostRuntime, target: Target, setting: _Setting
+    compiled: Compiled,
+    parameters,
+    names,
+    host: HostRuntime,
+    target: Target,
+    toplevel: Network | None,
+    settings: SimpleNamespace,
 ) -> NengoModel:
     model, backend = compiled.program.model, backends.active()
     by_signal = {p.signal.base: p for p in parameters}
     lowering = Settings(
         dt=model.dt,
-        dtype=setting("dtype", "float32"),
+        dtype=settings.dtype,
         minibatch_size=target.minibatch_size,
-        lif_smoothing=setting("lif_smoothing", None),
-        surrogate=surrogates.get(setting("surrogate", None)),
+        lif_smoothing=settings.lif_smoothing,
+        surrogate=surrogates.get(settings.surrogate),
         product_form=backend.product_form,
         matmul=backend.matmul,
         adds_slices=backend.adds_slices,
@@ -175,25 +173,24 @@ def _keras_model(
         [describe(s, by_signal) for s in compiled.layout.of_kind("parameter")],
         {names.get(item.node, item.name): item for item in _all_inputs(compiled)},
         [names[probe] for probe in model.probes],
-        _kept(setting.toplevel, model.probes),
+        _kept(toplevel, model.probes),
         backend,
-        use_loop=setting("use_loop", True),
-        learning_phase=setting("learning_phase", None),
-        checkpoint_segments=setting("checkpoint_segments", None),
-        quantizers=find_quantizers(setting.toplevel, parameters),
+        use_loop=settings.use_loop,
+        learning_phase=settings.learning_phase,
+        checkpoint_segments=settings.checkpoint_segments,
+        quantizers=find_quantizers(toplevel, parameters),
         learned=learned_signals(model),
     )
 
 
-def _jit_compile(compiled: Compiled, minibatch_size: int, setting: _Setting) -> bool | None:
+def _jit_compile(compiled: Compiled, minibatch_size: int, settings: SimpleNamespace) -> bool | None:
     """The setting ``jit_compile``; where it was not made, False for networks with TensorNodes whose
     random numbers have a seed without XLA only.
     """
-    chosen = setting("jit_compile", None)
+    chosen = settings.jit_compile
     if chosen is None:
         nodes = (op for op in compiled.program.operators if isinstance(op, SimTensorNode))
-        dtype = setting("dtype", "float32")
-        if any(_loses_seed(op, minibatch_size, dtype) for op in nodes):
+        if any(_loses_seed(op, minibatch_size, settings.dtype) for op in nodes):
             return False
     return chosen
 
@@ -229,10 +226,11 @@ def _node_inputs(compiled: Compiled) -> list[Input]:
     return sorted(inputs, key=lambda item: order.get(item.node, len(order)))
 
 
-def _data_dtype(dtype: str | None) -> str:
+def _data_dtype(toplevel: Network | None) -> str:
     """Precision of ``sim.data``: that of ``nengo.rc``, or where it is the default the network's
     setting.
     """
+    dtype = None if toplevel is None else config.get_setting(toplevel, "dtype")
     nengo_dtype = np.dtype(rc.float_dtype).name
     return dtype if dtype is not None and nengo_dtype == "float64" else nengo_dtype
 

@@ -14,8 +14,8 @@ from nengo.base import NengoObject
 from nengo.exceptions import ValidationError
 from nengo.neurons import NeuronType
 
-from nengo_dl.config import set_object_setting
 from nengo_dl.runtime.checks import checked_flag
+from nengo_dl.settings import set_object_setting
 from nengo_dl.tensor_node.messages import describe
 from nengo_dl.tensor_node.node import TensorNode
 from nengo_dl.tensor_node.shapes import Shapes, structure

@@ -14,7 +14,7 @@ from nengo_dl.compiler.program import Input
 from nengo_dl.runtime import build
 from nengo_dl.runtime.inputs.sources import own_rows
 from nengo_dl.runtime.results import saving
-from nengo_dl.runtime.simulation.engine import State
+from nengo_dl.runtime.simulation.state import State
 from nengo_dl.runtime.step.lowered_network import LoweredNetwork, tensor_name
 
 

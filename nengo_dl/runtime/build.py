@@ -35,7 +35,8 @@ from nengo_dl.runtime.parameters.stored import (
 )
 from nengo_dl.runtime.parameters.trained_attributes import TrainedAttributes, find_attributes
 from nengo_dl.runtime.sequences.keras_model import NengoModel
-from nengo_dl.runtime.simulation.engine import Engine, scope
+from nengo_dl.runtime.simulation.engine import Engine
+from nengo_dl.runtime.simulation.placement import Placement
 from nengo_dl.runtime.step.lowered_network import LoweredNetwork
 from nengo_dl.runtime.training.regularization import add_regularizers
 
@@ -89,7 +90,7 @@ def build(
     inputs = {item.node: item for item in _node_inputs(compiled)}
     names = {**unique_names(inputs, [N_STEPS]), **unique_names(model.probes)}
     host = make_host(compiled, target.minibatch_size)
-    with scope(backends.active(), settings.dtype, target.device):
+    with Placement(backends.active(), settings.dtype, target.device).scope():
         keras_model = _keras_model(compiled, parameters, names, host, target, toplevel, settings)
         jit_compile = _jit_compile(compiled, target.minibatch_size, settings)
     add_regularizers(keras_model, parameters, toplevel)

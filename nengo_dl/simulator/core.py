@@ -32,8 +32,8 @@ from nengo_dl.runtime.results.recording import ProbeRecord
 from nengo_dl.runtime.results.signals import PresentSignals, SignalIndex
 from nengo_dl.runtime.results.values import LastValues
 from nengo_dl.runtime.sequences.keras_model import NengoModel
-from nengo_dl.runtime.simulation.engine import State
 from nengo_dl.runtime.simulation.processes import OneThread
+from nengo_dl.runtime.simulation.state import State
 from nengo_dl.runtime.training.fitting import Training
 from nengo_dl.runtime.training.interrupt import DeferredInterrupt
 from nengo_dl.simulator.display import simulator_html, simulator_text
@@ -269,7 +269,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         stateful = checks.checked_flag("stateful", stateful)
         bar = self.progress_bar if progress_bar is None else progress_bar
         bar = checks.checked_progress_bar(bar)
-        tracker = _tracker(bar, n_steps, self._engine.n_traces == 0)
+        tracker = _tracker(bar, n_steps, self._engine.chunks.n_traces == 0)
         with self._alone, tracker as progress, DeferredInterrupt() as interrupt:
             before = self._state
             for record in self.records.values():

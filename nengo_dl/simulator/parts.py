@@ -16,8 +16,9 @@ from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.build import Built
 from nengo_dl.runtime.inputs.host import HostRuntime
 from nengo_dl.runtime.sequences.keras_model import NengoModel
-from nengo_dl.runtime.simulation.engine import Engine, State
+from nengo_dl.runtime.simulation.engine import Engine
 from nengo_dl.runtime.simulation.processes import OneThread
+from nengo_dl.runtime.simulation.state import State
 from nengo_dl.runtime.training.fitting import Training
 
 

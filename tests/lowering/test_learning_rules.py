@@ -156,7 +156,7 @@ def test_large_weights(minibatch_size):
             nengo.Probe(post, synapse=0.01)
     assert_matches_nengo(net, n_steps=30, minibatch_size=minibatch_size)
     with nengo_dl.Simulator(net) as sim:
-        assert sum(shape == (2, 8, 1100) for shape in sim._engine.carry.shapes) == 1
+        assert sum(shape == (2, 8, 1100) for shape in sim._engine.chunks.carry.shapes) == 1
 
 
 def test_items_learn_on_their_own():

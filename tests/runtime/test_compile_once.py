@@ -40,7 +40,7 @@ def test_runs_of_any_length(functions):
     model = tutorial()
     with nengo_dl.Simulator(model.net) as sim:
         sim.run(0.1)
-        traces, compiled = sim._engine.n_traces, functions()
+        traces, compiled = sim._engine.chunks.n_traces, functions()
         assert sum(compiled) == len(compiled) == 1
         for _ in range(99):
             sim.run(0.1)
@@ -50,14 +50,14 @@ def test_runs_of_any_length(functions):
         sim.predict(n_steps=170)
         sim.reset(seed=3)
         sim.run_steps(33)
-        assert sim._engine.n_traces == traces
+        assert sim._engine.chunks.n_traces == traces
         assert functions() == compiled
         for _ in range(500):
             sim.step()
         for n_steps in (3, 4, 3):
             sim.run_steps(n_steps)
         sim.predict(n_steps=1)
-        assert sim._engine.n_traces == traces + 2
+        assert sim._engine.chunks.n_traces == traces + 2
         assert set(functions()) == {1}
 
 

@@ -115,7 +115,7 @@ def test_runs_of_any_length_are_one_function(minibatch_size):
         sim.reset(seed=0)
         for n_steps in (1, 3, 36):
             sim.run_steps(n_steps)
-        assert sim._engine.n_traces == 1
+        assert sim._engine.chunks.n_traces == 1
         for probe, values in zip(probes, expected, strict=True):
             np.testing.assert_array_equal(sim.data[probe], values)
 

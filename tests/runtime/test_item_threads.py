@@ -24,7 +24,7 @@ def shares(monkeypatch):
 
 
 def is_split(sim) -> bool:
-    return any(isinstance(run, ItemThreads) for run in sim._engine._functions.values())
+    return any(isinstance(run, ItemThreads) for run in sim._engine.chunks.functions.values())
 
 
 def noisy():
@@ -126,7 +126,7 @@ def test_an_error_in_a_thread_is_raised(shares, monkeypatch):
                 raise MemoryError("no more")
             return call(*args, **kwargs)
 
-        (run,) = sim._engine._functions.values()
+        (run,) = sim._engine.chunks.functions.values()
         monkeypatch.setattr(run, "_call", failing)
         with pytest.raises(MemoryError, match="no more"):
             sim.run_steps(10)

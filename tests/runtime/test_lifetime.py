@@ -105,7 +105,7 @@ def test_closed():
 def test_what_nobody_shares_is_freed():
     sim = nengo_dl.Simulator(network(), progress_bar=False)
     sim.run_steps(3)
-    (run,) = (weakref.ref(run) for run in sim._engine._functions.values())
+    (run,) = (weakref.ref(run) for run in sim._engine.chunks.functions.values())
     chunk_functions.clear()
     sim.close()
     assert run() is None

@@ -41,10 +41,10 @@ with nengo.Network(seed=0) as net:
 with nengo_dl.Simulator(net, progress_bar=False) as sim:
     sim.run_steps(10_000)
     sim.data[probe]
-    before, tensors, capacity = resident(), on_the_device(), sim._engine.capacity()
+    before, tensors, capacity = resident(), on_the_device(), sim._engine.chunks.most_steps
     sim.run_steps({n_steps})
     assert on_the_device() == tensors
-    assert sim._engine.capacity() == capacity <= 1000
+    assert sim._engine.chunks.most_steps == capacity <= 1000
     recorded = sim.data[probe]
     assert recorded.shape == ({n_steps} + 10_000, 1)
     print(resident() - before, recorded.nbytes / 2**20)
@@ -81,7 +81,7 @@ def test_wide_probes_have_short_chunks():
         node = nengo.Node(np.zeros(20_000))
         nengo.Probe(node)
     with nengo_dl.Simulator(net, minibatch_size=4) as sim:
-        assert sim._engine.capacity() * 4 * 40_000 * 4 < 17 * 2**20
+        assert sim._engine.chunks.most_steps * 4 * 40_000 * 4 < 17 * 2**20
         sim.run_steps(60)
         assert sim.n_steps == 60
 

@@ -46,7 +46,7 @@ def traced(net, n_steps=40, dtype="float64", **kwargs):
         nengo_dl.configure_settings(dtype=dtype)
     with nengo_dl.Simulator(net, **kwargs) as sim:
         sim.run_steps(n_steps)
-        return sim._engine.n_traces
+        return sim._engine.chunks.n_traces
 
 
 @pytest.mark.core
@@ -110,9 +110,9 @@ def test_data_for_each_item_is_compiled_anew():
     traced(net, minibatch_size=2)
     node = net.nodes[0]
     with nengo_dl.Simulator(net, minibatch_size=2) as sim:
-        assert sim.run_steps(40) is None and sim._engine.n_traces == 0
+        assert sim.run_steps(40) is None and sim._engine.chunks.n_traces == 0
         sim.run_steps(40, data={node: np.arange(80.0).reshape(2, 40, 1)})
-        assert sim._engine.n_traces == 1
+        assert sim._engine.chunks.n_traces == 1
 
 
 @pytest.mark.core
@@ -129,7 +129,7 @@ def test_trained_values_are_those_of_each_simulator():
     with nengo_dl.Simulator(net, seed=0) as again:
         again.run_steps(20)
         np.testing.assert_array_equal(again.data[net.p], before)
-        assert again._engine.n_traces == 0
+        assert again._engine.chunks.n_traces == 0
 
 
 @pytest.mark.core

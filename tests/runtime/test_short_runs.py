@@ -192,19 +192,19 @@ def test_few_functions_are_compiled():
     with nengo_dl.Simulator(net) as sim:
         for n in (1, 1, 2, 3, 4, 5, 8, 7):
             sim.run_steps(n)
-        assert sorted(capacity for _, capacity in sim._engine._functions) == [1, 2, 4, 8]
-        assert all(isinstance(run, ShortRuns) for run in sim._engine._functions.values())
-        traces = sim._engine.n_traces
+        assert sorted(capacity for _, capacity in sim._engine.chunks.functions) == [1, 2, 4, 8]
+        assert all(isinstance(run, ShortRuns) for run in sim._engine.chunks.functions.values())
+        traces = sim._engine.chunks.n_traces
         for n in (1, 2, 4, 8, 6):
             sim.run_steps(n)
-        assert sim._engine.n_traces == traces
+        assert sim._engine.chunks.n_traces == traces
     with nengo_dl.Simulator(net) as sim:
         sim.run_steps(SHORT_RUN_STEPS + 1)
         for _ in range(2):
             sim.step()
-        assert len(sim._engine._functions) == 1
+        assert len(sim._engine.chunks.functions) == 1
         sim.step()
-        assert len(sim._engine._functions) == 2
+        assert len(sim._engine.chunks.functions) == 2
 
 
 def test_no_bar_for_single_steps(capsys):

@@ -101,7 +101,7 @@ def test_more_steps_than_fit_in_a_chunk():
     net, _, probes = small()
     (expected,) = reference(net, 2345, probes[1:])
     with nengo_dl.Simulator(net) as sim:
-        assert sim._engine.capacity() == 1000
+        assert sim._engine.chunks.most_steps == 1000
         sim.run(2.345)
     np.testing.assert_allclose(sim.data[probes[1]], expected, atol=1e-4)
 
@@ -519,7 +519,7 @@ def test_unrolling_beyond_what_helps_is_not_done():
         nengo_dl.Simulator(net, unroll_simulation=64) as sim,
     ):
         sim.run_steps(19)
-        assert sim._engine.unroll == 8
+        assert sim._engine.chunks.unroll == 8
     for probe, values in zip(probes, expected, strict=True):
         np.testing.assert_allclose(sim.data[probe], values, atol=1e-5)
 

@@ -32,7 +32,7 @@ from nengo_dl.runtime.results.slots import (
     state_names,
 )
 from nengo_dl.runtime.results.values import read_values, write_values
-from nengo_dl.runtime.simulation.engine import State
+from nengo_dl.runtime.simulation.state import State
 
 
 @dataclass(frozen=True)

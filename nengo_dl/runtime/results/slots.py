@@ -25,7 +25,8 @@ from nengo_dl.runtime.parameters.ensembles import with_fixed_gain
 from nengo_dl.runtime.parameters.freezing import ParameterSignals, has_neurons, positions
 from nengo_dl.runtime.parameters.layer_variables import layer_variables
 from nengo_dl.runtime.parameters.object_names import object_names
-from nengo_dl.runtime.simulation.engine import Engine, State
+from nengo_dl.runtime.simulation.engine import Engine
+from nengo_dl.runtime.simulation.state import State
 
 Key = tuple[str, str]
 

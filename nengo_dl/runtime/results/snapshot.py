@@ -12,7 +12,8 @@ from nengo.builder.signal import Signal
 from nengo_dl.compiler.layout import Stored
 from nengo_dl.compiler.signals import initial_values
 from nengo_dl.runtime.results.values import LastValues
-from nengo_dl.runtime.simulation.engine import Engine, State
+from nengo_dl.runtime.simulation.engine import Engine
+from nengo_dl.runtime.simulation.state import State
 from nengo_dl.runtime.step.lowered_network import tensor_name
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from nengo.builder.signal import Signal
 
 from nengo_dl.compiler.signals import initial_values
 from nengo_dl.runtime.results.signals import as_built
-from nengo_dl.runtime.simulation.engine import Engine, State
+from nengo_dl.runtime.simulation.engine import Engine
+from nengo_dl.runtime.simulation.state import State
 
 
 def read_values(

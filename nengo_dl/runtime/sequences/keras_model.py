@@ -21,6 +21,7 @@ from nengo_dl.runtime.inputs.names import unique
 from nengo_dl.runtime.parameters.learned import Learned
 from nengo_dl.runtime.sequences.blocks import Blocks, stacked
 from nengo_dl.runtime.sequences.runner import SequenceRunner
+from nengo_dl.runtime.sequences.stored_values import StoredValues, drop_wrappers
 from nengo_dl.runtime.step.lowered_network import (
     LoweredNetwork,
     stored_values,
@@ -39,49 +40,6 @@ CONVOLUTIONS = tuple(
 def convolves(layer: keras.layers.Layer) -> bool:
     """Whether a Keras layer or model convolves, or one inside of it."""
     return any(isinstance(inner, CONVOLUTIONS) for inner in flattened(layer))
-
-
-class StoredValues(keras.layers.Layer):
-    """A tensor of a compiled network, or several, as a layer, so that the model's summary lists it
-    by name.
-    """
-
-    def __init__(self, values: Mapping[str, np.ndarray], name: str, dtype: str, trainable: bool):
-        super().__init__(name=name, dtype=dtype, trainable=trainable)
-        self.values = {
-            key: self.add_weight(
-                shape=value.shape,
-                initializer=_Given(value),
-                dtype="int32" if value.dtype.kind in "iu" else dtype,
-                trainable=trainable,
-                name=key,
-            )
-            for key, value in values.items()
-        }
-        self.built = True
-        _drop_wrappers(self)
-
-
-def _drop_wrappers(layer: keras.layers.Layer) -> None:
-    """Keras puts functions that hold a layer in place of two of its methods: a cycle, for which
-    what the layer holds stays in memory until Python's collector comes by. A layer that is built
-    needs neither.
-    """
-    for method in ("build", "quantize"):
-        vars(layer).pop(method, None)
-
-
-class _Given(keras.initializers.Initializer):
-    """Initializes with given numbers."""
-
-    def __init__(self, value: np.ndarray):
-        self.value = value
-
-    def __call__(self, shape, dtype=None):
-        return ops.convert_to_tensor(self.value, dtype=dtype)
-
-    def clone(self):
-        return self
 
 
 class NengoModel(keras.Model):
@@ -173,15 +131,16 @@ class NengoModel(keras.Model):
         self.fixed = StoredValues(lowered.arguments, "fixed_values", dtype, trainable=False)
         self.state = StoredValues(self._initial_state(), "state", dtype, trainable=False)
         self.built = True
-        _drop_wrappers(self)
+        drop_wrappers(self)
+
+    def initial_arrays(self) -> list[np.ndarray]:
+        """The states before the first step, (minibatch_size, width) each."""
+        batch, dtype = self.minibatch_size, self.lowered.settings.dtype
+        return [np.repeat(stored_values(s, dtype), batch, axis=0) for s in self.lowered.states]
 
     def _initial_state(self) -> dict[str, np.ndarray]:
-        batch, dtype = self.minibatch_size, self.lowered.settings.dtype
-        values = {
-            tensor_name(s): np.repeat(stored_values(s, dtype), batch, axis=0)
-            for s in self.lowered.states
-        }
-        return {**values, "n_steps": np.zeros((), dtype=np.int32)}
+        values = zip(map(tensor_name, self.lowered.states), self.initial_arrays(), strict=True)
+        return {**dict(values), "n_steps": np.zeros((), dtype=np.int32)}
 
     @property
     def parameters(self) -> dict[str, keras.Variable]:

@@ -21,7 +21,8 @@ from nengo_dl.runtime.inputs import feeds
 from nengo_dl.runtime.inputs.names import Endpoints
 from nengo_dl.runtime.inputs.sources import own_rows
 from nengo_dl.runtime.sequences.keras_model import NengoModel
-from nengo_dl.runtime.simulation.engine import Engine, State
+from nengo_dl.runtime.simulation.engine import Engine
+from nengo_dl.runtime.simulation.state import State
 from nengo_dl.runtime.training.batches import (
     NamedDataset,
     is_batches,

@@ -19,8 +19,9 @@ from nengo_dl.runtime.checks import check_counts, checked_count, checked_number,
 from nengo_dl.runtime.inputs.names import Endpoints
 from nengo_dl.runtime.sequences.blocks import Blocks, ticks
 from nengo_dl.runtime.sequences.keras_model import NengoModel
-from nengo_dl.runtime.simulation.engine import Engine, State
+from nengo_dl.runtime.simulation.engine import Engine
 from nengo_dl.runtime.simulation.processes import Watch
+from nengo_dl.runtime.simulation.state import State
 from nengo_dl.runtime.step.lowered_network import tensor_name
 from nengo_dl.runtime.training.batch_hooks import batches_per_call
 from nengo_dl.runtime.training.batches import is_batches, number_of_batches

@@ -39,27 +39,11 @@ def make_network(
             )
         network = source
     elif callable(source):
-        try:
-            inspect.signature(source).bind(**arguments)
-        except (TypeError, ValueError) as error:
-            raise ValidationError(
-                f"{source!r} cannot be called with the arguments {dict(arguments)}: {error}",
-                attr="network",
-            ) from error
-        result = source(**arguments)
-        parts = result if isinstance(result, tuple) else (result,)
-        if len(parts) not in (1, 3) or not isinstance(parts[0], Network):
-            raise ValidationError(
-                f"{source!r} returned {result!r}; expected a nengo.Network, or a tuple (network, "
-                "inputs, outputs)",
-                attr="network",
-            )
-        network = parts[0]
-        if len(parts) == 3:
-            inputs, outputs = (
-                given if said is None else said
-                for given, said in zip(parts[1:], (inputs, outputs), strict=True)
-            )
+        network, given = _called(source, arguments)
+        inputs, outputs = (
+            made if said is None else said
+            for made, said in zip(given, (inputs, outputs), strict=True)
+        )
         if network.seed is None:
             network.seed = seed
     else:
@@ -79,6 +63,26 @@ def make_network(
             kind = "Node with an array as output" if attr == "inputs" else "Probe"
             raise ValidationError(f"{network} has no {kind}; give {attr}", attr=attr)
     return found
+
+
+def _called(source: Callable, arguments: Mapping) -> tuple[Network, Sequence]:
+    """What a function makes: a network, and its inputs and outputs, None where it says nothing."""
+    try:
+        inspect.signature(source).bind(**arguments)
+    except (TypeError, ValueError) as error:
+        raise ValidationError(
+            f"{source!r} cannot be called with the arguments {dict(arguments)}: {error}",
+            attr="network",
+        ) from error
+    result = source(**arguments)
+    parts = result if isinstance(result, tuple) else (result,)
+    if len(parts) not in (1, 3) or not isinstance(parts[0], Network):
+        raise ValidationError(
+            f"{source!r} returned {result!r}; expected a nengo.Network, or a tuple (network, "
+            "inputs, outputs)",
+            attr="network",
+        )
+    return parts[0], parts[1:] or (None, None)
 
 
 def _objects(given: Any, known: Sequence, default: Sequence, attr: str) -> list:

@@ -34,6 +34,7 @@ from nengo_dl.runtime.results.values import LastValues
 from nengo_dl.runtime.sequences.keras_model import NengoModel
 from nengo_dl.runtime.simulation.processes import OneThread
 from nengo_dl.runtime.simulation.state import State
+from nengo_dl.runtime.training.arguments import prediction_hooks
 from nengo_dl.runtime.training.fitting import Training
 from nengo_dl.runtime.training.interrupt import DeferredInterrupt
 from nengo_dl.simulator.display import simulator_html, simulator_text
@@ -367,7 +368,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         parts: dict[Probe, list[np.ndarray]] = {probe: [] for probe in self.model.probes}
         stateful, before = stateful and self._built.choices.stateful, self._state
         minibatches = self._training.data.minibatches(x, n_steps, stateful)
-        hooks = self._training.prediction_hooks(callbacks, verbose, steps)
+        hooks = prediction_hooks(self.keras_model, callbacks, verbose, steps)
         with self._alone:
             hooks.on_predict_begin()
             for i, (rows, n_steps, n_items) in enumerate(itertools.islice(minibatches, steps)):

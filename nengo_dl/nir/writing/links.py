@@ -24,7 +24,7 @@ from nengo_dl.nir.writing.operations import (
     simplify,
 )
 from nengo_dl.nir.writing.operations import Dense as DenseOperation
-from nengo_dl.runtime.parameters.freezing import has_full_weights, is_decoded
+from nengo_dl.runtime.parameters.parameter_signals import has_full_weights, is_decoded
 
 
 class ConnectionReader:

@@ -17,18 +17,16 @@ from nengo.transforms import Convolution, ConvolutionTranspose, Dense, NoTransfo
 from nengo_dl.runtime.parameters import param_file
 from nengo_dl.runtime.parameters.attributes import attribute_params, holder
 from nengo_dl.runtime.parameters.ensembles import ensemble_params
-from nengo_dl.runtime.parameters.freezing import (
-    connection_params,
+from nengo_dl.runtime.parameters.freezing import connection_params, probe_params, write_params
+from nengo_dl.runtime.parameters.layer_variables import layer_variables
+from nengo_dl.runtime.parameters.object_names import object_names
+from nengo_dl.runtime.parameters.param_file import Contents
+from nengo_dl.runtime.parameters.parameter_signals import (
     has_full_weights,
     has_neurons,
     is_decoded,
     is_decoded_probe,
-    probe_params,
-    write_params,
 )
-from nengo_dl.runtime.parameters.layer_variables import layer_variables
-from nengo_dl.runtime.parameters.object_names import object_names
-from nengo_dl.runtime.parameters.param_file import Contents
 
 
 def load_params_into(network: Network, path: str | os.PathLike) -> None:

@@ -17,7 +17,6 @@ from nengo.builder import Model
 from nengo.builder.signal import Signal
 from nengo.ensemble import Neurons
 from nengo.exceptions import ValidationError
-from nengo.neurons import Direct
 from nengo.solvers import NoSolver
 from nengo.transforms import (
     Convolution,
@@ -34,6 +33,12 @@ from nengo_dl.runtime.parameters.ensembles import (
     ensemble_params,
     gain_and_encoders,
     with_fixed_gain,
+)
+from nengo_dl.runtime.parameters.parameter_signals import (
+    ParameterSignals,
+    has_full_weights,
+    has_neurons,
+    is_decoded,
 )
 
 
@@ -70,64 +75,6 @@ class AnyFunction:
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         return np.zeros(self.size_out)
-
-
-# -- what kind of connection it is -----------------------------------------------------------------
-
-
-def has_neurons(obj: Any) -> bool:
-    """Whether an object is an ensemble that computes with neurons."""
-    return isinstance(obj, Ensemble) and not isinstance(obj.neuron_type, Direct)
-
-
-def is_decoded(conn: Connection) -> bool:
-    """Whether the weights of a connection contain decoders."""
-    return has_neurons(conn.pre_obj)
-
-
-def has_full_weights(conn: Connection) -> bool:
-    """Whether a solver found the matrix between two ensembles' neurons."""
-    return is_decoded(conn) and conn.solver.weights and isinstance(conn.post_obj, Ensemble)
-
-
-def is_decoded_probe(probe: Probe) -> bool:
-    """Whether a probe has decoders of its own."""
-    return has_neurons(probe.obj) and probe.attr in (None, "decoded_output")
-
-
-def connections_to_probes(model: Model) -> dict[Probe, Connection]:
-    """The connection that Nengo's builder made for a probe, for those that have one."""
-    return {
-        conn.post_obj: conn
-        for conn in model.params
-        if isinstance(conn, Connection) and isinstance(conn.post_obj, Probe)
-    }
-
-
-class ParameterSignals:
-    """Finds the signals of a built network that training or an online rule may change, or that a
-    probe decodes with.
-    """
-
-    def __init__(self, model: Model):
-        self.model = model
-        self._of_probes = connections_to_probes(model)
-
-    def __call__(self, obj: NengoObject) -> dict[str, Signal]:
-        """Attribute -> signal: "scaled_encoders" and "bias" of an Ensemble, "weights" of a
-        Connection, "decoders" of a Probe.
-        """
-        sig = self.model.sig
-        if has_neurons(obj):
-            return {"scaled_encoders": sig[obj]["encoders"], "bias": sig[obj.neurons]["bias"]}
-        if isinstance(obj, Connection) and sig[obj].get("weights") is not None:
-            return {"weights": sig[obj]["weights"]}
-        if isinstance(obj, Probe) and is_decoded_probe(obj):
-            return {"decoders": sig[self._of_probes[obj]]["weights"]}
-        return {}
-
-
-# -- keyword arguments -----------------------------------------------------------------------------
 
 
 def connection_params(conn: Connection, weights: Any) -> dict[str, Any]:

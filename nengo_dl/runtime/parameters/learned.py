@@ -16,7 +16,7 @@ from nengo.builder.signal import Signal
 from nengo.connection import LearningRule
 
 from nengo_dl.compiler.layout import Stored
-from nengo_dl.runtime.parameters.freezing import ParameterSignals
+from nengo_dl.runtime.parameters.parameter_signals import ParameterSignals
 
 
 class Learned:

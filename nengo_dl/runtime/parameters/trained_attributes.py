@@ -18,7 +18,7 @@ from nengo_dl import config
 from nengo_dl.compiler.attributes import Attribute, with_attributes
 from nengo_dl.lowering.attributes import trainable_attributes
 from nengo_dl.runtime.parameters.attributes import holder, holder_name
-from nengo_dl.runtime.parameters.freezing import connections_to_probes
+from nengo_dl.runtime.parameters.parameter_signals import connections_to_probes
 from nengo_dl.runtime.parameters.stored import Parameter
 
 

@@ -13,7 +13,8 @@ from nengo.neurons import NeuronType
 
 from nengo_dl.compat.data import OlderData
 from nengo_dl.runtime.parameters.ensembles import present_ensemble
-from nengo_dl.runtime.parameters.freezing import has_neurons, present_attributes, with_data
+from nengo_dl.runtime.parameters.freezing import present_attributes, with_data
+from nengo_dl.runtime.parameters.parameter_signals import has_neurons
 from nengo_dl.runtime.results.signals import as_built
 
 if TYPE_CHECKING:

@@ -22,9 +22,10 @@ from nengo_dl.config import ConnectionSettings
 from nengo_dl.lowering.tensor_nodes import SimTensorNode
 from nengo_dl.runtime.inputs.host import HostRuntime
 from nengo_dl.runtime.parameters.ensembles import with_fixed_gain
-from nengo_dl.runtime.parameters.freezing import ParameterSignals, has_neurons, positions
+from nengo_dl.runtime.parameters.freezing import positions
 from nengo_dl.runtime.parameters.layer_variables import layer_variables
 from nengo_dl.runtime.parameters.object_names import object_names
+from nengo_dl.runtime.parameters.parameter_signals import ParameterSignals, has_neurons
 from nengo_dl.runtime.simulation.engine import Engine
 from nengo_dl.runtime.simulation.state import State
 

@@ -11,9 +11,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import keras.ops as ops
@@ -23,32 +21,10 @@ from nengo_dl import tuning
 from nengo_dl.compiler import verify
 from nengo_dl.compiler.cut import cut_at_host_calls
 from nengo_dl.compiler.program import Input
+from nengo_dl.runtime.simulation.host_calls import Call, Given, places_in_vector
 from nengo_dl.runtime.simulation.packing import PackedState, Packing
 from nengo_dl.runtime.step.frame import Frame, Invariant
 from nengo_dl.runtime.step.lowered_network import LoweredNetwork
-
-
-@dataclass(frozen=True)
-class Call:
-    """A call of Python.
-
-    Attributes
-    ----------
-    function
-        ``function(host, batch, step_index, operands, results)``
-    batch
-        The number of items for which it is called.
-    operands
-        For each operand, its place in the vector that the piece before returns, and its shape.
-    results
-        For each result, its tensor, its place in the vector that the next piece is given, and its
-        shape.
-    """
-
-    function: Callable[..., None]
-    batch: int
-    operands: list[tuple[slice, tuple[int, ...]]]
-    results: list[tuple[int, slice, tuple[int, ...]]]
 
 
 class HostLoop:
@@ -156,22 +132,22 @@ class HostLoop:
             0, self._frame(given, given.i + 1, given.next_rows, state), state, outputs
         )
 
-    def _given(self, tensors: list, vector: Any) -> tuple[_Given, list]:
+    def _given(self, tensors: list, vector: Any) -> tuple[Given, list]:
         """What each piece is given, of which ``vector`` changes, and the rest of ``tensors``."""
         n = self._common.n_packed
         invariant = Invariant.of(self._keys, self._common.unpack(tensors[:n]))
         i, rows = ops.cast(vector[0], "int32"), self._rows(vector, 1)
         next_rows = self._rows(vector, 1 + self._row_size)
-        return _Given(invariant, rows, next_rows, tensors[n], i), tensors[n + 1 :]
+        return Given(invariant, rows, next_rows, tensors[n], i), tensors[n + 1 :]
 
     def _rows(self, vector: Any, start: int) -> list:
         """Rows, one after the other from there on; those of the next step are not everywhere."""
-        places, end = _places(self._row_shapes, start)
+        places, end = places_in_vector(self._row_shapes, start)
         if end > vector.shape[0]:
             return []
         return [ops.reshape(vector[span], shape) for span, shape in places]
 
-    def _received(self, k: int, tensors: list) -> tuple[Frame, list, _Given]:
+    def _received(self, k: int, tensors: list) -> tuple[Frame, list, Given]:
         """What piece ``k`` is given by the piece before and the calls between them: its frame, the
         state, and what each piece is given.
         """
@@ -186,7 +162,7 @@ class HostLoop:
         return self._frame(given, given.i, given.rows, state, made), state, given
 
     def _frame(
-        self, given: _Given, i: Any, rows: list, state: list, made: Mapping[int, Any] = {}
+        self, given: Given, i: Any, rows: list, state: list, made: Mapping[int, Any] = {}
     ) -> Frame:
         """The frame of a piece, of the i-th step, in which some tensors have been made."""
         rows_and_made = {**dict(zip(self._schedule.rows, rows, strict=True)), **made}
@@ -231,9 +207,9 @@ class HostLoop:
             function = network.kernels[number].host_function
             assert function is not None  # `pieces_of` chose those that have one
             batch = max((shape[0] for shape in own), default=1)
-            places, start = _places(own, start)
+            places, start = places_in_vector(own, start)
             shapes = [(batch, tensor.width) for tensor in instruction.results]
-            results, end = _places(shapes, end)
+            results, end = places_in_vector(shapes, end)
             made = [
                 (t.index, *place) for t, place in zip(instruction.results, results, strict=True)
             ]
@@ -368,24 +344,3 @@ class HostLoop:
             parts.append(part if keep else part[-1])
             start = stop
         return parts
-
-
-@dataclass(frozen=True)
-class _Given:
-    """What each piece is given: what does not change, the rows of this step and the next, (batch,
-    size) each, and the numbers of the first step and, from there on, of this one.
-    """
-
-    invariant: Invariant
-    rows: list[Any]
-    next_rows: list[Any]
-    first: Any
-    i: Any
-
-
-def _places(shapes: Sequence[tuple[int, ...]], start: int) -> tuple[list, int]:
-    """Places of neighbours with these shapes in a vector, with the shapes, and where they end."""
-    ends = [start, *(start + np.cumsum([math.prod(s) for s in shapes], dtype=int)).tolist()]
-    return [
-        (slice(a, b), shape) for (a, b), shape in zip(pairwise(ends), shapes, strict=True)
-    ], ends[-1]

@@ -276,6 +276,37 @@ class TrainingData:
         if n_batches == 0:
             raise no_batches(x, "x")
 
+    def batches_of(
+        self, data: Any, y: Any, start: Start, *weights: Any
+    ) -> tuple[tuple, Callable[[], int]]:
+        """What Keras is given, and what gives the number of steps of the first batch."""
+        if y is not None or any(w is not None for w in weights):
+            raise ValidationError(
+                f"targets and weights have to come in the batches of a {type(data).__name__}, as "
+                "tuples "
+                "(x, y) or (x, y, sample_weight), and not as arguments",
+                attr="y",
+            )
+        batches, count = self.batches(data, start)
+        return (batches,), count
+
+    def validation(self, data: Any, start: Start) -> Any:
+        """What Keras is given for validation."""
+        if data is None:
+            return None
+        start = Start(start.state, start.n_steps)
+        if is_batches(data):
+            return self.batches(data, start, "validation_data")[0]
+        if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+            raise ValidationError(
+                f"got {type(data).__name__}; expected (x, y) or (x, y, sample_weight), or a "
+                "generator "
+                "or dataset of such batches",
+                attr="validation_data",
+            )
+        x, y, *weights = data
+        return self.examples(x, y, start, *weights).as_tuple()
+
 
 def no_batches(data: Any, argument: str) -> ValidationError:
     """The error for a generator or dataset that is empty, or was used before."""

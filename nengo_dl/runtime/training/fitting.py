@@ -4,7 +4,7 @@ back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from math import ceil
 from typing import Any, Literal
@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from nengo.exceptions import SimulationError, ValidationError
 
-from nengo_dl._private.keras import build_objectives, flattened, forget_epoch, forget_layers
+from nengo_dl._private.keras import build_objectives, forget_epoch, forget_layers
 from nengo_dl.process_settings import floatx
 from nengo_dl.runtime.checks import check_counts, checked_count, checked_number, warn_of_batch_size
 from nengo_dl.runtime.inputs.names import Endpoints
@@ -23,6 +23,7 @@ from nengo_dl.runtime.simulation.engine import Engine
 from nengo_dl.runtime.simulation.processes import Watch
 from nengo_dl.runtime.simulation.state import State
 from nengo_dl.runtime.step.lowered_network import tensor_name
+from nengo_dl.runtime.training.arguments import as_list, scaled, unless_failing
 from nengo_dl.runtime.training.batch_hooks import batches_per_call
 from nengo_dl.runtime.training.batches import is_batches, number_of_batches
 from nengo_dl.runtime.training.compiled_functions import CompiledFunctions
@@ -76,8 +77,8 @@ class Training:
             self.data.targets, loss, metrics, loss_weights, kwargs.pop("weighted_metrics", None)
         )
         model = self.model
-        with self._scope(), self._unless_failing():
-            optimizer = self._scaled(optimizer, kwargs.get("auto_scale_loss", True))
+        with self._scope(), unless_failing(model):
+            optimizer = scaled(optimizer, model, kwargs.get("auto_scale_loss", True))
             model.active_outputs = objectives.active
             model.output_names = sorted(objectives.active)
             model.only_loss = objectives.only_loss
@@ -98,30 +99,6 @@ class Training:
         self._has_loss = objectives.loss is not None
         self._user_batches_per_call = kwargs.get("steps_per_execution")
         self._functions.clear()
-
-    @contextmanager
-    def _unless_failing(self) -> Iterator[None]:
-        """Context in which the model is compiled; where that fails it stays as it was."""
-        before = dict(vars(self.model))
-        try:
-            yield
-        except BaseException:
-            for name, value in before.items():
-                if getattr(self.model, name) is not value:
-                    setattr(self.model, name, value)
-            raise
-
-    def _scaled(self, optimizer: Any, auto_scale_loss: bool) -> Any:
-        """The optimizer; with a scaled loss where layers inside the network compute with half
-        precision, as Keras does it.
-        """
-        optimizer = keras.optimizers.get(optimizer)
-        layers = [inner for layer in self.model.lowered.layers for inner in flattened(layer)]
-        half = any(layer.compute_dtype == "float16" for layer in layers)
-        scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-        if half and auto_scale_loss and not scaled:
-            return keras.optimizers.LossScaleOptimizer(optimizer)
-        return optimizer
 
     # -- the calls ---------------------------------------------------------------------------------
 
@@ -146,56 +123,38 @@ class Training:
         validation_split = checked_number("validation_split", validation_split, 0)
         self._drop_batch_sizes(kwargs, "batch_size", "validation_batch_size")
         self.data.warns_of_nan = True
-        validation_data = self._validation(validation_data, start)
+        validation_data = self.data.validation(validation_data, start)
         if is_batches(x):
-            data, count = self._batches(x, y, start, sample_weight, class_weight)
-            n_batches = number_of_batches(x)
             if validation_split:
                 raise ValidationError(
                     "validation_split needs arrays; give validation_data", attr="validation_split"
                 )
+            data, count = self.data.batches_of(x, y, start, sample_weight, class_weight)
+            n_batches = number_of_batches(x)
         else:
             examples = self.data.examples(x, y, start, sample_weight, class_weight)
             if validation_split and validation_data is None:
-                examples, rest = split(
-                    examples, validation_split, self.minibatch_size, start.stateful
-                )
-                validation_data = rest.as_tuple()
-            data = examples.as_tuple()
-            n_batches, count = ceil(len(examples) / self.minibatch_size), examples.count_steps
+                parts = split(examples, validation_split, self.minibatch_size, start.stateful)
+                examples, validation_data = parts[0], parts[1].as_tuple()
+            data, count = examples.as_tuple(), examples.count_steps
+            n_batches = ceil(len(examples) / self.minibatch_size)
             kwargs["batch_size"] = self.minibatch_size
         check_steps(self.model, count)
         if isinstance(validation_data, tuple) and len(validation_data) > 1:
             kwargs["validation_batch_size"] = self.minibatch_size
         if start.stateful or (is_batches(x) and not isinstance(x, keras.utils.PyDataset)):
             kwargs.setdefault("shuffle", False)
-        callbacks = _as_list(callbacks)
+        kwargs["callbacks"] = as_list(callbacks)
+        n_batches = kwargs.get("steps_per_epoch") or n_batches
         in_blocks = not is_batches(x) and self._can_use_blocks(kwargs)
-        steps = kwargs.get("steps_per_epoch") or n_batches
-        self._make_functions(
-            start,
-            callbacks,
-            steps,
-            in_blocks,
-        )
+        self._make_functions(start, kwargs["callbacks"], n_batches, in_blocks)
         if in_blocks:
-            self.model.blocks = Blocks(
-                data,
-                self.minibatch_size,
-                self.model.steps_per_execution,
-                kwargs.pop("shuffle", True),
-            )
+            n, shuffle = self.model.steps_per_execution, kwargs.get("shuffle", True)
+            self.model.blocks = Blocks(data, self.minibatch_size, n, shuffle)
             kwargs["shuffle"] = False
         self._build_optimizer()
         forget_epoch(self.model)
-        return self._run(
-            self.model.fit,
-            data,
-            start,
-            callbacks=callbacks,
-            validation_data=validation_data,
-            **kwargs,
-        )
+        return self._run(self.model.fit, data, start, validation_data=validation_data, **kwargs)
 
     def evaluate(
         self,
@@ -212,13 +171,13 @@ class Training:
         check_counts(kwargs, "steps")
         self._drop_batch_sizes(kwargs, "batch_size")
         if is_batches(x):
-            data, _ = self._batches(x, y, start, sample_weight)
+            data, _ = self.data.batches_of(x, y, start, sample_weight)
             n_batches = number_of_batches(x)
         else:
             examples = self.data.examples(x, y, start, sample_weight)
             data, n_batches = examples.as_tuple(), ceil(len(examples) / self.minibatch_size)
             kwargs["batch_size"] = self.minibatch_size
-        callbacks = _as_list(callbacks)
+        callbacks = as_list(callbacks)
         n_batches = kwargs.get("steps") or n_batches
         self._make_functions(start, callbacks, n_batches)
         return self._run(
@@ -242,53 +201,7 @@ class Training:
             self.model.reset_metrics()
         return self._run(self.model.train_on_batch, data, start, return_dict=True)
 
-    def prediction_hooks(self, callbacks: Any, verbose: Any, steps: int | None):
-        """Keras callbacks for predictions."""
-        if isinstance(callbacks, keras.callbacks.CallbackList):
-            return callbacks
-        if verbose not in ("auto", None, 0, 1, 2):
-            raise ValidationError(f"expected 'auto', 0, 1 or 2, got {verbose!r}", attr="verbose")
-        shown = verbose not in (0, "auto", None)
-        return keras.callbacks.CallbackList(
-            _as_list(callbacks),
-            add_progbar=shown,
-            verbose=int(shown) and verbose,
-            epochs=1,
-            steps=steps,
-            model=self.model,
-        )
-
     # -- arguments ---------------------------------------------------------------------------------
-
-    def _batches(
-        self, data: Any, y: Any, start: Start, *weights: Any
-    ) -> tuple[tuple, Callable[[], int]]:
-        """What Keras is given, and what gives the number of steps of the first batch."""
-        if y is not None or any(w is not None for w in weights):
-            raise ValidationError(
-                f"targets and weights have to come in the batches of a {type(data).__name__}, as "
-                "tuples "
-                "(x, y) or (x, y, sample_weight), and not as arguments",
-                attr="y",
-            )
-        batches, count = self.data.batches(data, start)
-        return (batches,), count
-
-    def _validation(self, data: Any, start: Start) -> Any:
-        if data is None:
-            return None
-        start = Start(start.state, start.n_steps)
-        if is_batches(data):
-            return self.data.batches(data, start, "validation_data")[0]
-        if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-            raise ValidationError(
-                f"got {type(data).__name__}; expected (x, y) or (x, y, sample_weight), or a "
-                "generator "
-                "or dataset of such batches",
-                attr="validation_data",
-            )
-        x, y, *weights = data
-        return self.data.examples(x, y, start, *weights).as_tuple()
 
     def _drop_batch_sizes(self, kwargs: dict, *names: str) -> None:
         """Batches are cut as the network was compiled for, whatever else is asked for."""
@@ -420,17 +333,3 @@ class Training:
         values = self.model.state.values
         tensors = tuple(keras.ops.copy(values[tensor_name(s)]) for s in self.model.lowered.states)
         return State(tensors, int(keras.ops.convert_to_tensor(values["n_steps"])))
-
-
-def _as_list(callbacks: Any) -> list:
-    if callbacks is None:
-        return []
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        return list(callbacks.callbacks)
-    listed = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
-    for callback in listed:
-        if isinstance(callback, type) or not hasattr(callback, "set_model"):
-            raise ValidationError(
-                f"expected keras.callbacks.Callback objects, got {callback!r}", attr="callbacks"
-            )
-    return listed

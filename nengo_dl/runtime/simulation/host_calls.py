@@ -1,0 +1,57 @@
+"""The calls between two compiled pieces of a step, and what a piece is given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from nengo_dl.runtime.step.frame import Invariant
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of Python.
+
+    Attributes
+    ----------
+    function
+        ``function(host, batch, step_index, operands, results)``
+    batch
+        The number of items for which it is called.
+    operands
+        For each operand, its place in the vector that the piece before returns, and its shape.
+    results
+        For each result, its tensor, its place in the vector that the next piece is given, and its
+        shape.
+    """
+
+    function: Callable[..., None]
+    batch: int
+    operands: list[tuple[slice, tuple[int, ...]]]
+    results: list[tuple[int, slice, tuple[int, ...]]]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What each piece is given: what does not change, the rows of this step and the next, (batch,
+    size) each, and the numbers of the first step and, from there on, of this one.
+    """
+
+    invariant: Invariant
+    rows: list[Any]
+    next_rows: list[Any]
+    first: Any
+    i: Any
+
+
+def places_in_vector(shapes: Sequence[tuple[int, ...]], start: int) -> tuple[list, int]:
+    """Places of neighbours with these shapes in a vector, with the shapes, and where they end."""
+    ends = [start, *(start + np.cumsum([math.prod(s) for s in shapes], dtype=int)).tolist()]
+    return [
+        (slice(a, b), shape) for (a, b), shape in zip(pairwise(ends), shapes, strict=True)
+    ], ends[-1]

@@ -1,0 +1,73 @@
+"""What Keras is told: callbacks and optimizers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+from nengo.exceptions import ValidationError
+
+from nengo_dl._private.keras import flattened
+from nengo_dl.runtime.sequences.keras_model import NengoModel
+
+
+@contextmanager
+def unless_failing(model: keras.Model) -> Iterator[None]:
+    """Context in which the model is compiled; where that fails it stays as it was."""
+    before = dict(vars(model))
+    try:
+        yield
+    except BaseException:
+        for name, value in before.items():
+            if getattr(model, name) is not value:
+                setattr(model, name, value)
+        raise
+
+
+def scaled(optimizer: Any, model: NengoModel, auto_scale_loss: bool) -> Any:
+    """The optimizer; with a scaled loss where layers inside the network compute with half
+    precision, as Keras does it.
+    """
+    optimizer = keras.optimizers.get(optimizer)
+    layers = [inner for layer in model.lowered.layers for inner in flattened(layer)]
+    half = any(layer.compute_dtype == "float16" for layer in layers)
+    is_scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    if half and auto_scale_loss and not is_scaled:
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
+
+
+def prediction_hooks(
+    model: keras.Model, callbacks: Any, verbose: Any, steps: int | None
+) -> keras.callbacks.CallbackList:
+    """Keras callbacks for predictions."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return callbacks
+    if verbose not in ("auto", None, 0, 1, 2):
+        raise ValidationError(f"expected 'auto', 0, 1 or 2, got {verbose!r}", attr="verbose")
+    shown = verbose not in (0, "auto", None)
+    return keras.callbacks.CallbackList(
+        as_list(callbacks),
+        add_progbar=shown,
+        verbose=int(shown) and verbose,
+        epochs=1,
+        steps=steps,
+        model=model,
+    )
+
+
+def as_list(callbacks: Any) -> list:
+    """Callbacks in a list."""
+    if callbacks is None:
+        return []
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return list(callbacks.callbacks)
+    listed = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
+    for callback in listed:
+        if isinstance(callback, type) or not hasattr(callback, "set_model"):
+            raise ValidationError(
+                f"expected keras.callbacks.Callback objects, got {callback!r}", attr="callbacks"
+            )
+    return listed

@@ -12,7 +12,7 @@ from nengo_dl.converter.base import LayerConverter, NotConvertible
 from nengo_dl.converter.graph import Call, Value
 from nengo_dl.converter.spellings import OPERATIONS, as_function
 from nengo_dl.tensor_node import TensorNode
-from nengo_dl.tensor_node.calls import takes_training
+from nengo_dl.tensor_node.signatures import takes_training
 
 #: layers that work on the last axis or on each element, so on each time step for itself
 STEPWISE = (

@@ -14,7 +14,7 @@ from keras import ops
 
 from nengo_dl.layers.legendre import LegendreMemoryCell
 from nengo_dl.runtime.checks import integer
-from nengo_dl.tensor_node.calls import takes_training
+from nengo_dl.tensor_node.signatures import takes_training
 
 #: by this class ``keras.layers.RNN`` knows a cell whose masks it makes before the first step
 DropoutRNNCell: Any = next(

@@ -8,14 +8,13 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from nengo import Network, Node, Probe
+from nengo import Network
 from nengo.exceptions import ValidationError
 from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress, ProgressTracker
 
-from nengo_dl.compiler.kernel import is_host_call
 from nengo_dl.nengo_layer.compiled import CompiledNetwork
-from nengo_dl.nengo_layer.source import ChosenObjects, are_labels, make_network
+from nengo_dl.nengo_layer.source import are_labels, check_runs_in_keras, make_network
 from nengo_dl.runtime import build, checks
 from nengo_dl.runtime.inputs.names import unique
 from nengo_dl.runtime.parameters import freezing
@@ -115,7 +114,7 @@ class NengoLayer(keras.layers.Layer):
         }
         self.n_steps, self.minibatch_size, self.seed = n_steps, minibatch_size, own_seed
         self._compiled = CompiledNetwork(network, made.network, built)
-        self._check_network(made)
+        check_runs_in_keras(made, built)
         self._items = [built.inputs[node] for node in made.inputs]
         numbers = [built.model.probes.index(probe) for probe in made.outputs]
         self._output_numbers = numbers
@@ -134,37 +133,6 @@ class NengoLayer(keras.layers.Layer):
 
     def build(self, *_: Any) -> None:
         """Nothing to do: the network is compiled when the layer is made."""
-
-    def _check_network(self, made: ChosenObjects) -> None:
-        built = self._compiled.built
-        in_python = [str(op) for op in built.compiled.program.operators if is_host_call(op)]
-        if in_python:
-            raise ValidationError(
-                f"{made.network} holds Python code that runs at each step, of which a Keras model "
-                f"knows nothing: {'; '.join(in_python)}. Write it in tensors (nengo_dl.TensorNode, "
-                "nengo_dl.register_neurons), or use nengo_dl.Simulator",
-                attr="network",
-            )
-        if keras.backend.backend() == "jax" and built.engine.settings.dtype == "float64":
-            raise ValidationError(
-                "JAX computes a Keras model in one precision, float32; leave out "
-                'configure_settings(dtype="float64"), or use nengo_dl.Simulator',
-                attr="network",
-            )
-        known = list(built.inputs)
-        for node in made.inputs:
-            if not isinstance(node, Node) or node not in built.inputs:
-                raise ValidationError(
-                    f"{node} is no Node of {made.network} to which values can be given (without "
-                    f"inputs of its own); those are {known}",
-                    attr="inputs",
-                )
-        for probe in made.outputs:
-            if not isinstance(probe, Probe) or probe not in built.model.probes:
-                raise ValidationError(
-                    f"{probe} is no Probe of {made.network}; those are {built.model.probes}",
-                    attr="outputs",
-                )
 
     # -- shapes ------------------------------------------------------------------------------------
 

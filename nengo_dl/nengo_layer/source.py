@@ -7,9 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 from nengo import Network, Node, Probe
 from nengo.exceptions import ValidationError
+
+from nengo_dl.compiler.kernel import is_host_call
+from nengo_dl.runtime.build import Built
 
 
 @dataclass(frozen=True)
@@ -110,3 +114,37 @@ def are_labels(given: Any) -> bool:
     """Whether objects are given by label, or not at all."""
     items = given if isinstance(given, (list, tuple)) else [given]
     return all(item is None or isinstance(item, str) for item in items)
+
+
+def check_runs_in_keras(made: ChosenObjects, built: Built) -> None:
+    """Raise an error for a network that a Keras model cannot run, or for objects that are not in
+    it.
+    """
+    in_python = [str(op) for op in built.compiled.program.operators if is_host_call(op)]
+    if in_python:
+        raise ValidationError(
+            f"{made.network} holds Python code that runs at each step, of which a Keras model "
+            f"knows nothing: {'; '.join(in_python)}. Write it in tensors (nengo_dl.TensorNode, "
+            "nengo_dl.register_neurons), or use nengo_dl.Simulator",
+            attr="network",
+        )
+    if keras.backend.backend() == "jax" and built.engine.settings.dtype == "float64":
+        raise ValidationError(
+            "JAX computes a Keras model in one precision, float32; leave out "
+            'configure_settings(dtype="float64"), or use nengo_dl.Simulator',
+            attr="network",
+        )
+    known = list(built.inputs)
+    for node in made.inputs:
+        if not isinstance(node, Node) or node not in built.inputs:
+            raise ValidationError(
+                f"{node} is no Node of {made.network} to which values can be given (without "
+                f"inputs of its own); those are {known}",
+                attr="inputs",
+            )
+    for probe in made.outputs:
+        if not isinstance(probe, Probe) or probe not in built.model.probes:
+            raise ValidationError(
+                f"{probe} is no Probe of {made.network}; those are {built.model.probes}",
+                attr="outputs",
+            )

@@ -14,6 +14,7 @@ from nengo.exceptions import SimulationError, ValidationError
 from nengo_dl.runtime import backends
 from nengo_dl.tensor_node.messages import describe_node, foreign_hint
 from nengo_dl.tensor_node.shapes import Shape, Shapes, Structure, structure
+from nengo_dl.tensor_node.signatures import takes_separately
 from nengo_dl.tensor_node.variables import FunctionVariables, UsedVariables
 
 
@@ -294,44 +295,6 @@ class FunctionCall(TensorCall):
 
     def call(self, arguments, state, training):
         return self._called(arguments), []
-
-
-def takes_separately(function: Callable, n_inputs: int, pass_time: bool) -> bool:
-    """Whether several inputs are arguments of their own, and not one list of tensors: where the
-    function needs more than one argument besides the time.
-    """
-    if n_inputs < 2:
-        return False
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return False
-    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        return True
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    needed = [p for p in parameters if p.kind in positional and p.default is p.empty]
-    return len(needed) - int(pass_time) > 1
-
-
-def takes_training(layer: Any) -> bool:
-    """Whether a layer is to be told whether it is called in training."""
-    return "training" in inspect.signature(layer.call).parameters
-
-
-def takes_one(call: Callable, besides: int = 0) -> bool:
-    """Whether the ``call`` of a Keras layer takes one argument for all of its inputs, as most do,
-    and ``besides`` others.
-    """
-    parameters = inspect.signature(call).parameters.values()
-    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        return False
-    taken = [
-        p
-        for p in parameters
-        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-        and p.name not in ("training", "mask")
-    ]
-    return len(taken) == 1 + besides
 
 
 def static_shape(tensor: Any) -> tuple | None:

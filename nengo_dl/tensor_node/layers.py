@@ -9,9 +9,10 @@ import numpy as np
 from nengo.exceptions import SimulationError, ValidationError
 
 from nengo_dl._private.keras import flattened
-from nengo_dl.tensor_node.calls import TensorCall, takes_one, takes_separately, takes_training
+from nengo_dl.tensor_node.calls import TensorCall
 from nengo_dl.tensor_node.messages import foreign_hint
 from nengo_dl.tensor_node.shapes import Shapes, structure
+from nengo_dl.tensor_node.signatures import takes_one, takes_separately, takes_training
 
 
 class LayerCall(TensorCall):

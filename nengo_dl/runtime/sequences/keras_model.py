@@ -37,11 +37,6 @@ CONVOLUTIONS = tuple(
 )
 
 
-def convolves(layer: keras.layers.Layer) -> bool:
-    """Whether a Keras layer or model convolves, or one inside of it."""
-    return any(isinstance(inner, CONVOLUTIONS) for inner in flattened(layer))
-
-
 class NengoModel(keras.Model):
     """A network as a Keras model.
 
@@ -109,18 +104,7 @@ class NengoModel(keras.Model):
         #: whether a call leaves its last state in `state`, or what was learned in it
         self.keep_state: bool | Literal["learned"] = False
         self.learned = Learned(learned, lowered.states)
-        taken: set[str] = set()
-        self.parameter_layers = [
-            StoredValues(
-                {tensor_name(stored): stored_values(stored, dtype)},
-                unique(name, taken),
-                dtype,
-                trainable=True,
-            )
-            for stored, name in zip(
-                lowered.layout.of_kind("parameter"), parameter_names, strict=True
-            )
-        ]
+        self.parameter_layers = _parameter_layers(lowered, parameter_names)
         self.inner_layers = list(lowered.layers)
         self._first_values = {
             id(v): backend.array(ops.convert_to_tensor(v))
@@ -299,9 +283,11 @@ class NengoModel(keras.Model):
     def has_convolutions(self) -> bool:
         """Whether a step convolves, in a transform or in a Keras layer."""
         kernels = (getattr(i, "kernel", None) for i in self.lowered.layout.instructions)
-        return any(map(convolves, self.inner_layers)) or any(
-            getattr(kernel, "convolves", False) for kernel in kernels
-        )
+        return any(
+            isinstance(inner, CONVOLUTIONS)
+            for layer in self.inner_layers
+            for inner in flattened(layer)
+        ) or any(getattr(kernel, "convolves", False) for kernel in kernels)
 
     def get_metrics_result(self) -> dict[str, Any]:
         """As Keras; also by the name of the probe where Keras leaves it out because there is only
@@ -348,3 +334,17 @@ class NengoModel(keras.Model):
         for stored, value in zip(self.lowered.states, state, strict=False):
             self.state.values[tensor_name(stored)].assign(value)
         self.state.values["n_steps"].assign(n_steps)
+
+
+def _parameter_layers(lowered: LoweredNetwork, names: Sequence[str]) -> list[StoredValues]:
+    """A layer for each stored parameter."""
+    dtype, taken = lowered.settings.dtype, set[str]()
+    return [
+        StoredValues(
+            {tensor_name(stored): stored_values(stored, dtype)},
+            unique(name, taken),
+            dtype,
+            trainable=True,
+        )
+        for stored, name in zip(lowered.layout.of_kind("parameter"), names, strict=True)
+    ]

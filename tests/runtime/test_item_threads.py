@@ -119,7 +119,7 @@ def test_an_error_in_a_thread_is_raised(shares, monkeypatch):
     with nengo_dl.Simulator(model.net, minibatch_size=4) as sim:
         sim.run_steps(10)
         before = sim.data[model.out_probe].copy()
-        call = sim._engine._call
+        call = sim._engine.chunks._call
 
         def failing(*args, **kwargs):
             if threading.current_thread() is not threading.main_thread():

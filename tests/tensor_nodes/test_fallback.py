@@ -10,7 +10,7 @@ import pytest
 import nengo_dl
 
 tf = pytest.importorskip("tensorflow")
-backend = pytest.importorskip("nengo_dl.runtime.backends.tensorflow")
+blocks = pytest.importorskip("nengo_dl.runtime.backends.tensorflow_blocks")
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="is about TensorFlow's XLA"
 )
@@ -162,8 +162,8 @@ class OwnNeurons(nengo.neurons.RectifiedLinear):
 def test_xla_is_not_asked_for_what_calls_python(spikes, monkeypatch):
     """Poisson neurons call Python in evaluation only."""
     asked = []
-    original = backend.traced_for_xla
-    monkeypatch.setattr(backend, "traced_for_xla", lambda *a: asked.append(a) or original(*a))
+    original = blocks.traced_for_xla
+    monkeypatch.setattr(blocks, "traced_for_xla", lambda *a: asked.append(a) or original(*a))
     with nengo.Network(seed=0) as net:
         node, out = nengo.Node([0.0]), nengo.Node(size_in=1)
         ens = nengo.Ensemble(5, 1, neuron_type=spikes)

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from nengo import Ensemble, Node, Probe
-from nengo.base import NengoObject
-from nengo.builder import Model
+from nengo import Node, Probe
 
-from nengo_dl.compiler.attributes import Attribute
-from nengo_dl.compiler.compile import Compiled
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.build import Built
 from nengo_dl.runtime.inputs.host import HostRuntime
+from nengo_dl.runtime.results.simulated import Simulated
 from nengo_dl.runtime.sequences.keras_model import NengoModel
 from nengo_dl.runtime.simulation.engine import Engine
 from nengo_dl.runtime.simulation.processes import OneThread
@@ -22,14 +18,9 @@ from nengo_dl.runtime.simulation.state import State
 from nengo_dl.runtime.training.fitting import Training
 
 
-class SimulatorParts:
+class SimulatorParts(Simulated):
     """Attributes and methods that `nengo_dl.Simulator` has and its parts use."""
 
-    model: Model
-    program: Compiled
-    trained_attributes: Mapping[NengoObject, tuple[Attribute, ...]]
-    encoder_lengths: Mapping[Ensemble, np.ndarray]
-    batch_size: int
     progress_bar: Any
     _alone: OneThread
     _built: Built

@@ -10,7 +10,9 @@ from documentation.pages import PAGES, run
 @pytest.mark.core
 def test_examples(monkeypatch):
     monkeypatch.setattr(Builder, "builders", dict(Builder.builders))
-    in_python, registered, operator, _, _ = (names for _, _, names in run(PAGES["docs/extending.md"]))
+    in_python, registered, operator, _, _ = (
+        names for _, _, names in run(PAGES["docs/extending.md"])
+    )
     probe = in_python["probe"]
     python, native = in_python["sim"].data[probe], registered["sim"].data[probe]
     assert np.max(python) > 10

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from nengo.builder.operator import SimPyFunc
 
 from nengo_dl.lowering.host import ERRORS, not_finite, set_output
-
-if TYPE_CHECKING:
-    from nengo_dl.runtime.inputs.host import HostRuntime
+from nengo_dl.runtime.inputs.host import HostRuntime
 
 #: types (`numpy.dtype.char`) of which every array is numbers that fit into one of doubles
 NUMBERS = frozenset("?bBhHiIlLqQefd")

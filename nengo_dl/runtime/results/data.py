@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from nengo import Connection, Ensemble, Probe
@@ -16,9 +16,7 @@ from nengo_dl.runtime.parameters.ensembles import present_ensemble
 from nengo_dl.runtime.parameters.freezing import present_attributes, with_data
 from nengo_dl.runtime.parameters.parameter_signals import has_neurons
 from nengo_dl.runtime.results.signals import as_built
-
-if TYPE_CHECKING:
-    from nengo_dl.simulator import Simulator
+from nengo_dl.runtime.results.simulated import Simulated
 
 
 class SimulationData(Mapping, OlderData):
@@ -30,7 +28,7 @@ class SimulationData(Mapping, OlderData):
     is up to date in them.
     """
 
-    def __init__(self, simulator: Simulator):
+    def __init__(self, simulator: Simulated):
         self._simulator = simulator
 
     @property
@@ -109,7 +107,7 @@ class SimulationData(Mapping, OlderData):
 class RawSamples(Mapping):
     """``sim.data.raw``: Probe -> its samples, a sequence from which all can be deleted."""
 
-    def __init__(self, simulator: Simulator):
+    def __init__(self, simulator: Simulated):
         self._simulator = simulator
 
     def __getitem__(self, probe: Probe) -> ProbeSamples:
@@ -129,7 +127,7 @@ class ProbeSamples(Sequence):
     memory of a simulation without end stays bounded.
     """
 
-    def __init__(self, simulator: Simulator, probe: Probe):
+    def __init__(self, simulator: Simulated, probe: Probe):
         self._simulator, self._probe = simulator, probe
 
     def _samples(self) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 from nengo.builder import Model
@@ -11,9 +10,7 @@ from nengo.builder.operator import Operator
 from nengo.builder.signal import Signal
 
 from nengo_dl.compiler.signals import as_array, initial_values, view_indices
-
-if TYPE_CHECKING:
-    from nengo_dl.simulator import Simulator
+from nengo_dl.runtime.results.simulated import Simulated
 
 
 class SignalIndex:
@@ -33,7 +30,7 @@ class PresentSignals(Mapping):
     the simulation changes have a leading axis of that length.
     """
 
-    def __init__(self, simulator: Simulator, index: SignalIndex):
+    def __init__(self, simulator: Simulated, index: SignalIndex):
         self._simulator = simulator
         self._signals, self._written = index.signals, index.written
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,13 +11,11 @@ from nengo.builder.signal import Signal
 
 from nengo_dl.compiler.layout import Stored
 from nengo_dl.compiler.signals import initial_values
+from nengo_dl.runtime.results.simulated import Simulated
 from nengo_dl.runtime.results.values import LastValues
 from nengo_dl.runtime.simulation.engine import Engine
 from nengo_dl.runtime.simulation.state import State
 from nengo_dl.runtime.step.lowered_network import tensor_name
-
-if TYPE_CHECKING:
-    from nengo_dl.simulator import Simulator
 
 #: arguments of the simulator that are kept as they are
 ARGUMENTS = (
@@ -30,7 +28,7 @@ ARGUMENTS = (
 )
 
 
-def take(simulator: Simulator, last: LastValues, engine: Engine | None) -> dict[str, Any]:
+def take(simulator: Simulated, last: LastValues, engine: Engine | None) -> dict[str, Any]:
     """Everything that makes the simulator what it is.
 
     Values are kept by signal, so that the layout may be another one when they are restored. As
@@ -63,7 +61,7 @@ def take(simulator: Simulator, last: LastValues, engine: Engine | None) -> dict[
     }
 
 
-def restore(simulator: Simulator, engine: Engine, snapshot: Mapping[str, Any]) -> State:
+def restore(simulator: Simulated, engine: Engine, snapshot: Mapping[str, Any]) -> State:
     """Give a simulator that was made anew its parameters and recorded data; returns its state."""
     # signals of trained attributes and of deferred states are made anew, unlike Nengo's own
     attributes = {

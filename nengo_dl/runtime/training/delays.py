@@ -38,6 +38,13 @@ class Delays:
         #: the same for operators
         self._operator_steps: dict[Operator, int] = {}
         self._go_back(program.model.sig[probe]["in"].base for probe in probes)
+        reached = [self._steps[sig] for sig in program.trainable if sig in self._steps]
+        self._from_parameters = min(reached, default=None)
+        self._layers = [
+            (op.layer, steps)
+            for op, steps in self._operator_steps.items()
+            if getattr(op, "layer", None) is not None
+        ]
 
     def _go_back(self, wanted: Iterable[Signal]) -> None:
         ahead = deque((sig, 0) for sig in wanted)
@@ -57,11 +64,8 @@ class Delays:
         """The least number of steps that a gradient needs to reach any parameter; None where none
         does.
         """
-        found = [self._steps[sig] for sig in self._program.trainable if sig in self._steps]
-        for op, steps in self._operator_steps.items():
-            layer = getattr(op, "layer", None)
-            if layer is not None and layer.trainable_variables:
-                found.append(steps)
+        found = [s for layer, s in self._layers if layer.trainable_variables]
+        found += [] if self._from_parameters is None else [self._from_parameters]
         return min(found) + 1 if found else None
 
     def synapses(self) -> list[str]:

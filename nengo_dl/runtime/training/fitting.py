@@ -31,7 +31,7 @@ from nengo_dl.runtime.training.data import Start, TrainingData, split
 from nengo_dl.runtime.training.interrupt import DeferredInterrupt
 from nengo_dl.runtime.training.objectives import Objectives
 from nengo_dl.runtime.training.session import Session
-from nengo_dl.runtime.training.trainability import check_parameters, check_steps
+from nengo_dl.runtime.training.trainability import Trainability
 
 
 class Training:
@@ -59,6 +59,7 @@ class Training:
         )
         self._may_choose_jit = True
         self._functions = CompiledFunctions(keras_model)
+        self._found_trainability: Trainability | None = None
 
     def release(self) -> None:
         """Let go of what Keras compiled: functions that hold the model, a cycle for which all that
@@ -99,6 +100,14 @@ class Training:
         self._has_loss = objectives.loss is not None
         self._user_batches_per_call = kwargs.get("steps_per_execution")
         self._functions.clear()
+        self._found_trainability = None
+
+    @property
+    def _trainability(self) -> Trainability:
+        """For the present loss; found when it is first trained with."""
+        if self._found_trainability is None:
+            self._found_trainability = Trainability(self.model)
+        return self._found_trainability
 
     # -- the calls ---------------------------------------------------------------------------------
 
@@ -116,7 +125,7 @@ class Training:
     ) -> tuple[keras.callbacks.History, State]:
         """As ``keras.Model.fit`` from a state; also returns the last state."""
         self._check_compiled("fit")
-        check_parameters(self.model)
+        self._trainability.check_parameters()
         check_counts(kwargs, "steps_per_epoch", "validation_steps")
         for name, default in (("epochs", 1), ("initial_epoch", 0)):
             kwargs[name] = checked_count(name, kwargs.get(name, default), least=0)
@@ -139,7 +148,7 @@ class Training:
             data, count = examples.as_tuple(), examples.count_steps
             n_batches = ceil(len(examples) / self.minibatch_size)
             kwargs["batch_size"] = self.minibatch_size
-        check_steps(self.model, count)
+        self._trainability.check_steps(count)
         if isinstance(validation_data, tuple) and len(validation_data) > 1:
             kwargs["validation_batch_size"] = self.minibatch_size
         if start.stateful or (is_batches(x) and not isinstance(x, keras.utils.PyDataset)):
@@ -189,12 +198,12 @@ class Training:
     ) -> tuple[dict[str, float], State]:
         """One update; returns loss and metrics, and the last state."""
         self._check_compiled("train_on_batch")
-        check_parameters(self.model)
+        self._trainability.check_parameters()
         self.data.warns_of_nan = False
         examples = self.data.examples(x, y, start, sample_weight, class_weight)
         self.data.check_one_batch(examples)
         data = examples.as_tuple()
-        check_steps(self.model, examples.count_steps)
+        self._trainability.check_steps(examples.count_steps)
         self._make_functions(start, (), 1)
         self._build_optimizer()
         with self._scope():  # older versions of Keras 3 go on with the metrics of the last batch

@@ -13,7 +13,7 @@ from keras import ops
 from nengo.exceptions import SimulationError
 
 from nengo_dl.compiler.dataflow import Dataflow, tensors_of
-from nengo_dl.compiler.layout import Assemble, Layout, Run
+from nengo_dl.compiler.layout import Assemble, Run
 from nengo_dl.runtime.backends.protocol import Backend
 from nengo_dl.runtime.sequences.keras_model import NengoModel
 
@@ -24,14 +24,15 @@ class GradientPaths:
 
     Parameters
     ----------
-    layout
-        The network.
+    flow
+        That of the network.
     outputs
         Numbers of the outputs that a loss looks at.
     """
 
-    def __init__(self, layout: Layout, outputs: Iterable[int]):
-        self.layout, self.flow = layout, Dataflow(layout)
+    def __init__(self, flow: Dataflow, outputs: Iterable[int]):
+        layout = flow.layout
+        self.layout, self.flow = layout, flow
         self.parameters = frozenset(s.tensor.index for s in layout.of_kind("parameter"))
         self.wanted = tensors_of(layout.outputs[k] for k in outputs)
 
@@ -219,9 +220,9 @@ class GradientCheck:
         )
 
     def _cause(self) -> str:
-        layout = self.model.lowered.layout
         outputs = map(self.model.network_outputs.index, self.outputs)
-        blocking = GradientPaths(layout, outputs).blocking(with_inputs=True)
+        paths = GradientPaths(self.model.lowered.flow, outputs)
+        blocking = paths.blocking(with_inputs=True)
         if blocking:
             return f"no gradient passes through Python code ({'; '.join(blocking)})"
         return "this is a bug in a lowering or in a TensorNode, or a discontinuity nearby"

@@ -37,6 +37,11 @@ CONVOLUTIONS = tuple(
 )
 
 
+def convolves(layer: keras.layers.Layer) -> bool:
+    """Whether a Keras layer or model convolves, or one inside of it."""
+    return any(isinstance(inner, CONVOLUTIONS) for inner in flattened(layer))
+
+
 class NengoModel(keras.Model):
     """A network as a Keras model.
 
@@ -283,11 +288,9 @@ class NengoModel(keras.Model):
     def has_convolutions(self) -> bool:
         """Whether a step convolves, in a transform or in a Keras layer."""
         kernels = (getattr(i, "kernel", None) for i in self.lowered.layout.instructions)
-        return any(
-            isinstance(inner, CONVOLUTIONS)
-            for layer in self.inner_layers
-            for inner in flattened(layer)
-        ) or any(getattr(kernel, "convolves", False) for kernel in kernels)
+        return any(map(convolves, self.inner_layers)) or any(
+            getattr(kernel, "convolves", False) for kernel in kernels
+        )
 
     def get_metrics_result(self) -> dict[str, Any]:
         """As Keras; also by the name of the probe where Keras leaves it out because there is only

@@ -101,7 +101,7 @@ _PUBLIC = {
     "SoftLIFRate": "neurons",
     "SpikingLeakyReLU": "neurons",
     "TensorNode": "tensor_node",
-    "load_params_into": "runtime.deployment",
+    "load_params_into": "runtime.parameters.deployment",
     "register_neurons": "lowering.neurons",
     "tensor_layer": "tensor_node",
 }

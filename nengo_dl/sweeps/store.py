@@ -55,7 +55,9 @@ class Store:
         self.folder = Path(folder)
         self._check(_description(job, points, own_data))
         self._paths: dict[int, Path] = {}
-        self.errors: dict[int, str] = {}
+        self._errors: dict[int, str] = {}
+        #: errors of this run that are not kept
+        self._unsaved: dict[int, str] = {}
         self._names: dict[str, None] = {}
         for path in sorted(self.folder.glob("points-*.npz")):
             self._add(path)
@@ -87,6 +89,7 @@ class Store:
 
     def add(self, rows: list[Row]) -> None:
         """Write rows; when this returns they are on disk, whole."""
+        self._unsaved.update({row.number: row.error for row in rows if row.again})
         rows = [row for row in rows if not row.again]
         if not rows:
             return
@@ -116,15 +119,19 @@ class Store:
         self._names.update(dict.fromkeys(names))
         for number, text in pairs:
             if not text:  # an earlier or later try may have raised
-                self.errors.pop(number, None)
+                self._errors.pop(number, None)
                 self._paths[number] = path
             elif number not in self._paths:
-                self.errors[number] = text
+                self._errors[number] = text
 
     @property
     def done(self) -> frozenset[int]:
         """Numbers of the points that need not run again."""
-        return frozenset((*self._paths, *self.errors))
+        return frozenset((*self._paths, *self._errors))
+
+    @property
+    def errors(self) -> Mapping[int, str]:
+        return {**self._errors, **self._unsaved}
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -91,7 +91,7 @@ def sweep(
         )
     except NengoException as error:
         raise click.ClickException(printable(error)) from error
-    click.echo(printable(repr(found)))
+    click.echo("\n".join(map(printable, repr(found).splitlines())))
     if analysing is not None:
         click.echo("\n".join(_table(found)))
     if found.errors:

@@ -13,6 +13,7 @@ import os
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ class Store:
 
     def _add(self, path: Path) -> None:
         try:
-            with np.load(path) as file:
+            with _opened(path) as file:
                 pairs = zip(file["points"].tolist(), file["errors"].tolist(), strict=True)
                 names = [name.partition("/")[2] for name in file.files if "/" in name]
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
@@ -139,7 +140,7 @@ class Store:
 
     def values(self, name: str) -> Iterator[tuple[int, np.ndarray]]:
         for path in dict.fromkeys(self._paths.values()):
-            with np.load(path) as file:
+            with _opened(path) as file:
                 for number in file["points"].tolist():
                     if f"{number}/{name}" in file.files:
                         yield number, file[f"{number}/{name}"]
@@ -148,6 +149,13 @@ class Store:
         with np.load(self._paths[number]) as file:
             mine = [name for name in file.files if name.startswith(f"{number}/")]
             return {name.partition("/")[2]: file[name] for name in mine}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The arrays of a file; it is closed also where it is none of NumPy's."""
+    with open(path, "rb") as file, np.load(file) as arrays:
+        yield arrays
 
 
 def _write(path: Path, write: Callable[[Any], Any]) -> None:

@@ -92,7 +92,7 @@ PATIENCE_SECONDS, IDLE_SECONDS = 10.0, 0.05
 SWEEP_GROUP_POINTS = 32
 #: ... and most elements that all signals of networks side by side have, so that they stay in the
 #: cache of a core ...
-SWEEP_GROUP_NUMBERS = 2**18
+SWEEP_GROUP_NUMBERS = 80_000
 #: ... and that their probes record
 SWEEP_RECORDED_NUMBERS = 2**25
 #: groups of points for each worker, where there are enough points

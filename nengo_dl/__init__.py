@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # what `__getattr__` loads; a test compares the two
         quantization,
         regularizers,
         surrogates,
+        sweeps,
         viz,
     )
     from nengo_dl.compat.modules import neuron_builders, obj
@@ -37,6 +38,7 @@ if TYPE_CHECKING:  # what `__getattr__` loads; a test compares the two
     from nengo_dl.neurons import ClippedReLU, LeakyReLU, SoftLIFRate, SpikingLeakyReLU
     from nengo_dl.runtime.parameters.deployment import load_params_into
     from nengo_dl.simulator import Simulator
+    from nengo_dl.sweeps import sweep
     from nengo_dl.tensor_node import Layer, TensorNode, tensor_layer
 
 __all__ = [
@@ -70,6 +72,8 @@ __all__ = [
     "register_neurons",
     "regularizers",
     "surrogates",
+    "sweep",
+    "sweeps",
     "tensor_layer",
     "viz",
 ]
@@ -103,6 +107,7 @@ _PUBLIC = {
     "TensorNode": "tensor_node",
     "load_params_into": "runtime.parameters.deployment",
     "register_neurons": "lowering.neurons",
+    "sweep": "sweeps",
     "tensor_layer": "tensor_node",
 }
 

@@ -16,6 +16,7 @@ from nengo_dl.conformance.command import conform
 from nengo_dl.convert_command import convert
 from nengo_dl.export_command import export
 from nengo_dl.optional import installed
+from nengo_dl.sweep_command import sweep
 from nengo_dl.version import __version__
 
 
@@ -137,3 +138,4 @@ main.add_command(benchmark)
 main.add_command(conform)
 main.add_command(convert)
 main.add_command(export)
+main.add_command(sweep)

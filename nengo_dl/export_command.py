@@ -101,22 +101,25 @@ def export(
     click.echo(f"{printable(output)}: {kind}")
 
 
+def find_object(name: str, hint: str) -> Any:
+    """What ``package.module:name`` stands for; the present folder is looked at first."""
+    module_name, _, attribute = name.partition(":")
+    if not attribute or not module_name or module_name.startswith("."):
+        raise click.BadParameter(f"expected package.module:name, got {name!r}", param_hint=hint)
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return getattr(importlib.import_module(module_name), attribute)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise click.BadParameter(str(error), param_hint=hint) from error
+    finally:
+        sys.path.remove(str(Path.cwd()))
+
+
 def _find_network(name: str) -> Any:
     """The network that ``package.module:name`` stands for."""
     import nengo
 
-    module_name, _, attribute = name.partition(":")
-    if not attribute or not module_name or module_name.startswith("."):
-        raise click.BadParameter(
-            f"expected package.module:name, got {name!r}", param_hint="NETWORK"
-        )
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        found = getattr(importlib.import_module(module_name), attribute)
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise click.BadParameter(str(error), param_hint="NETWORK") from error
-    finally:
-        sys.path.remove(str(Path.cwd()))
+    found = find_object(name, "NETWORK")
     found = found() if callable(found) and not isinstance(found, nengo.Network) else found
     if not isinstance(found, nengo.Network):
         raise click.BadParameter(

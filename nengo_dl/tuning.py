@@ -85,3 +85,17 @@ CACHE_BYTES = 2**30
 #: seconds without any computation after which a forked process is taken to wait for a thread that
 #: it does not have, and the seconds of computation that are none
 PATIENCE_SECONDS, IDLE_SECONDS = 10.0, 0.05
+
+# -- sweeps ----------------------------------------------------------------------------------------
+
+#: most points that are sent to a worker together, and simulated side by side ...
+SWEEP_GROUP_POINTS = 32
+#: ... and most elements that all signals of networks side by side have, so that they stay in the
+#: cache of a core ...
+SWEEP_GROUP_NUMBERS = 80_000
+#: ... and that their probes record
+SWEEP_RECORDED_NUMBERS = 2**25
+#: groups of points for each worker, where there are enough points
+SWEEP_GROUPS_PER_WORKER = 4
+#: groups for each worker that are sent before one of them is back
+SWEEP_GROUPS_AHEAD = 2

@@ -83,7 +83,7 @@ def build(
     toplevel = network if network is not None or model is None else model.toplevel
     settings = config.network_settings(toplevel)
     stage = progress.next_stage("Building", "Build")
-    model = build_model(network, dt, model, stage, how=_how(settings))
+    model = build_model(network, dt, model, stage, how=how(settings))
     attributes = find_attributes(model, toplevel)
     parameters = [*find_parameters(model, toplevel), *attributes.parameters()]
     compiled = _compile(model, parameters, attributes, target.minibatch_size, toplevel, settings)
@@ -120,7 +120,7 @@ def build(
     )
 
 
-def _how(settings: SimpleNamespace) -> str:
+def how(settings: SimpleNamespace) -> str:
     """How the model is built: in double precision to the last bit as Nengo builds it."""
     return settings.build or ("exact" if settings.dtype == "float64" else "fast")
 

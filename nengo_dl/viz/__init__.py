@@ -9,6 +9,7 @@ from nengo_dl.viz.graph import NetworkGraph, network_graph
 from nengo_dl.viz.learning import learning_curve
 from nengo_dl.viz.recording import Recording, recording
 from nengo_dl.viz.spikes import raster, rates
+from nengo_dl.viz.sweeps import sweep
 from nengo_dl.viz.tuning import tuning_curves
 from nengo_dl.viz.weights import parameter_values, weight_histogram, weight_histograms
 
@@ -23,6 +24,7 @@ __all__ = [
     "raster",
     "rates",
     "recording",
+    "sweep",
     "tuning_curves",
     "weight_histogram",
     "weight_histograms",

@@ -1,0 +1,164 @@
+"""What a sweep found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from nengo.exceptions import ValidationError
+
+from nengo_dl.sweeps import frames
+from nengo_dl.sweeps.points import Points
+from nengo_dl.sweeps.rows import Rows
+
+
+class Results:
+    """Arrays by name, a row for each point of a sweep.
+
+    Names are the labels of Probes, or what ``analyse`` returned. Points that raised an error are in
+    ``errors``, and NaN in the arrays. With ``store=`` arrays are read from disk when they are asked
+    for.
+    """
+
+    def __init__(self, points: Points, rows: Rows, n_steps: int, dt: float, are_recorded: bool):
+        self._points, self._rows = points, rows
+        self.n_steps, self.dt = n_steps, dt
+        #: whether the arrays are what Probes recorded
+        self.are_recorded = are_recorded
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def __repr__(self) -> str:
+        lines = [f"Results of {self._points}"]
+        lines += [f"  {name}: {self._shape(name)}" for name in self.names]
+        if self.errors:
+            number, error = next(iter(self.errors.items()))
+            summary = error.splitlines()[0]
+            lines.append(f"  {len(self.errors)} raised an error; point {number}: {summary}")
+        return "\n".join(lines)
+
+    def _shape(self, name: str) -> str:
+        shapes = list(dict.fromkeys(value.shape for _, value in self._rows.values(name)))
+        if len(shapes) > 1:
+            return f"of {len(shapes)} different shapes"
+        return str((len(self), *shapes[0]))
+
+    @property
+    def parameters(self) -> list[dict[str, Any]]:
+        """The parameters of each point."""
+        return [dict(parameters) for parameters in self._points.parameters]
+
+    @property
+    def axes(self) -> dict[str, tuple[Any, ...]] | None:
+        """The values of each parameter of a grid; None for a list of points."""
+        return None if self._points.axes is None else dict(self._points.axes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the arrays."""
+        return self._rows.names
+
+    @property
+    def errors(self) -> Mapping[int, str]:
+        """Number of the point and error, of those that raised one."""
+        return dict(sorted(self._rows.errors.items()))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Array of shape (points, steps, size) of a Probe, (points, ...) of what was analysed.
+
+        Raises
+        ------
+        KeyError
+            If there is nothing of this name.
+        nengo.exceptions.ValidationError
+            If the arrays of points have different shapes; `point` gives each.
+        """
+        found = dict(self._rows.values(name))
+        if not found:
+            known = ", ".join(map(repr, self.names)) or "nothing"
+            errors = f"; {len(self.errors)} points raised an error" if self.errors else ""
+            raise KeyError(f"the results have no {name!r}, they have {known}{errors}")
+        first = next(iter(found.values()))
+        for number, value in found.items():
+            if value.shape != first.shape:
+                raise ValidationError(
+                    f"{name!r} has shape {first.shape} at point {next(iter(found))} and "
+                    f"{value.shape} at point {number}, so it is not one array; "
+                    "results.point(number) gives those of a point",
+                    attr="name",
+                )
+        dtype = np.result_type(*{value.dtype for value in found.values()})
+        if len(found) == len(self):
+            return np.stack([found[number] for number in range(len(self))]).astype(dtype)
+        if dtype.kind in "biu":
+            dtype = np.dtype(float)
+        absent: Any = "" if dtype.kind in "US" else np.nan
+        array = np.full((len(self), *first.shape), absent, dtype)
+        for number, value in found.items():
+            array[number] = value
+        return array
+
+    def point(self, number: int) -> dict[str, np.ndarray]:
+        """All arrays of a point.
+
+        Raises
+        ------
+        IndexError
+            If there is no such point.
+        nengo.exceptions.ValidationError
+            If it raised an error, which is told.
+        """
+        if not 0 <= number < len(self):
+            raise IndexError(f"there is no point {number}; there are {len(self)}, from 0")
+        if number in self.errors:
+            raise ValidationError(
+                f"point {number} raised an error: {self.errors[number]}", attr="number"
+            )
+        return dict(self._rows.row(number))
+
+    def times(self, name: str) -> np.ndarray:
+        """Times in seconds of what a Probe recorded."""
+        n = self[name].shape[1]
+        return self.dt * (self.n_steps // n) * np.arange(1, n + 1)
+
+    def grid(self, name: str) -> np.ndarray:
+        """As ``results[name]``, with an axis for each parameter in place of that of the points.
+
+        Raises
+        ------
+        nengo.exceptions.ValidationError
+            If the points are no grid.
+        """
+        if self._points.axes is None:
+            raise ValidationError("the points of this sweep are a list, not a grid", attr="name")
+        values = self[name]
+        return values.reshape(*map(len, self._points.axes.values()), *values.shape[1:])
+
+    def to_xarray(self) -> Any:
+        """An ``xarray.Dataset``: a dimension for each parameter of a grid, or for the points of a
+        list, and for Probes one for the time in seconds.
+
+        Raises
+        ------
+        ImportError
+            If xarray is not installed.
+        """
+        return frames.dataset(self)
+
+    def to_pandas(self) -> Any:
+        """A ``pandas.DataFrame`` with a row for each point: its parameters, what was analysed (of
+        arrays each number), and its error.
+
+        Of Probes it has a row for each point and time in seconds, and no errors.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        return frames.frame(self)

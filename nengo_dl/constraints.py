@@ -6,6 +6,8 @@ import keras
 from keras import ops
 from nengo.utils.numpy import is_integer
 
+__all__ = ["Mean"]
+
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
 class Mean(keras.constraints.Constraint):

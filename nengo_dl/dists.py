@@ -17,6 +17,8 @@ from nengo.exceptions import ValidationError
 from nengo.params import EnumParam, NumberParam
 from nengo.utils.numpy import is_integer
 
+__all__ = ["Glorot", "He", "TruncatedNormal", "VarianceScaling"]
+
 #: standard deviation of a standard normal distribution without what is further than 2 from 0; Keras
 #: divides by it where it cuts a normal distribution
 _STDDEV_WITHIN_2 = 0.87962566103423978

@@ -10,6 +10,8 @@ from nengo.node import OutputParam
 from nengo.params import Default
 from nengo.processes import Process
 
+__all__ = ["ConstantNode", "InputNode"]
+
 
 class _Source(OutputParam):
     """An output that makes a Node with inputs one without, of the same size."""

@@ -12,6 +12,8 @@ from nengo.utils.numpy import is_integer, is_number
 
 from nengo_dl.regularizers import RateRegularizer
 
+__all__ = ["FiringRates", "Penalty", "Regularize", "nan_mse"]
+
 
 def nan_mse(y_true: Any, y_pred: Any) -> Any:
     """Mean squared error in which a target that is NaN counts as an error of zero.

@@ -9,6 +9,8 @@ from nengo.dists import Uniform
 from nengo.neurons import LIFRate, RectifiedLinear
 from nengo.params import NumberParam
 
+__all__ = ["ClippedReLU", "LeakyReLU", "SoftLIFRate", "SpikingLeakyReLU"]
+
 #: below this, softplus(x) is exp(x) to double precision
 _SMALL_SOFTPLUS = -37.0
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from nengo.utils.numpy import is_integer, is_number
 
+__all__ = ["Quantizer"]
+
 
 @dataclass(frozen=True)
 class Quantizer:

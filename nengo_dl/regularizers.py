@@ -15,6 +15,8 @@ import numpy as np
 from keras import ops
 from nengo.utils.numpy import is_number
 
+__all__ = ["L1", "L1L2", "L2", "Percentile", "RangedRegularizer", "RateRegularizer"]
+
 # Layers divide what an activity regularizer returns by the size of the batch
 KERAS_DIVIDES = tuple(map(int, keras.__version__.split(".")[:2])) >= (3, 14)
 

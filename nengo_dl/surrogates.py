@@ -16,6 +16,8 @@ from keras import ops
 from nengo.exceptions import ConfigError
 from nengo.utils.numpy import is_number
 
+__all__ = ["RateDerivative", "arctan", "fast_sigmoid", "get", "triangle"]
+
 Derivative = Callable[[Any], Any]
 
 

@@ -59,6 +59,18 @@ class EnergyReport:
 
     The energy is that of the operations alone, as published for each device: none of moving data,
     of memory, or of a device that waits. It compares orders of magnitude.
+
+    Examples
+    --------
+    >>> part = nengo_dl.energy.Part("layer", "LIF", neurons=10, synops=1000, updates=100)
+    >>> report = nengo_dl.energy.EnergyReport((part,), n_steps=10, dt=0.001)
+    >>> report.total("synops")
+    1000
+    >>> print(report.table(devices_=["loihi"]))
+           neurons  rate (Hz)  parameters  MACs  synops  updates  J (loihi)
+    layer       10                      0     0    1000      100   3.17e-08
+    total       10                      0     0    1000      100   3.17e-08
+    one inference: 10 steps of 0.001 s; weights take 0 KiB
     """
 
     parts: tuple[Part, ...]

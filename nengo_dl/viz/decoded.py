@@ -47,6 +47,15 @@ def decoded(
     ------
     nengo.exceptions.ValidationError
         For a target of another size, and for what `recording` raises.
+
+    Examples
+    --------
+    Of a simulator: ``nengo_dl.viz.decoded(sim, probe, target=other_probe)``. Of an array:
+
+    >>> times = np.arange(1, 501) * 0.001
+    >>> ax = nengo_dl.viz.decoded(np.sin(20 * times), target=np.sin(20 * times + 0.1))
+    >>> ax.get_xlabel()
+    'time (s)'
     """
     rec = recording(data, probe, item=item, dt=dt)
     size = rec.values.shape[1]

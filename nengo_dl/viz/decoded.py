@@ -27,7 +27,7 @@ def decoded(
     labels: Sequence[str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw what a probe recorded, a line for each dimension, over wide grey lines of the target.
+    """Draw what a probe recorded, a line for each dimension, over wide pale lines of the target.
 
     Parameters
     ----------
@@ -69,8 +69,12 @@ def decoded(
     wanted = None if target is None else _target(data, target, rec, item)
     ax = style.axes_for(ax)
     if wanted is not None:
-        lines = ax.plot(rec.times, wanted[:, chosen], color=style.GREY, linewidth=5, zorder=1)
-        lines[0].set_label("target")
+        for i, color in zip(chosen, style.COLORS, strict=False):
+            ax.plot(rec.times, wanted[:, i], color=color, alpha=0.3, linewidth=5, zorder=1)
+        if len(chosen) > 1:  # one entry for the targets of all dimensions
+            ax.plot([], [], color=style.GREY, linewidth=5, label="target")
+        else:
+            ax.lines[-1].set_label("target")
     for i, color, label in zip(chosen, style.COLORS, labels, strict=False):
         ax.plot(rec.times, rec.values[:, i], color=color, linewidth=1.3, label=label, zorder=2)
     ax.set_xlim(rec.times[0] - rec.dt, rec.times[-1])

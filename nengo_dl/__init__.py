@@ -114,6 +114,7 @@ _PUBLIC = {
 distribution.check_for_the_other()
 process_settings.choose_backend(os.environ)
 process_settings.less_talk(os.environ)
+process_settings.load_quietly(os.environ)
 process_settings.set_xla_flags(os.environ)
 
 
@@ -130,7 +131,7 @@ def __getattr__(name: str) -> Any:
 def _load(module: str) -> ModuleType:
     try:
         # looking for garbage is a tenth of the time that the imports take
-        with process_settings.collected_later(), process_settings.loading_backend():
+        with process_settings.collected_later():
             return importlib.import_module(f"nengo_dl.{module}")
     except Exception:
         problem = keras_backend.problem()

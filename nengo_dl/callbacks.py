@@ -31,6 +31,11 @@ class TensorBoard(keras.callbacks.TensorBoard):
     ------
     ImportError
         If TensorFlow or TensorBoard is not installed; they are needed with every backend.
+
+    Examples
+    --------
+    ``sim.fit(x, y, callbacks=[nengo_dl.callbacks.TensorBoard("logs")])``, and then
+    ``tensorboard --logdir logs`` on the command line.
     """
 
     def __init__(self, *args, **kwargs):
@@ -63,6 +68,12 @@ class NengoSummaries(keras.callbacks.Callback):
         For an object that is not in the network, or has neither parameters nor recordings.
     ImportError
         If TensorFlow or TensorBoard is not installed; they are needed with every backend.
+
+    Examples
+    --------
+    ``summaries = nengo_dl.callbacks.NengoSummaries("logs", sim, [ens, connection])``, which goes to
+    ``sim.fit(x, y, callbacks=[summaries])``; then ``tensorboard --logdir logs`` on the command
+    line.
     """
 
     def __init__(
@@ -123,6 +134,14 @@ class IsolateState(keras.callbacks.Callback):
     ----------
     sim : Simulator
         The simulator that is run.
+
+    Examples
+    --------
+    >>> with nengo.Network(seed=0) as net:
+    ...     probe = nengo.Probe(nengo.Node([0.5]), synapse=0.1)
+    >>> with nengo_dl.Simulator(net) as sim:
+    ...     callbacks = [nengo_dl.callbacks.IsolateState(sim)]
+    ...     outputs = sim.predict(n_steps=3, stateful=True, callbacks=callbacks)
     """
 
     def __init__(self, sim: Simulator):
@@ -173,9 +192,18 @@ class HyperparameterScheduler(keras.callbacks.Callback):
 
     Examples
     --------
-    Spikes that begin coarse, at a rate of 1 per step, and become finer::
+    Coarse spikes at first, one in each step, which become finer:
 
-        nengo_dl.callbacks.HyperparameterScheduler(lambda epoch: 0.5**epoch)
+    >>> model = keras.Sequential(
+    ...     [keras.Input((5, 3)), nengo_dl.layers.SpikingActivation("relu"), keras.layers.Dense(2)]
+    ... )
+    >>> model.compile("sgd", "mse")
+    >>> scheduler = nengo_dl.callbacks.HyperparameterScheduler(lambda epoch: 0.5**epoch)
+    >>> history = model.fit(
+    ...     np.ones((4, 5, 3)), np.ones((4, 5, 2)), epochs=2, callbacks=[scheduler], verbose=0
+    ... )
+    >>> model.layers[0].dt
+    0.5
     """
 
     def __init__(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from nengo_dl import distribution, keras_backend, process_settings
+from nengo_dl import distribution, keras_backend
 from nengo_dl.benchmarks.command import benchmark
 from nengo_dl.conformance.command import conform
 from nengo_dl.convert_command import convert
@@ -61,8 +61,7 @@ def _devices() -> str:
     if problem is not None:
         return f"none. {problem}"
     try:
-        with process_settings.loading_backend():
-            import keras
+        import keras
 
         return ", ".join(keras.distribution.list_devices())
     except Exception as error:

@@ -19,6 +19,8 @@ from nengo_dl.settings import (  # noqa: F401  (their names are here too)
     set_setting,
 )
 
+__all__ = ["TrainableResolver", "configure_settings"]
+
 
 def get_setting(network: Network | Config, name: str, default: Any = None) -> Any:
     """Value of a setting of a network.

@@ -6,6 +6,8 @@ import keras
 from keras import ops
 from nengo.utils.numpy import is_integer
 
+__all__ = ["Mean"]
+
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
 class Mean(keras.constraints.Constraint):
@@ -18,9 +20,11 @@ class Mean(keras.constraints.Constraint):
 
     Examples
     --------
-    One time constant that is trained, for all units::
+    One trained time constant for all units:
 
-        nengo_dl.layers.Lowpass(0.01, tau_constraint=nengo_dl.constraints.Mean())
+    >>> lowpass = nengo_dl.layers.Lowpass(0.01, tau_constraint=nengo_dl.constraints.Mean())
+    >>> np.asarray(nengo_dl.constraints.Mean()(np.array([1.0, 2.0, 3.0]))).tolist()
+    [2.0, 2.0, 2.0]
     """
 
     def __init__(self, axis: int = -1):

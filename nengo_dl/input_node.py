@@ -10,6 +10,8 @@ from nengo.node import OutputParam
 from nengo.params import Default
 from nengo.processes import Process
 
+__all__ = ["ConstantNode", "InputNode"]
+
 
 class _Source(OutputParam):
     """An output that makes a Node with inputs one without, of the same size."""
@@ -56,11 +58,10 @@ class InputNode(nengo.Node):
 
     Examples
     --------
-    ::
-
-        converter = nengo_dl.Converter(model)
-        node = converter.inputs[model.inputs]
-        node.output = nengo.processes.PresentInput(images, presentation_time=0.1)
+    >>> with nengo.Network() as net:
+    ...     node = nengo_dl.InputNode(3)
+    >>> images = np.random.RandomState(0).uniform(size=(10, 3))
+    >>> node.output = nengo.processes.PresentInput(images, presentation_time=0.1)
     """
 
     output = _Source("output", default=None)

@@ -12,6 +12,8 @@ from nengo.utils.numpy import is_integer, is_number
 
 from nengo_dl.regularizers import RateRegularizer
 
+__all__ = ["FiringRates", "Penalty", "Regularize", "nan_mse"]
+
 
 def nan_mse(y_true: Any, y_pred: Any) -> Any:
     """Mean squared error in which a target that is NaN counts as an error of zero.
@@ -74,8 +76,12 @@ class Regularize(Penalty):
 
     Examples
     --------
-    >>> sim.compile("sgd", {output: "mse", rates: nengo_dl.losses.Regularize()},
-    ...             loss_weights={output: 1, rates: 1e-3})
+    >>> penalty = nengo_dl.losses.Regularize()
+    >>> float(penalty(None, np.full((1, 2, 4), 3.0)))  # mean norm of (3, 3, 3, 3)
+    6.0
+
+    With a simulator:
+    ``sim.compile("sgd", {output: "mse", rates: penalty}, loss_weights={output: 1, rates: 1e-3})``.
     """
 
     def __init__(
@@ -141,6 +147,14 @@ class FiringRates(Penalty):
         hertz, times the amplitude of the neurons.
     **kwargs
         ``name``, ``reduction`` and ``dtype`` of `keras.losses.Loss`.
+
+    Examples
+    --------
+    >>> penalty = nengo_dl.losses.FiringRates(nengo_dl.regularizers.L2(0.1, target=(10, 20)))
+    >>> float(penalty(None, np.full((1, 5, 3), 30.0)))  # 10 Hz above the range
+    10.0
+
+    With a simulator: ``sim.compile("sgd", {output: "mse", rates: penalty})``.
     """
 
     def __init__(self, regularizer: Any, name: str = "firing_rates", **kwargs: Any):

@@ -9,6 +9,8 @@ from nengo.dists import Uniform
 from nengo.neurons import LIFRate, RectifiedLinear
 from nengo.params import NumberParam
 
+__all__ = ["ClippedReLU", "LeakyReLU", "SoftLIFRate", "SpikingLeakyReLU"]
+
 #: below this, softplus(x) is exp(x) to double precision
 _SMALL_SOFTPLUS = -37.0
 
@@ -41,6 +43,12 @@ class SoftLIFRate(LIFRate):
         Factor on the output.
     initial_state : dict, optional
         As in `nengo.LIFRate`; there is no state to give a value to.
+
+    Examples
+    --------
+    >>> neurons = nengo_dl.SoftLIFRate(sigma=0.1)
+    >>> neurons.rates([[0.9], [1.0], [2.0]], gain=[1], bias=[0]).round(0).ravel().tolist()
+    [14.0, 18.0, 63.0]
     """
 
     sigma = NumberParam("sigma", low=0, low_open=True)
@@ -89,6 +97,11 @@ class LeakyReLU(RectifiedLinear):
         Factor on the output.
     initial_state : dict, optional
         Initial values or distributions of the state variables.
+
+    Examples
+    --------
+    >>> nengo_dl.LeakyReLU(negative_slope=0.1).rates([[-10.0], [10.0]], gain=[1], bias=[0]).tolist()
+    [[-1.0], [10.0]]
     """
 
     negative = True
@@ -138,6 +151,12 @@ class ClippedReLU(RectifiedLinear):
         Factor on the output.
     initial_state : dict, optional
         As in `nengo.RectifiedLinear`; there is no state to give a value to.
+
+    Examples
+    --------
+    >>> neurons = nengo_dl.ClippedReLU(max_value=6)
+    >>> neurons.rates([[-10.0], [3.0], [10.0]], gain=[1], bias=[0]).tolist()
+    [[0.0], [3.0], [6.0]]
     """
 
     max_value = NumberParam("max_value", low=0)
@@ -191,6 +210,11 @@ class SpikingLeakyReLU(LeakyReLU):
         Factor on the output.
     initial_state : dict, optional
         Initial value or distribution of ``"voltage"``.
+
+    Examples
+    --------
+    >>> with nengo.Network(seed=0) as net:
+    ...     ens = nengo.Ensemble(10, dimensions=1, neuron_type=nengo_dl.SpikingLeakyReLU())
     """
 
     state = {"voltage": Uniform(low=0, high=1)}

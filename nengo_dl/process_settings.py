@@ -1,7 +1,7 @@
 """Everything that nengo_dl sets for the whole process, and how to keep it from doing so.
 
-What is set once stays: the backend of Keras (`choose_backend`), what TensorFlow says
-(`less_talk`), options of XLA's compiler (`set_xla_flags`), the C library's management of memory
+What is set once stays: the backend of Keras (`choose_backend`), what TensorFlow says (`less_talk`,
+`load_quietly`), options of XLA's compiler (`set_xla_flags`), the C library's memory management
 (`keep_freed_memory`), the thread in which JAX computes (`compute_in_calling_thread`) and the folder
 in which it keeps what it compiled (`keep_compiled`).
 What is set while something runs is put back: Keras's ``floatx`` (`floatx`), whether Python
@@ -18,13 +18,13 @@ import os
 import platform
 import sys
 import threading
-from collections.abc import Iterator, MutableMapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from nengo_dl import keras_backend, tuning
-from nengo_dl.quiet import without_noise
+from nengo_dl.quiet import LoadedIn, without_noise
 
 #: what is set -> the environment variable with which it is not
 OPT_OUT = {
@@ -70,22 +70,23 @@ def less_talk(environment: MutableMapping[str, str]) -> None:
         environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
 
-def loading_backend() -> AbstractContextManager[None]:
-    """Context in which Keras and its backend are imported: see `nengo_dl.quiet`.
+def load_quietly(environment: Mapping[str, str]) -> None:
+    """Let TensorFlow be loaded without what it reports of the machine: see `nengo_dl.quiet`.
 
     Where ``TF_CPP_MIN_LOG_LEVEL`` asks for all that TensorFlow says, all of it is written.
     """
-    loaded = "tensorflow" in sys.modules or keras_backend.name() != "tensorflow"
-    asked = os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0"
-    return nullcontext() if loaded or asked or not may_set("log level") else _quietly()
+    loaded = "tensorflow" in sys.modules
+    asked = environment.get("TF_CPP_MIN_LOG_LEVEL") == "0"
+    if not loaded and not asked and may_set("log level"):
+        sys.meta_path.insert(0, LoadedIn("tensorflow", _quietly))
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
     with without_noise():
         yield
-        if "tensorflow" in sys.modules:  # looks for GPUs now, and not when they are needed
-            sys.modules["tensorflow"].config.list_physical_devices()
+        # looks for GPUs now, and not when they are needed
+        sys.modules["tensorflow"].config.list_physical_devices()
 
 
 # -- XLA -------------------------------------------------------------------------------------------

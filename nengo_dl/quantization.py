@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from nengo.utils.numpy import is_integer, is_number
 
+__all__ = ["Quantizer"]
+
 
 @dataclass(frozen=True)
 class Quantizer:
@@ -31,6 +33,15 @@ class Quantizer:
     ------
     ValueError
         If an argument makes no sense.
+
+    Examples
+    --------
+    >>> quantizer = nengo_dl.quantization.Quantizer(bits=3)  # -3 to 3
+    >>> integers, step = quantizer.integers([0.3, -0.12, 0.04])
+    >>> integers.tolist(), round(step, 6)
+    ([3, -1, 0], 0.1)
+    >>> with nengo.Network() as net:
+    ...     nengo_dl.configure_settings(quantizer=quantizer)
     """
 
     bits: int = 8

@@ -15,6 +15,8 @@ import numpy as np
 from keras import ops
 from nengo.utils.numpy import is_number
 
+__all__ = ["L1", "L1L2", "L2", "Percentile", "RangedRegularizer", "RateRegularizer"]
+
 # Layers divide what an activity regularizer returns by the size of the batch
 KERAS_DIVIDES = tuple(map(int, keras.__version__.split(".")[:2])) >= (3, 14)
 
@@ -94,6 +96,12 @@ class L1L2(RateRegularizer):
         Weights of the penalties.
     target : float or tuple
         Rate at which there is no penalty, or the lowest and the highest one: ``(10, 50)``.
+
+    Examples
+    --------
+    >>> regularizer = nengo_dl.regularizers.L1L2(l1=0.1, l2=0.01, target=(10, 20))
+    >>> float(regularizer.penalty(np.full((1, 5, 3), 30.0)))  # 10 Hz above the range
+    2.0
     """
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0, target: Any = 0.0):
@@ -102,7 +110,13 @@ class L1L2(RateRegularizer):
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
 class L1(L1L2):
-    """`L1L2` with only the first of the penalties."""
+    """`L1L2` with only the first of the penalties.
+
+    Examples
+    --------
+    >>> float(nengo_dl.regularizers.L1(0.1, target=10).penalty(np.full((1, 5, 3), 30.0)))
+    2.0
+    """
 
     def __init__(self, l1: float = 0.01, target: Any = 0.0):
         super().__init__(l1=l1, target=target)
@@ -113,7 +127,13 @@ class L1(L1L2):
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
 class L2(L1L2):
-    """`L1L2` with only the second of the penalties."""
+    """`L1L2` with only the second of the penalties.
+
+    Examples
+    --------
+    >>> float(nengo_dl.regularizers.L2(0.1, target=10).penalty(np.full((1, 5, 3), 30.0)))
+    40.0
+    """
 
     def __init__(self, l2: float = 1e-4, target: Any = 0.0):
         super().__init__(l2=l2, target=target)
@@ -136,6 +156,12 @@ class Percentile(RateRegularizer):
         Between 0 and 100.
     l1, l2, target
         As in `L1L2`.
+
+    Examples
+    --------
+    >>> regularizer = nengo_dl.regularizers.Percentile(99, l2=1e-3, target=(50, 100))
+    >>> float(regularizer.penalty(np.full((8, 5, 3), 75.0)))
+    0.0
     """
 
     def __init__(
@@ -169,6 +195,14 @@ class RangedRegularizer(keras.regularizers.Regularizer):
         Take the distances of this percentile, from 0 to 100, of the values along ``axis``.
     axis : int or tuple of int
         For ``percentile``: 0 is the batch.
+
+    Examples
+    --------
+    >>> regularizer = nengo_dl.regularizers.RangedRegularizer(
+    ...     target=(10, 20), regularizer=keras.regularizers.L1(0.5)
+    ... )
+    >>> float(regularizer(np.full((1, 2, 2), 22.0)))  # four values, 2 above the range
+    4.0
     """
 
     def __init__(
@@ -184,6 +218,7 @@ class RangedRegularizer(keras.regularizers.Regularizer):
 
     def __call__(self, x: Any) -> Any:
         """The penalty for values of any shape."""
+        x = ops.convert_to_tensor(x)
         if self.percentile is not None:
             x = ops.quantile(x, np.float32(self.percentile / 100), axis=self.axis)
         return self.regularizer(_distance(x, self.target))

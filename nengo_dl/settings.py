@@ -231,7 +231,6 @@ def configure_settings(
 
     Examples
     --------
-    >>> import nengo, nengo_dl
     >>> with nengo.Network() as net:
     ...     nengo_dl.configure_settings(dtype="float64", trainable=False)
     ...     ensemble = nengo.Ensemble(50, dimensions=1)

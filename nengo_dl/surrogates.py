@@ -16,11 +16,22 @@ from keras import ops
 from nengo.exceptions import ConfigError
 from nengo.utils.numpy import is_number
 
+__all__ = ["RateDerivative", "arctan", "fast_sigmoid", "get", "triangle"]
+
 Derivative = Callable[[Any], Any]
 
 
 def fast_sigmoid(slope: float = 25.0) -> Derivative:
-    """``1 / (1 + slope |x|)^2`` (Zenke and Ganguli, 2018, "SuperSpike")."""
+    """``1 / (1 + slope |x|)^2`` (Zenke and Ganguli, 2018, "SuperSpike").
+
+    Examples
+    --------
+    >>> derivative = nengo_dl.surrogates.fast_sigmoid(slope=10.0)
+    >>> float(derivative(0.0)), float(derivative(0.1))
+    (1.0, 0.25)
+    >>> with nengo.Network() as net:
+    ...     nengo_dl.configure_settings(surrogate=derivative)
+    """
     _check_positive("slope", slope)
 
     def derivative(x):
@@ -32,6 +43,11 @@ def fast_sigmoid(slope: float = 25.0) -> Derivative:
 def arctan(alpha: float = 2.0) -> Derivative:
     """``(alpha / 2) / (1 + (pi/2 alpha x)^2)`` (Fang et al., 2021, "Incorporating learnable
     membrane time constant").
+
+    Examples
+    --------
+    >>> float(nengo_dl.surrogates.arctan(alpha=2.0)(0.0))
+    1.0
     """
     _check_positive("alpha", alpha)
 
@@ -44,6 +60,12 @@ def arctan(alpha: float = 2.0) -> Derivative:
 def triangle(width: float = 1.0) -> Derivative:
     """``max(0, 1 - |x| / width) / width`` (Bellec et al., 2018, "Long short-term memory and
     learning-to-learn").
+
+    Examples
+    --------
+    >>> derivative = nengo_dl.surrogates.triangle(width=1.0)
+    >>> float(derivative(0.25)), float(derivative(2.0))
+    (0.75, 0.0)
     """
     _check_positive("width", width)
 
@@ -64,6 +86,10 @@ class RateDerivative:
 
     For LIF neurons that of `nengo_dl.SoftLIFRate` with the network's ``lif_smoothing`` where that
     is set.
+
+    Examples
+    --------
+    >>> layer = nengo_dl.layers.LIF(surrogate="softlif", lif_smoothing=0.5)
     """
 
 
@@ -84,6 +110,11 @@ def get(surrogate: Any) -> Any:
     ------
     nengo.exceptions.ConfigError
         For anything else.
+
+    Examples
+    --------
+    >>> float(nengo_dl.surrogates.get("triangle")(0.0))
+    1.0
     """
     if surrogate is None or isinstance(surrogate, RateDerivative):
         return surrogate

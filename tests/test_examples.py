@@ -71,6 +71,16 @@ def test_notebook_is_a_run_of_the_source(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_the_list_of_examples_has_its_picture_and_time(name):
+    row = rf"^\| \[!\[.*\]\((.*)\)\]\({name}\.ipynb\).* (\S+) min \|"
+    ((picture, minutes),) = re.findall(row, (FOLDER / "index.md").read_text(), re.MULTILINE)
+    assert (FOLDER / picture).is_file()
+    outputs = [o for cell in notebook(name)["cells"] for o in cell.get("outputs", ())]
+    printed = "".join("".join(output.get("text", "")) for output in outputs)
+    assert f" in {minutes} minutes on " in printed
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_notebook_has_its_pictures(name):
     source = (FOLDER / f"{name}.py").read_text()
     outputs = [o for cell in notebook(name)["cells"] for o in cell.get("outputs", ())]

@@ -58,6 +58,20 @@ def test_type_checkers_see_what_is_loaded_later():
     assert set(nengo_dl._PUBLIC) <= set(nengo_dl.__all__)
 
 
+def test_editors_complete_public_names():
+    jedi = pytest.importorskip("jedi")
+    project = jedi.Project(".", added_sys_path=[str(Path(nengo_dl.__file__).parents[1])])
+
+    def offered(code, line):
+        script = jedi.Script(code, path="user.py", project=project)
+        return {completion.name for completion in script.complete(line)}
+
+    names = offered("import nengo_dl\nnengo_dl.", 2)
+    assert set(nengo_dl.__all__) <= names
+    methods = {name for name in dir(nengo_dl.Simulator) if not name.startswith("_")}
+    assert methods <= offered("import nengo_dl\nwith nengo_dl.Simulator(None) as sim:\n    sim.", 3)
+
+
 @pytest.mark.slow
 def test_type_checkers_find_wrong_calls(tmp_path):
     pytest.importorskip("mypy")
@@ -153,6 +167,7 @@ def test_nengo_dl_3_in_the_same_folder_is_refused(tmp_path):
 
 
 SMALLEST = """
+import nengo_dl.layers
 import nengo, nengo_dl
 with nengo.Network(seed=0) as net:
     nengo.Probe(nengo.Ensemble(10, 1))

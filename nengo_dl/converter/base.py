@@ -184,7 +184,7 @@ class LayerConverter:
         elif neurons is None:
             obj = TensorNode(_on_items(activation), shape_in=shape, pass_time=False, label=name)
         else:
-            obj = self._add_neurons(neurons, int(np.prod(shape)), name)
+            obj = self.add_neurons(neurons, int(np.prod(shape)), name)
         if biases is not None:
             self.add_bias(node_id, obj, biases)
         return obj
@@ -193,7 +193,8 @@ class LayerConverter:
         """Add a Node that passes on the sum of what is connected to it."""
         return nengo.Node(size_in=size, label=label)
 
-    def _add_neurons(self, neurons: NeuronType, size: int, name: str) -> Any:
+    def add_neurons(self, neurons: NeuronType, size: int, name: str) -> Any:
+        """Add neurons whose input is a current, with the layer's scale and synapse."""
         scale = self.converter.scale_of(self.layer, neurons)
         neurons, factor = scaled(neurons, scale)
         ens = nengo.Ensemble(

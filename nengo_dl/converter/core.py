@@ -84,6 +84,27 @@ class Converter:
         For a model that has no layers with known shapes, and for arguments that do not fit it.
     TypeError
         With ``allow_fallback=False``, for a layer that has no equivalent; says which, and why.
+
+    Examples
+    --------
+    >>> model = keras.Sequential(
+    ...     [
+    ...         keras.Input((4,), name="x"),
+    ...         keras.layers.Dense(8, activation="relu"),
+    ...         keras.layers.Dense(2, name="y"),
+    ...     ]
+    ... )
+    >>> converter = nengo_dl.Converter(model)
+    >>> with nengo_dl.Simulator(converter.net, minibatch_size=3) as sim:
+    ...     outputs = sim.predict({converter.inputs["x"]: np.ones((3, 1, 4))})
+    >>> outputs[converter.outputs["y"]].shape  # (batch, n_steps, size)
+    (3, 1, 2)
+
+    With spikes in place of the activation:
+
+    >>> converter = nengo_dl.Converter(
+    ...     model, swap_activations={"relu": nengo.SpikingRectifiedLinear()}, synapse=0.01
+    ... )
     """
 
     def __init__(
@@ -288,6 +309,11 @@ class Converter:
         ------
         nengo.exceptions.ValidationError
             If the outputs differ; the message names the first layer whose output does.
+
+        Examples
+        --------
+        >>> nengo_dl.Converter(model).verify(inputs=np.ones((3, 4)))
+        True
         """
         return verification.verify(self, training, inputs, atol, rtol)
 
@@ -308,6 +334,12 @@ class Converter:
         -------
         list of rates.MeasuredRates
             One for each layer of neurons; ``rates.table`` makes text of them.
+
+        Examples
+        --------
+        >>> measured = converter.measure_rates(np.ones((3, 4)), n_steps=20)
+        >>> len(measured)  # layers of neurons
+        1
         """
         return rates.measure(self, inputs, checked_count("n_steps", n_steps), dt)
 

@@ -28,13 +28,6 @@ class ConvertSequenceLayer(LayerConverter):
         check_sequence(self.converter.calls[node_id])
         return self.filtered_input(node_id)
 
-    def number(self, name: str) -> float:
-        """An attribute that has to be the same for all units."""
-        values = np.unique(self.layer.attribute(name))
-        if len(values) > 1:
-            raise NotConvertible(f"its units differ in {name}, which neurons of a type cannot")
-        return float(values[0])
-
 
 @register(layers.SpikingActivation)
 class ConvertSpikingActivation(ConvertSequenceLayer):
@@ -58,23 +51,38 @@ class ConvertSpikingActivation(ConvertSequenceLayer):
 
 @register(layers.LIF, layers.AdaptiveLIF)
 class ConvertLIF(ConvertSequenceLayer):
-    """`nengo.LIF` or `nengo.AdaptiveLIF`, whose input is divided by the threshold."""
+    """`nengo.LIF` or `nengo.AdaptiveLIF`, whose input is divided by the threshold.
+
+    Units with different parameters become an ensemble for each kind, and a Node with all of them.
+    """
 
     def convert(self, node_id):
-        self.source(node_id)
-        cell = self.layer.cell
-        parameters = {name: self.number(name) for name in cell.attributes if name != "threshold"}
-        neurons = type(cell.neuron_type)(
-            **parameters, initial_state={"voltage": nengo.dists.Choice([0])}
-        )
-        obj = self.add_nengo_obj(node_id, activation=neurons)
-        threshold = self.layer.attribute("threshold")
-        if np.all(threshold == 1):
-            self.add_connection(node_id, obj)
-        else:
-            scale = np.broadcast_to(1 / threshold, (cell.units,))
-            self.add_connection(node_id, obj, transform=np.array(scale), trainable=False)
+        source, cell, name = self.source(node_id), self.layer.cell, self.name(node_id)
+        factors = 1 / self._values("threshold")
+        names = [attribute for attribute in cell.attributes if attribute != "threshold"]
+        values = np.stack([self._values(attribute) for attribute in names], axis=1)
+        kinds, kind_of = np.unique(values, axis=0, return_inverse=True)
+        if len(kinds) == 1:
+            obj = self.add_nengo_obj(node_id, activation=self._type(names, kinds[0]))
+            scale = {} if np.all(factors == 1) else {"transform": factors, "trainable": False}
+            self.add_connection(node_id, obj, **scale)
+            return obj
+        obj = self.add_node(cell.units, name)
+        for k, kind in enumerate(kinds):
+            indices = np.flatnonzero(kind_of.ravel() == k)
+            neurons = self.add_neurons(self._type(names, kind), len(indices), f"{name}.kind{k}")
+            self.connect(source, neurons, indices, transform=factors[indices])
+            self.connect(neurons, obj, to=indices)
         return obj
+
+    def _values(self, attribute: str) -> np.ndarray:
+        value = self.layer.attribute(attribute).astype(float)
+        return np.array(np.broadcast_to(value, (self.layer.cell.units,)))
+
+    def _type(self, names: list[str], values: np.ndarray) -> nengo.neurons.NeuronType:
+        parameters = dict(zip(names, map(float, values), strict=True))
+        state = {"voltage": nengo.dists.Choice([0])}
+        return type(self.layer.cell.neuron_type)(**parameters, initial_state=state)
 
 
 @register(layers.Lowpass, layers.Alpha)

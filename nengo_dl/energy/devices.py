@@ -21,6 +21,13 @@ class Device:
         are done in each step.
     source
         Where the figures are from.
+
+    Examples
+    --------
+    >>> chip = nengo_dl.energy.Device("chip", 1e-12, 2e-12, event_driven=True, source="data sheet")
+    >>> part = nengo_dl.energy.Part("layer", "LIF", synops=1000, updates=100)
+    >>> round(part.joules(chip) * 1e9, 6)  # nanojoules
+    1.2
     """
 
     name: str

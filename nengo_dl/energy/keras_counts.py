@@ -32,6 +32,21 @@ def register_connections(layer_class: type) -> Callable:
 
     It takes the layer, and the shapes of its input and its output without the batch, and returns
     their number for one inference. Subclasses of ``layer_class`` use it too.
+
+    Examples
+    --------
+    >>> class Scale(keras.layers.Layer):
+    ...     def build(self, shape):
+    ...         self.factor = self.add_weight(shape=(shape[-1],))
+    ...
+    ...     def call(self, x):
+    ...         return self.factor * x
+    >>> @nengo_dl.energy.register_connections(Scale)
+    ... def count(layer, shape_in, shape_out):
+    ...     return shape_in[-1]
+    >>> model = keras.Sequential([keras.Input((4,)), Scale()])
+    >>> nengo_dl.energy.count_model(model, np.ones((1, 4))).total("macs")
+    4
     """
 
     def decorate(function):
@@ -152,6 +167,22 @@ def count_model(
     ValueError
         For a model that is not built, and a layer with weights that it cannot count;
         `register_connections` says how.
+
+    Examples
+    --------
+    >>> model = keras.Sequential(
+    ...     [
+    ...         keras.Input((10, 4)),
+    ...         keras.layers.Dense(8),
+    ...         nengo_dl.layers.SpikingActivation("relu"),
+    ...         keras.layers.Dense(2),
+    ...     ]
+    ... )
+    >>> report = nengo_dl.energy.count_model(model, np.ones((1, 10, 4)))
+    >>> report.total("macs")  # 10 steps of 4 * 8 and 8 * 2
+    480
+    >>> report.joules("loihi") < report.joules("cpu")
+    True
     """
     if not isinstance(model, keras.layers.Layer):
         raise TypeError(f"expected a keras.Model, got {model!r}")

@@ -44,6 +44,17 @@ def count_simulator(
     ------
     ValueError
         Where the rate of spiking neurons is not known.
+
+    Examples
+    --------
+    >>> with nengo.Network(seed=0) as net:
+    ...     ens = nengo.Ensemble(20, dimensions=1)
+    ...     probe = nengo.Probe(ens.neurons)  # for the firing rates
+    >>> with nengo_dl.Simulator(net) as sim:
+    ...     sim.run(0.1)
+    ...     report = nengo_dl.energy.count_simulator(sim)
+    >>> report.total("updates")  # 20 neurons, 100 steps
+    2000
     """
     if not isinstance(getattr(sim, "model", None), Model):
         raise TypeError(f"expected a simulator, got {sim!r}")

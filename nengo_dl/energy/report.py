@@ -8,7 +8,7 @@ from typing import Any
 
 from nengo_dl.energy import devices
 from nengo_dl.energy.devices import DEVICES, Device
-from nengo_dl.optional import installed
+from nengo_dl.viz import style
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,18 @@ class EnergyReport:
 
     The energy is that of the operations alone, as published for each device: none of moving data,
     of memory, or of a device that waits. It compares orders of magnitude.
+
+    Examples
+    --------
+    >>> part = nengo_dl.energy.Part("layer", "LIF", neurons=10, synops=1000, updates=100)
+    >>> report = nengo_dl.energy.EnergyReport((part,), n_steps=10, dt=0.001)
+    >>> report.total("synops")
+    1000
+    >>> print(report.table(devices_=["loihi"]))
+           neurons  rate (Hz)  parameters  MACs  synops  updates  J (loihi)
+    layer       10                      0     0    1000      100   3.17e-08
+    total       10                      0     0    1000      100   3.17e-08
+    one inference: 10 steps of 0.001 s; weights take 0 KiB
     """
 
     parts: tuple[Part, ...]
@@ -124,16 +136,17 @@ class EnergyReport:
         return self.table()
 
     def plot(self, devices_: Sequence[str | Device] = tuple(DEVICES), ax: Any = None) -> Any:
-        """Draw the energy on each device, part on part, into ``ax`` (a new one by default)."""
-        with installed("viz"):
-            import matplotlib.pyplot as plt
-
-        if ax is None:
-            ax = plt.subplots(figsize=(7, 4))[1]
+        """Draw the energy on each device into ``ax`` (a new one by default), and return it."""
+        ax = style.axes_for(ax)
         chosen = [devices.get(device) for device in devices_]
-        for device_number, device in enumerate(chosen):
-            ax.bar(device_number, self.joules(device), color="C0" if device.event_driven else "C1")
+        names = {True: "event-driven", False: "all operations in each step"}
+        for event_driven, color in zip(names, style.COLORS, strict=False):
+            places = [k for k, device in enumerate(chosen) if device.event_driven == event_driven]
+            if places:
+                heights = [self.joules(chosen[k]) for k in places]
+                ax.bar(places, heights, color=color, label=names[event_driven])
         ax.set_xticks(range(len(chosen)), [device.name for device in chosen])
         ax.set_yscale("log")
         ax.set_ylabel("energy of an inference (J)")
-        return ax
+        ax.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+        return style.tidy(ax)

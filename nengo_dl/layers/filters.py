@@ -210,6 +210,15 @@ class Lowpass(_Filter):
     **kwargs
         ``return_sequences`` (True by default), ``return_state``, ``go_backwards``, ``stateful``,
         ``unroll``, ``zero_output_for_mask`` and the arguments of every Keras layer.
+
+    Examples
+    --------
+    >>> lowpass = nengo_dl.layers.Lowpass(0.1, dt=0.01, return_sequences=False)
+    >>> output = lowpass(np.ones((1, 10, 2)))  # for one time constant
+    >>> np.asarray(output).round(2).tolist()
+    [[0.63, 0.63]]
+    >>> lowpass.attribute("tau").tolist()
+    [0.1, 0.1]
     """
 
     cell_class = LowpassCell
@@ -220,6 +229,12 @@ class Alpha(_Filter):
     """A second-order lowpass filter over time, `nengo.Alpha`, for each unit of its input.
 
     It has the parameters of `Lowpass`.
+
+    Examples
+    --------
+    >>> alpha = nengo_dl.layers.Alpha(0.1, dt=0.01)
+    >>> alpha(np.ones((1, 10, 2))).shape == (1, 10, 2)
+    True
     """
 
     cell_class = AlphaCell

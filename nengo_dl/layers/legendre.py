@@ -358,6 +358,12 @@ class LegendreMemory(SequenceLayer):
     **kwargs
         ``return_state``, ``go_backwards``, ``stateful``, ``unroll``, ``zero_output_for_mask`` and
         the arguments of every Keras layer.
+
+    Examples
+    --------
+    >>> memory = nengo_dl.layers.LegendreMemory(order=6, theta=100, dt=1)
+    >>> memory(np.ones((1, 20, 2))).shape == (1, 2 * 6)
+    True
     """
 
     def __init__(

@@ -88,11 +88,14 @@ class LMU(SequenceLayer):
 
     Examples
     --------
-    Classify sequences of 784 numbers::
+    Classify sequences of 784 numbers:
 
-        lmu = nengo_dl.layers.LMU(
-            memory_d=1, order=256, theta=784, hidden_cell=keras.layers.SimpleRNNCell(212)
-        )
+    >>> lmu = nengo_dl.layers.LMU(
+    ...     memory_d=1, order=256, theta=784, hidden_cell=keras.layers.SimpleRNNCell(212)
+    ... )
+    >>> model = keras.Sequential([keras.Input((784, 1)), lmu, keras.layers.Dense(10)])
+    >>> model.output_shape
+    (None, 10)
     """
 
     def __init__(
@@ -141,6 +144,14 @@ class LMUFeedforward(LMU):
         error relative to the largest value that the coefficient can have.
     **kwargs
         As in `LMU`.
+
+    Examples
+    --------
+    >>> lmu = nengo_dl.layers.LMUFeedforward(
+    ...     memory_d=1, order=8, theta=20, hidden_cell=keras.layers.Dense(5)
+    ... )
+    >>> lmu(np.ones((2, 20, 1))).shape == (2, 5)
+    True
     """
 
     def __init__(

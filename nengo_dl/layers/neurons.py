@@ -184,6 +184,18 @@ class LIF(SequenceLayer):
         ``return_sequences`` (True by default), ``return_state``, ``go_backwards``, ``stateful``,
         ``unroll``, ``zero_output_for_mask`` and the arguments of every Keras layer. The state is
         ``[voltage, refractory_time]``.
+
+    Examples
+    --------
+    >>> model = keras.Sequential(
+    ...     [
+    ...         keras.Input((10, 4)),  # (steps, values)
+    ...         keras.layers.Dense(8),
+    ...         nengo_dl.layers.LIF(tau_rc=0.03),
+    ...     ]
+    ... )
+    >>> model.output_shape
+    (None, 10, 8)
     """
 
     def __init__(
@@ -221,6 +233,12 @@ class AdaptiveLIF(SequenceLayer):
         What a spike adds to the adaptation, which is taken off the current.
     tau_rc, tau_ref, min_voltage, amplitude, **kwargs
         As in `LIF`. The state is ``[voltage, refractory_time, adaptation]``.
+
+    Examples
+    --------
+    >>> neurons = nengo_dl.layers.AdaptiveLIF(tau_n=0.1, inc_n=0.05)
+    >>> neurons(np.full((1, 3, 8), 2.0)).shape == (1, 3, 8)
+    True
     """
 
     def __init__(

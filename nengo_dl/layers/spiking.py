@@ -26,6 +26,12 @@ class SpikingActivationCell(Cell):
         Number of units, by default that of the input.
     dt, spiking_aware_training, seed
         As in `SpikingActivation`.
+
+    Examples
+    --------
+    >>> cell = nengo_dl.layers.SpikingActivationCell("relu", units=3)
+    >>> keras.layers.RNN(cell, return_sequences=True)(np.ones((1, 2, 3))).shape == (1, 2, 3)
+    True
     """
 
     state_names = ("voltage",)
@@ -129,6 +135,13 @@ class SpikingActivation(SequenceLayer):
     **kwargs
         ``return_sequences`` (True by default), ``return_state``, ``go_backwards``, ``stateful``,
         ``unroll``, ``zero_output_for_mask`` and the arguments of every Keras layer.
+
+    Examples
+    --------
+    >>> spikes = nengo_dl.layers.SpikingActivation("relu", dt=0.1)
+    >>> output = np.asarray(spikes(np.full((1, 10, 3), 5.0)))  # (batch, steps, units), 5 Hz
+    >>> output.max().item(), output.mean().item()  # spikes of height 1 / dt; the mean is the rate
+    (10.0, 5.0)
     """
 
     def __init__(

@@ -76,12 +76,11 @@ def register_neurons(
 
     Examples
     --------
-    ::
-
-        @nengo_dl.register_neurons(MyNeurons)
-        def my_neurons(context, J, voltage, gain):
-            voltage = voltage + context.dt * J * gain
-            return ops.tanh(voltage), voltage
+    >>> class MyNeurons(nengo.neurons.Tanh):
+    ...     pass
+    >>> @nengo_dl.register_neurons(MyNeurons)
+    ... def my_neurons(context, J, tau_ref):
+    ...     return keras.ops.tanh(J) / tau_ref
     """
     is_type = isinstance(neuron_type, type) and issubclass(neuron_type, NeuronType)
     if not is_type and not (isinstance(neuron_type, str) and ":" in neuron_type):

@@ -69,13 +69,21 @@ class NengoLayer(keras.layers.Layer):
 
     Examples
     --------
-    ::
-
-        model = keras.Sequential([
-            keras.layers.Dense(4),
-            nengo_dl.NengoLayer(net, inputs=[stimulus], outputs=[probe], n_steps=10),
-            keras.layers.Dense(2),
-        ])
+    >>> with nengo.Network(seed=0) as net:
+    ...     stimulus = nengo.Node(np.zeros(3))
+    ...     ens = nengo.Ensemble(20, dimensions=3)
+    ...     connection = nengo.Connection(stimulus, ens, synapse=None)
+    ...     probe = nengo.Probe(ens)
+    >>> model = keras.Sequential(
+    ...     [
+    ...         keras.Input((5,)),
+    ...         keras.layers.Dense(3),
+    ...         nengo_dl.NengoLayer(net, inputs=[stimulus], outputs=[probe], n_steps=10),
+    ...         keras.layers.Dense(2),
+    ...     ]
+    ... )
+    >>> model.output_shape
+    (None, 2)
     """
 
     def __init__(

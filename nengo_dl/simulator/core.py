@@ -77,6 +77,20 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
     ------
     nengo.exceptions.ValidationError
         For an argument that makes no sense.
+
+    Examples
+    --------
+    The examples of the methods continue this one.
+
+    >>> with nengo.Network(seed=0) as net:
+    ...     stimulus = nengo.Node([0.5], label="stimulus")
+    ...     ens = nengo.Ensemble(20, dimensions=1, label="ens")
+    ...     connection = nengo.Connection(stimulus, ens, synapse=None)
+    ...     probe = nengo.Probe(ens, label="probe")
+    >>> sim = nengo_dl.Simulator(net, minibatch_size=2, progress_bar=False)
+    >>> sim.run(0.02)
+    >>> sim.data[probe].shape  # (minibatch_size, n_steps, size)
+    (2, 20, 1)
     """
 
     def __init__(
@@ -180,6 +194,11 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
     def trange(self, sample_every: float | None = None, dt: float | None = None) -> np.ndarray:
         """Times in seconds of the steps that were run, or of those that a probe with
         ``sample_every`` recorded.
+
+        Examples
+        --------
+        >>> len(sim.trange()) == sim.n_steps
+        True
         """
         if dt is not None:
             if sample_every is not None:
@@ -200,7 +219,13 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
 
     @older_arguments(obj="node_or_probe")
     def get_name(self, node_or_probe: Node | Probe) -> str:
-        """The unique name by which Keras knows a Node or Probe."""
+        """The unique name by which Keras knows a Node or Probe.
+
+        Examples
+        --------
+        >>> sim.get_name(probe)
+        'probe'
+        """
         name = checks.looked_up(node_or_probe, self._names)
         if name is None:
             raise ValidationError(
@@ -212,7 +237,12 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
     # -- running -----------------------------------------------------------------------------------
 
     def run(self, time_in_seconds: float, **kwargs: Any) -> None:
-        """Simulate for a time, rounded to whole steps; ``kwargs`` as in `run_steps`."""
+        """Simulate for a time, rounded to whole steps; ``kwargs`` as in `run_steps`.
+
+        Examples
+        --------
+        >>> sim.run(0.02)
+        """
         time_in_seconds = checks.checked_time("time_in_seconds", time_in_seconds)
         steps = int(np.round(time_in_seconds / self.dt))
         if steps == 0:
@@ -262,6 +292,11 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
             If the simulator was closed.
         nengo.exceptions.ValidationError
             If ``data`` does not fit the network or ``n_steps``.
+
+        Examples
+        --------
+        >>> values = np.ones((2, 20, 1))  # (minibatch_size, n_steps, size of the Node)
+        >>> sim.run_steps(20, data={stimulus: values})
         """
         self._check_open("run")
         rows = self._feed(data)
@@ -360,6 +395,12 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         -------
         dict of Probe to array of shape (batch, n_steps, probe.size_in)
             Every step, also of probes with ``sample_every``; the last one of those without history.
+
+        Examples
+        --------
+        >>> values = np.linspace(-1, 1, 6)[:, None, None] * np.ones((6, 20, 1))  # six items
+        >>> sim.predict({stimulus: values})[probe].shape
+        (6, 20, 1)
         """
         self._check_open("predict")
         checks.warn_of_batch_size(batch_size, self.batch_size, "batch_size", stacklevel=3)
@@ -384,7 +425,13 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         return {probe: np.concatenate(values) for probe, values in parts.items()}
 
     def predict_on_batch(self, x: Any = None, n_steps: int | None = None, **kwargs: Any) -> dict:
-        """`predict` for data of one minibatch, or of fewer items."""
+        """`predict` for data of one minibatch, or of fewer items.
+
+        Examples
+        --------
+        >>> sim.predict_on_batch({stimulus: np.ones((2, 20, 1))})[probe].shape
+        (2, 20, 1)
+        """
         self._check_one_batch(self._feed(x, "x"), "x", fewer=True)
         return self.predict(x, n_steps, **kwargs)
 
@@ -421,6 +468,12 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
             Whether recorded data is dropped.
         include_processes
             Whether random processes start again from their seed.
+
+        Examples
+        --------
+        >>> sim.reset()
+        >>> sim.n_steps
+        0
         """
         self._check_open("reset")
         seed = checks.checked_seed(seed)
@@ -457,7 +510,14 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         self._engine.sources = build.make_sources(self.program, self._host, self._seed)
 
     def clear_probes(self) -> None:
-        """Drop all recorded data."""
+        """Drop all recorded data.
+
+        Examples
+        --------
+        >>> sim.clear_probes()
+        >>> sim.data[probe].shape
+        (2, 0, 1)
+        """
         for record in self.records.values():
             record.clear()
 
@@ -465,6 +525,12 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         """Free what the simulation needs: the Keras model with all tensors on the device, and what
         was compiled for this simulator alone. ``sim.data`` stays as it is; running again raises
         SimulatorClosed.
+
+        Examples
+        --------
+        >>> sim.close()
+        >>> sim.closed
+        True
         """
         if self.closed:
             return

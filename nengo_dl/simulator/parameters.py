@@ -50,13 +50,10 @@ class ParameterInterface(SimulatorParts):
 
         Examples
         --------
-        ::
-
-            params = sim.get_nengo_params([a, b, connection])
-            with nengo.Network() as net:
-                a = nengo.Ensemble(10, 1, **params[0])
-                b = nengo.Ensemble(10, 1, **params[1])
-                nengo.Connection(a, b, **params[2])
+        >>> params = sim.get_nengo_params([ens, connection])
+        >>> with nengo.Network() as other:
+        ...     copy = nengo.Ensemble(20, dimensions=1, **params[0])
+        ...     copied = nengo.Connection(nengo.Node([0.5]), copy, synapse=None, **params[1])
         """
         self._check_open("read parameters")
         as_dict = checks.checked_flag("as_dict", as_dict)
@@ -80,6 +77,12 @@ class ParameterInterface(SimulatorParts):
         ------
         nengo.exceptions.ValidationError
             As in `get_nengo_params`; nothing is written then.
+
+        Examples
+        --------
+        >>> sim.freeze_params(net)
+        >>> with nengo.Simulator(net, progress_bar=False) as reference:
+        ...     reference.run(0.01)
         """
         self._check_open("freeze parameters")
         freezing.freeze(self._live_parameters(item), objs)
@@ -99,6 +102,10 @@ class ParameterInterface(SimulatorParts):
             Whether to save also what a simulation goes on from: voltages, filters, the number of
             steps. What Python functions, and processes with an input, keep to themselves is not
             in it.
+
+        Examples
+        --------
+        >>> sim.save_params("trained")  # writes trained.npz
         """
         self._check_open("save parameters")
         include_state = checks.checked_flag("include_state", include_state)
@@ -122,6 +129,11 @@ class ParameterInterface(SimulatorParts):
         nengo.exceptions.ValidationError
             If the file is damaged or does not fit the network; it says which object differs and
             how, and nothing is changed.
+
+        Examples
+        --------
+        >>> sim.save_params("trained")
+        >>> sim.load_params("trained")
         """
         self._check_open("load parameters")
         include_state = checks.checked_flag("include_state", include_state)

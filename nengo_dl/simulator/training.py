@@ -41,6 +41,11 @@ class TrainingInterface(SimulatorParts):
             Whether Keras compiles with XLA; by default wherever XLA can.
         kwargs
             Passed on to ``keras.Model.compile``.
+
+        Examples
+        --------
+        >>> adam = keras.optimizers.Adam(1e-4)
+        >>> sim.compile(optimizer=adam, loss={probe: "mse"}, metrics={probe: ["mae"]})
         """
         self._check_open("compile")
         jit = self._built.choices.jit_compile if jit_compile is None else jit_compile
@@ -103,6 +108,13 @@ class TrainingInterface(SimulatorParts):
         Probes are compared with their targets at every step, also those with ``sample_every``;
         those that keep no history (see `configure_settings`) at the last step only, for which the
         targets have one step.
+
+        Examples
+        --------
+        >>> values = np.linspace(-1, 1, 8)[:, None, None]  # eight items of one step
+        >>> history = sim.fit({stimulus: values}, {probe: values**2}, epochs=2, verbose=0)
+        >>> len(history.history["loss"])
+        2
         """
         self._check_open("fit")
         with self._alone:
@@ -125,6 +137,13 @@ class TrainingInterface(SimulatorParts):
         -------
         dict
             ``"loss"`` and for each probe ``"<name>_loss"`` and ``"<name>_<metric>"``.
+
+        Examples
+        --------
+        >>> values = np.linspace(-1, 1, 8)[:, None, None]
+        >>> results = sim.evaluate({stimulus: values}, {probe: values**2}, verbose=0)
+        >>> results["probe_mae"] < 1
+        True
         """
         self._check_open("evaluate")
         with self._alone:
@@ -141,7 +160,14 @@ class TrainingInterface(SimulatorParts):
         stateful: bool = False,
         **kwargs: Any,
     ) -> dict[str, float]:
-        """One update with one minibatch, or with fewer items; returns the loss and metrics."""
+        """One update with one minibatch, or with fewer items; returns the loss and metrics.
+
+        Examples
+        --------
+        >>> logs = sim.train_on_batch({stimulus: np.ones((2, 1, 1))}, {probe: np.zeros((2, 1, 1))})
+        >>> "loss" in logs
+        True
+        """
         self._check_open("train_on_batch")
         start = self._start(n_steps, stateful)
         with self._alone:
@@ -186,8 +212,7 @@ class TrainingInterface(SimulatorParts):
 
         Examples
         --------
-        >>> with nengo_dl.Simulator(net, minibatch_size=2) as sim:
-        ...     sim.check_gradients(outputs=probe)
+        >>> sim.check_gradients(outputs=probe, n_steps=2)
         """
         self._check_open("check_gradients")
         atol, rtol = checked_number("atol", atol, 0), checked_number("rtol", rtol, 0)

@@ -40,12 +40,13 @@ class Layer:
 
     Examples
     --------
-    ::
-
-        with net:
-            x = nengo_dl.Layer(keras.layers.Dense(128))(inp)
-            x = nengo_dl.Layer(nengo.LIF(amplitude=0.01))(x)
-            x = nengo_dl.Layer(keras.layers.Concatenate())([x, inp])
+    >>> with nengo.Network() as net:
+    ...     pixels = nengo.Node(np.zeros(64))
+    ...     x = nengo_dl.Layer(keras.layers.Conv2D(4, 3))(pixels, shape_in=(8, 8, 1))
+    ...     x = nengo_dl.Layer(nengo.LIF(amplitude=0.01))(x)
+    ...     x = nengo_dl.Layer(keras.layers.Concatenate())([x, pixels])
+    >>> x.size_out  # 6 * 6 * 4 + 64
+    208
     """
 
     def __init__(self, layer_func: Any):
@@ -226,7 +227,15 @@ def tensor_layer(
     return_conn: bool = False,
     **layer_args: Any,
 ) -> Any:
-    """The older form of ``Layer(layer_func)(input, ...)``."""
+    """The older form of ``Layer(layer_func)(input, ...)``.
+
+    Examples
+    --------
+    >>> with nengo.Network() as net:
+    ...     x = nengo_dl.tensor_layer(nengo.Node(np.zeros(64)), keras.layers.Dense(10))
+    >>> x.size_out
+    10
+    """
     return Layer(layer_func)(
         input,
         transform=transform,

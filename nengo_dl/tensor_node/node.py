@@ -64,13 +64,12 @@ class TensorNode(nengo.Node):
 
     Examples
     --------
-    ::
-
-        with net:
-            square = nengo_dl.TensorNode(keras.ops.square, shape_in=(2,), pass_time=False)
-            merge = nengo_dl.TensorNode(keras.layers.Add(), shape_in=[(3,), (3,)], pass_time=False)
-            nengo.Connection(a, merge.inputs[0])
-            nengo.Connection(b, merge.inputs[1])
+    >>> with nengo.Network() as net:
+    ...     square = nengo_dl.TensorNode(keras.ops.square, shape_in=(2,), pass_time=False)
+    ...     merge = nengo_dl.TensorNode(keras.layers.Add(), shape_in=[(3,), (3,)], pass_time=False)
+    ...     conn = nengo.Connection(nengo.Node([1, 2, 3]), merge.inputs[0], synapse=None)
+    >>> square.shape_out, merge.shape_out
+    ((2,), (3,))
     """
 
     @older_arguments(convert=size_as_shape, size_in="shape_in", size_out="shape_out")

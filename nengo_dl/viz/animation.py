@@ -62,10 +62,12 @@ def animate(
 
     Examples
     --------
-    ::
+    Of a simulator: ``animate(sim, {"image": (given, (28, 28)), "output": probe})``. Of arrays:
 
-        animate(sim, {"image": (image, (28, 28)), "layer": (spikes, (13, 13, 8)), "out": out},
-                every=2, path="spikes.gif")
+    >>> images = np.random.RandomState(0).uniform(size=(10, 64))
+    >>> panels = {"image": (images, (8, 8)), "scores": images[:, :5]}
+    >>> nengo_dl.viz.animate(None, panels, every=5, path="digits.gif")
+    <matplotlib.animation.FuncAnimation object at ...>
     """
     with installed("viz"):
         from matplotlib import pyplot

@@ -27,7 +27,7 @@ def decoded(
     labels: Sequence[str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw what a probe recorded, a line for each dimension, over wide grey lines of the target.
+    """Draw what a probe recorded, a line for each dimension, over wide pale lines of the target.
 
     Parameters
     ----------
@@ -47,6 +47,15 @@ def decoded(
     ------
     nengo.exceptions.ValidationError
         For a target of another size, and for what `recording` raises.
+
+    Examples
+    --------
+    Of a simulator: ``nengo_dl.viz.decoded(sim, probe, target=other_probe)``. Of an array:
+
+    >>> times = np.arange(1, 501) * 0.001
+    >>> ax = nengo_dl.viz.decoded(np.sin(20 * times), target=np.sin(20 * times + 0.1))
+    >>> ax.get_xlabel()
+    'time (s)'
     """
     rec = recording(data, probe, item=item, dt=dt)
     size = rec.values.shape[1]
@@ -60,8 +69,12 @@ def decoded(
     wanted = None if target is None else _target(data, target, rec, item)
     ax = style.axes_for(ax)
     if wanted is not None:
-        lines = ax.plot(rec.times, wanted[:, chosen], color=style.GREY, linewidth=5, zorder=1)
-        lines[0].set_label("target")
+        for i, color in zip(chosen, style.COLORS, strict=False):
+            ax.plot(rec.times, wanted[:, i], color=color, alpha=0.3, linewidth=5, zorder=1)
+        if len(chosen) > 1:  # one entry for the targets of all dimensions
+            ax.plot([], [], color=style.GREY, linewidth=5, label="target")
+        else:
+            ax.lines[-1].set_label("target")
     for i, color, label in zip(chosen, style.COLORS, labels, strict=False):
         ax.plot(rec.times, rec.values[:, i], color=color, linewidth=1.3, label=label, zorder=2)
     ax.set_xlim(rec.times[0] - rec.dt, rec.times[-1])

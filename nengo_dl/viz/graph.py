@@ -141,10 +141,13 @@ def network_graph(
 
     Examples
     --------
-    ::
-
-        print(nengo_dl.viz.network_graph(net, format="mermaid"))
-        nengo_dl.viz.network_graph(sim).draw()
+    >>> with nengo.Network() as net:
+    ...     a, b = nengo.Node([0.5], label="a"), nengo.Ensemble(30, dimensions=1, label="b")
+    ...     connection = nengo.Connection(a, b)
+    >>> nengo_dl.viz.network_graph(net)  # a picture in a notebook
+    <NetworkGraph of 2 objects and 1 connections; .mermaid(), .dot() or .draw() show it>
+    >>> print(nengo_dl.viz.network_graph(net, format="mermaid").splitlines()[0])
+    flowchart LR
     """
     if format not in (None, "mermaid", "dot"):
         raise ValidationError(f"expected 'mermaid', 'dot' or None, got {format!r}", attr="format")

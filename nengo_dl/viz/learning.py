@@ -47,6 +47,13 @@ def learning_curve(
     ------
     nengo.exceptions.ValidationError
         For a name that the history has not; says which it has.
+
+    Examples
+    --------
+    >>> history = {"loss": [1.0, 0.5, 0.3], "val_loss": [1.1, 0.7, 0.6]}  # or what fit returned
+    >>> ax = nengo_dl.viz.learning_curve(history)
+    >>> len(ax.lines)
+    2
     """
     values = _values(history)
     for name in (loss, *([] if metric is None else [metric])):

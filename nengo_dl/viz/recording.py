@@ -72,6 +72,12 @@ def recording(data: Any, probe: Any = None, *, item: int = 0, dt: float = 0.001)
     nengo.exceptions.ValidationError
         For a Probe or an item that is not there, arrays of another rank, and where nothing was
         recorded.
+
+    Examples
+    --------
+    >>> found = nengo_dl.viz.recording(np.zeros((8, 100, 3)), item=2, dt=0.01)
+    >>> found.values.shape, found.times[-1].item()
+    ((100, 3), 1.0)
     """
     if isinstance(data, Recording):
         return data

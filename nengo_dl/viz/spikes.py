@@ -53,11 +53,12 @@ def raster(
 
     Examples
     --------
-    ::
+    Of a simulator: ``nengo_dl.viz.raster(sim, nengo.Probe(ensemble.neurons))``. Of an array:
 
-        spikes = nengo.Probe(ensemble.neurons)
-        ...
-        nengo_dl.viz.raster(sim, spikes)
+    >>> spikes = np.random.RandomState(0).uniform(size=(500, 20)) < 0.02  # (n_samples, neurons)
+    >>> ax = nengo_dl.viz.raster(spikes)
+    >>> ax.get_ylabel()
+    'neuron'
     """
     rec = recording(data, probe, item=item, dt=dt)
     _check_spikes(rec, probe)
@@ -146,6 +147,13 @@ def rates(
     ------
     nengo.exceptions.ValidationError
         What `recording` raises, and for a negative ``smooth``.
+
+    Examples
+    --------
+    >>> spikes = 1000.0 * (np.random.RandomState(0).uniform(size=(500, 4)) < 0.02)
+    >>> ax = nengo_dl.viz.rates(spikes, smooth=0.05)
+    >>> ax.get_ylabel()
+    'firing rate (Hz)'
     """
     rec = recording(data, probe, item=item, dt=dt)
     if amplitude is None:

@@ -50,6 +50,15 @@ def tuning_curves(
     ------
     nengo.exceptions.ValidationError
         For what is not an ensemble of this simulator, or one in direct mode.
+
+    Examples
+    --------
+    >>> with nengo.Network(seed=0) as net:
+    ...     ens = nengo.Ensemble(30, dimensions=1, label="ens")
+    >>> with nengo_dl.Simulator(net) as sim:
+    ...     ax = nengo_dl.viz.tuning_curves(sim, ens, n=10)
+    >>> len(ax.lines)
+    10
     """
     if not isinstance(getattr(sim, "model", None), Model):
         raise ValidationError(f"expected a simulator, got {sim!r}", attr="sim")

@@ -43,6 +43,15 @@ def parameter_values(sim: Any, obj: Any, built: bool = False) -> dict[str, np.nd
     ------
     nengo.exceptions.ValidationError
         For an object that has no parameters or is not in the network.
+
+    Examples
+    --------
+    >>> with nengo.Network(seed=0) as net:
+    ...     ens = nengo.Ensemble(30, dimensions=2)
+    >>> with nengo_dl.Simulator(net) as sim:
+    ...     values = nengo_dl.viz.parameter_values(sim, ens)
+    >>> values["encoders"].shape
+    (30, 2)
     """
     if not isinstance(obj, (Ensemble, Neurons, Connection)):
         raise ValidationError(
@@ -95,6 +104,13 @@ def weight_histogram(
     ------
     nengo.exceptions.ValidationError
         If there are no values, or some are not finite.
+
+    Examples
+    --------
+    >>> before = np.random.RandomState(0).normal(size=200)
+    >>> ax = nengo_dl.viz.weight_histogram(before + 0.5, before, name="weight")
+    >>> ax.get_xlabel()
+    'weight'
     """
     bins = checked_count("bins", bins)
     arrays = [
@@ -150,6 +166,15 @@ def weight_histograms(
     ------
     nengo.exceptions.ValidationError
         For what `parameter_values` raises, and for more than 24 histograms.
+
+    Examples
+    --------
+    >>> with nengo.Network(seed=0) as net:
+    ...     ens = nengo.Ensemble(30, dimensions=2)
+    >>> with nengo_dl.Simulator(net) as sim:
+    ...     figure = nengo_dl.viz.weight_histograms(sim, [ens], before=False)
+    >>> len(figure.axes)  # encoders, gain, bias
+    3
     """
     with installed("viz"):
         from matplotlib import pyplot

@@ -8,15 +8,12 @@ import pytest
 import nengo_dl
 from nengo_dl import Converter, layers
 
-# Nengo asks for the maximum rates of LIF neurons of gain 1 and divides by zero, of which nothing
-# comes: gains and biases are given
-pytestmark = pytest.mark.filterwarnings("ignore:divide by zero encountered:RuntimeWarning:nengo")
-
 STEPS, UNITS = 40, 3
 
 LAYERS = {
     "spiking": lambda: layers.SpikingActivation("relu"),
     "lif": lambda: layers.LIF(tau_rc=0.015, threshold=[0.5, 1.0, 2.0]),
+    "lifs": lambda: layers.LIF(tau_rc=[0.015, 0.02, 0.015], amplitude=[1.0, 2.0, 1.0]),
     "adaptive": lambda: layers.AdaptiveLIF(tau_n=0.05),
     "lowpass": lambda: layers.Lowpass([0.01, 0.02, 0.01]),
     "alpha": lambda: layers.Alpha(0.01),
@@ -77,7 +74,6 @@ def test_objects_are_nengos():
 def test_what_has_no_equivalent():
     for layer, reason in [
         (layers.Lowpass(0.01, time_major=True), "time_major=True has no equivalent"),
-        (layers.LIF(tau_rc=[0.01, 0.02, 0.03]), "its units differ in tau_rc"),
         (layers.SpikingActivation("softplus"), "'softplus' has no neuron type"),
     ]:
         model = keras.Sequential([keras.Input((STEPS, UNITS)), layer])

@@ -24,15 +24,9 @@ DIRECTIVE = re.compile(r"^\.\. (auto\w+|data|currentmodule):: ([\w.]+)", re.MULT
 
 
 def public_names(module):
-    """Those of ``__all__``; without it, what the module itself defines."""
-    listed = getattr(module, "__all__", None)
-    if listed is not None:
-        return [name for name in listed if not isinstance(getattr(module, name), types.ModuleType)]
-    return [
-        name
-        for name, value in vars(module).items()
-        if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
-    ]
+    """Those of ``__all__`` that are no modules."""
+    listed = module.__all__
+    return [name for name in listed if not isinstance(getattr(module, name), types.ModuleType)]
 
 
 def resolve(name):
@@ -104,3 +98,14 @@ def test_every_setting_is_in_the_guide():
     assert [name for name in SETTINGS if f"`{name}`" not in page] == []
     docstring = inspect.getdoc(nengo_dl.configure_settings)
     assert [name for name in SETTINGS if f"\n{name} :" not in docstring] == []
+
+
+def test_what_a_module_defines_for_others_is_in_all():
+    for name, module in MODULES.items():
+        defined = {
+            key
+            for key, value in vars(module).items()
+            if inspect.isfunction(value) or inspect.isclass(value)
+            if value.__module__ == module.__name__ and not key.startswith("_")
+        }
+        assert defined <= set(module.__all__), name

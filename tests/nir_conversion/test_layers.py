@@ -69,12 +69,27 @@ def test_advice_for_lif():
     to_nir(network(layers.LIF(**arguments))[1].net)
 
 
+def test_trained_neurons():
+    """Time constants and thresholds that differ between units are nodes of their own."""
+    names = ["tau_rc", "threshold"]
+    model, _ = network(layers.LIF(tau_ref=0, min_voltage=-np.inf, trainable_attributes=names))
+    model.compile(optimizer=keras.optimizers.Adam(0.1), loss="mse")
+    model.fit(X, np.ones((1, STEPS, 2)), verbose=0)
+    tau = model.layers[1].attribute("tau_rc")
+    graph = to_nir(Converter(model, temporal_model=True, allow_fallback=False).net)
+    written = np.concatenate([n.tau for n in graph.nodes.values() if isinstance(n, nir.LIF)])
+    assert np.ptp(tau) > 0
+    np.testing.assert_allclose(sorted(written), sorted(tau), rtol=1e-6)
+
+
 @pytest.mark.parametrize("make", [layers.SpikingActivation, layers.AdaptiveLIF])
 def test_advice_for_other_neurons(make):
     layer = make("relu") if make is layers.SpikingActivation else make()
     converter = network(layer)[1]
     with pytest.raises(ValidationError, match=r"LIF\(tau_ref=0, min_voltage=-np.inf"):
         to_nir(converter.net)
+    advised = layers.LIF(tau_ref=0, min_voltage=-np.inf)
+    assert "LIF" in types(to_nir(network(advised)[1].net))
     if make is layers.SpikingActivation:
         with pytest.warns(UserWarning, match="the NIR graph has"):
             assert "IF" in types(to_nir(converter.net, strict=False))

@@ -74,14 +74,15 @@ def test_rates_of_spikes_and_of_rate_neurons(run):
 def test_decoded_and_target(run):
     target = np.cos(np.arange(100))[:, None] * [1, 2]
     ax = viz.decoded(run.sim, run.value, target, item=1, labels=["x", "y"])
-    lines = ax.lines
+    lines = [line for line in ax.lines if len(line.get_xdata())]
     for i in range(2):
+        assert lines[i].get_color() == lines[2 + i].get_color()
         np.testing.assert_allclose(lines[i].get_ydata(), target[:, i])
         np.testing.assert_allclose(lines[2 + i].get_ydata(), run.sim.data[run.value][1, :, i])
         np.testing.assert_allclose(lines[2 + i].get_xdata(), run.sim.trange())
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["target", "x", "y"]
     of_probe = viz.decoded(run.sim, run.value, run.value).lines
-    np.testing.assert_array_equal(of_probe[0].get_ydata(), of_probe[2].get_ydata())
+    np.testing.assert_array_equal(of_probe[0].get_ydata(), of_probe[-2].get_ydata())
     sampled = viz.decoded(run.sim, run.sparse).lines[0]
     np.testing.assert_allclose(sampled.get_xdata(), np.arange(1, 11) / 100)
     wide = np.arange(20) * np.sin(np.arange(50))[:, None]

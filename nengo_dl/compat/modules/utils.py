@@ -7,6 +7,8 @@ from typing import Any
 
 from nengo_dl.compat.arguments import warn
 
+__all__ = ["function_name", "sanitize_name"]
+
 
 def sanitize_name(name: str | None) -> str | None:
     """Deprecated: a name without the characters that TensorFlow does not take."""

@@ -95,7 +95,8 @@ class ObjectBuilder:
         signals["in"] = signal_in = self.zeros(ens.dimensions, f"{name}.signal")
         model.add_op(Reset(signal_in))
         encoders = self._encoders(ens, rng)
-        gain, bias, max_rates, intercepts = get_gain_bias(ens, rng, dtype=self.dtype)
+        with np.errstate(divide="ignore"):  # in the rates of neurons that never fire
+            gain, bias, max_rates, intercepts = get_gain_bias(ens, rng, dtype=self.dtype)
 
         n_neurons = ens.n_neurons
         neuron_signals["in"] = current = self.zeros(n_neurons, f"{name}.neuron_in")

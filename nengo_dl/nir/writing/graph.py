@@ -89,6 +89,22 @@ def to_nir(
     -----
     A filter in Nengo adds a delay of one step, and NIR's readers differ in this: their spikes may
     come a step earlier for each LI.
+
+    Examples
+    --------
+    >>> with nengo.Network(seed=0) as net:
+    ...     stimulus = nengo.Node([0.5], label="stimulus")
+    ...     neurons = nengo.LIF(
+    ...         tau_ref=0,
+    ...         min_voltage=-np.inf,
+    ...         initial_state={"voltage": nengo.dists.Choice([0])},
+    ...     )
+    ...     ens = nengo.Ensemble(20, dimensions=1, neuron_type=neurons, label="ens")
+    ...     connection = nengo.Connection(stimulus, ens, synapse=None)
+    ...     probe = nengo.Probe(ens, label="probe")
+    >>> graph = nengo_dl.nir.to_nir(net)
+    >>> sorted({type(node).__name__ for node in graph.nodes.values()})
+    ['Affine', 'Input', 'LIF', 'Linear', 'Output']
     """
     findings = Findings(strict)
     built = Built(network, dt)

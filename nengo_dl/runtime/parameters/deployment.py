@@ -48,6 +48,17 @@ def load_params_into(network: Network, path: str | os.PathLike) -> None:
         If there is no such file.
     nengo.exceptions.ValidationError
         If the file is damaged or does not fit the network, which then is as it was.
+
+    Examples
+    --------
+    >>> def make_network():
+    ...     with nengo.Network(seed=0) as net:
+    ...         ens = nengo.Ensemble(10, dimensions=1, label="ens")
+    ...     return net
+    >>> with nengo_dl.Simulator(make_network()) as sim:
+    ...     sim.save_params("trained")
+    >>> network = make_network()
+    >>> nengo_dl.load_params_into(network, "trained")
     """
     if not isinstance(network, Network):
         raise ValidationError(

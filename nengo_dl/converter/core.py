@@ -114,6 +114,7 @@ class Converter:
         #: Nengo object of each value; synapse of neurons; where connections to an object go
         self.objects: dict[Value, Any] = {}
         self.synapses: dict[Any, Any] = {}
+        self.populations: dict[nengo.Ensemble, base.Population] = {}
         self.entrances: dict[Any, Any] = {}
         #: copies of the Keras layers that are in TensorNodes
         self.copies: dict[keras.layers.Layer, keras.layers.Layer] = {}

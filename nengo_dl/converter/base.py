@@ -71,7 +71,9 @@ class Population:
     value
         The tensor of the model whose size says how high their spikes are to be.
     channels
-        For each neuron its channel in that.
+        For each neuron its channel in that, ...
+    channels_of_value
+        ... and the channel of each element of that.
     computes_value
         Whether the neurons' output is that tensor.
     takes_back
@@ -81,6 +83,7 @@ class Population:
     name: str
     value: Value
     channels: np.ndarray
+    channels_of_value: np.ndarray
     computes_value: bool = False
     takes_back: bool = False
 
@@ -233,7 +236,9 @@ class LayerConverter:
         if population is None:
             value = self.converter.calls[node_id].outputs[0]
             channels = channels_of(self.layer, value.shape)
-            population = Population(self.name(node_id), value, channels, computes_value=True)
+            population = Population(
+                self.name(node_id), value, channels, channels, computes_value=True
+            )
         size, name = len(population.channels), population.name
         scale = self.converter.scale_of(self.layer, neurons)
         neurons, factor = scaled(neurons, scale)

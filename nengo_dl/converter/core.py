@@ -13,7 +13,7 @@ from nengo.exceptions import ValidationError
 from nengo.neurons import NeuronType
 
 from nengo_dl.config import configure_settings
-from nengo_dl.converter import base, lookup, rates, verification
+from nengo_dl.converter import base, calibration, lookup, measuring, rates, verification
 from nengo_dl.converter.activation import ConvertActivation
 from nengo_dl.converter.activations import Swaps
 from nengo_dl.converter.fallback import Fallback
@@ -263,6 +263,72 @@ class Converter:
         """Synapse on the output of a layer's neurons."""
         return self._synapses(layer)
 
+    # -- spikes ------------------------------------------------------------------------------------
+
+    def calibrate(
+        self,
+        data: Any,
+        steps: int,
+        target_rate: float | None = None,
+        potentials: bool = True,
+        dt: float = 0.001,
+    ) -> rates.Report:
+        """Make the network spike, so that it tells what an input is in a given number of steps.
+
+        Whatever the neurons were, they become `nengo_dl.IntegratedSpiking` of their rate type. The
+        height of the spikes is chosen for each channel (Diehl et al., 2015, "Fast-classifying,
+        high-accuracy spiking deep networks through weight and threshold balancing"; the percentile
+        is that of Rueckauer et al., 2017, "Conversion of continuous-valued deep networks to
+        efficient event-driven networks for image classification", the channels are those of Kim et
+        al., 2020, "Spiking-YOLO"). The outputs are averages over the steps. Voltages begin at half
+        the threshold (Bu et al., 2022, "Optimized potential initialization for low-latency spiking
+        neural networks"), less what a channel puts out too much on the data; over the given steps
+        that is the same as a change of its bias (Li et al., 2021, "A free lunch from ANN: towards
+        efficient, accurate spiking neural networks calibration").
+
+        Weights and biases stay as they are, so parameters of the model and of the network remain
+        interchangeable. The objects of the network stay too; ``firing_rates`` is new.
+
+        Parameters
+        ----------
+        data
+            An array, list or dict of the model's inputs, (batch, ...); some hundred are enough.
+        steps
+            For how many steps an input is shown. Each begins from the initial state, as in
+            ``sim.predict``.
+        target_rate
+            The rate in hertz that 0.1 % of the activity of a channel is above; 1000 Hz by default.
+            A lower one takes fewer spikes and tells less of each activity.
+        potentials
+            Whether voltages are corrected by what the neurons do on the data, which takes another
+            simulation.
+        dt
+            Length of a step in seconds.
+
+        Returns
+        -------
+        rates.Report
+            What `measure_rates` says of the network on ``data``. ``nengo_dl.viz.conversion``
+            draws it.
+
+        Raises
+        ------
+        nengo.exceptions.ValidationError
+            For temporal models, and neurons that have no rate type.
+
+        Warns
+        -----
+        UserWarning
+            Before anything is simulated, if rates are too low to say anything in so many steps.
+
+        Examples
+        --------
+        >>> converter = nengo_dl.Converter(model, inference_only=True)
+        >>> print(converter.calibrate(x_train[:200], steps=20))
+        """
+        steps = checked_count("steps", steps)
+        return calibration.calibrate(self, data, steps, target_rate, potentials, dt)
+
     # -- checks ------------------------------------------------------------------------------------
 
     def verify(
@@ -292,7 +358,7 @@ class Converter:
         """
         return verification.verify(self, training, inputs, atol, rtol)
 
-    def measure_rates(self, inputs: Any, n_steps: int = 50, dt: float = 0.001) -> list:
+    def measure_rates(self, inputs: Any, n_steps: int = 50, dt: float = 0.001) -> rates.Report:
         """Firing rates of all neurons in the network while it is given inputs.
 
         Parameters
@@ -307,10 +373,17 @@ class Converter:
 
         Returns
         -------
-        list of rates.MeasuredRates
-            One for each layer of neurons; ``rates.table`` makes text of them.
+        rates.Report
+            A list with the `rates.MeasuredRates` of each layer of neurons; ``print`` shows it as a
+            table.
+
+        Warns
+        -----
+        UserWarning
+            Before the simulation, if in a layer not even the most active neurons can be expected to
+            spike in so many steps.
         """
-        return rates.measure(self, inputs, checked_count("n_steps", n_steps), dt)
+        return measuring.measure(self, inputs, checked_count("n_steps", n_steps), dt)
 
 
 def _synapse(value: Any) -> nengo.synapses.Synapse | None:

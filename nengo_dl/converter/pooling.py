@@ -139,7 +139,8 @@ class Maximum:
         """``taps`` has the elements of each window, (windows, elements)."""
         source, name = self.filtered_input(node_id), self.name(node_id)
         value = self.converter.calls[node_id].inputs[0]
-        channels = channels_of(self.layer, value.shape)[taps[:, 0]]
+        all_channels = channels_of(self.layer, value.shape)
+        channels = all_channels[taps[:, 0]]
         if taps.shape[1] == 1:
             obj = self.add_node(len(taps), name)
             self.connect(source, obj, taps[:, 0])
@@ -150,7 +151,7 @@ class Maximum:
             alone = taps[:, 2 * n_pairs :]
             label = f"{name}.of_{taps.shape[1]}"
             population = Population(
-                label, value, np.repeat(channels, n_pairs), takes_back=True
+                label, value, np.repeat(channels, n_pairs), all_channels, takes_back=True
             )
             ahead = self.add_neurons(node_id, self._neurons(), population)
             self.connect(source, ahead, first)
@@ -161,8 +162,10 @@ class Maximum:
             source = obj
             left = np.arange(obj.size_in)
             taps = np.concatenate(
-                [left[: len(first)].reshape(first.size // n_pairs, n_pairs),
-                 left[len(first) :].reshape(alone.shape)],
+                [
+                    left[: len(first)].reshape(first.size // n_pairs, n_pairs),
+                    left[len(first) :].reshape(alone.shape),
+                ],
                 axis=1,
             )
         return source

@@ -1,6 +1,4 @@
-"""Neurons, heights of spikes and initial voltages for a network that sees each input for some steps,
-chosen from data.
-"""
+"""Neurons and heights of spikes for a network that sees each input for some steps, from data."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ from nengo_dl.converter.rates import (
     default_target,
     high_rates,
 )
-from nengo_dl.converter.scaling import changed, rate_type
+from nengo_dl.converter.scaling import rate_type
 from nengo_dl.neurons import IntegratedSpiking
 
 if TYPE_CHECKING:
@@ -29,9 +27,7 @@ if TYPE_CHECKING:
 LEAST_SHARE = 0.05
 
 
-def calibrate(
-    converter: Converter, data: Any, n_steps: int, target: Any, potentials: bool, dt: float
-) -> Report:
+def calibrate(converter: Converter, data: Any, n_steps: int, target: Any, dt: float) -> Report:
     """See `Converter.calibrate`."""
     if converter.temporal_model:
         raise ValidationError(
@@ -47,9 +43,6 @@ def calibrate(
     ]
     for probe in converter.outputs.values():
         probe.synapse = average(n_steps, dt)
-    if potentials:
-        measuring.warn_of_silence(converter, values, n_steps, dt)
-        _shift_voltages(converter, arrays, values, n_steps, dt)
     return measuring.measure(converter, data, n_steps, dt)
 
 
@@ -96,20 +89,3 @@ def _by_channel(activity: np.ndarray, population: Population) -> np.ndarray:
     most = float(np.max(high))
     high = np.maximum(high, LEAST_SHARE * most) if most > 0 else np.ones(n_channels)
     return high[population.channels]
-
-
-def _shift_voltages(converter, arrays, values, n_steps: int, dt: float) -> None:
-    """Take off what a channel puts out too much, in the mean over the data, from the voltage that
-    its neurons begin with.
-    """
-    measured, _ = measuring.Simulation(converter, arrays, n_steps, dt).run()
-    for ens, population in converter.populations.items():
-        if not population.computes_value or ens.neuron_type.signed:
-            continue  # what is signed is right but for rounding
-        _, mean = measured[ens]
-        expected = np.reshape(values[population.value], mean.shape)
-        n_spikes = (mean - expected) * (n_steps * dt / ens.neuron_type.amplitude)
-        excess = np.bincount(population.channels, weights=np.mean(n_spikes, axis=0))
-        excess = excess / np.bincount(population.channels)
-        voltage = np.clip(0.5 - excess, 0, 0.99)[population.channels]
-        ens.neuron_type = changed(ens.neuron_type, initial_state={"voltage": voltage})

@@ -62,8 +62,8 @@ class IntegratedSpiking(RatesToSpikesNeuronType):
     networks to efficient event-driven networks for image classification"), with the bursts of Li
     and Zeng (2022, "Efficient and accurate conversion of spiking neural network with burst
     spikes"): a step may have several spikes. Where spikes can be negative, those that came too
-    early are taken back (Wang et al., 2022, "Signed neuron with memory"). The voltage begins at half
-    the threshold, which rounds to the nearest number of spikes (Bu et al., 2022, "Optimized
+    early are taken back (Wang et al., 2022, "Signed neuron with memory"). The voltage begins at
+    half the threshold, which rounds to the nearest number of spikes (Bu et al., 2022, "Optimized
     potential initialization for low-latency spiking neural networks").
 
     It answers a constant input with the fewest steps, and never forgets: simulate each input from

@@ -35,19 +35,32 @@ if TYPE_CHECKING:  # what `__getattr__` loads; a test compares the two
     from nengo_dl.input_node import InputNode
     from nengo_dl.lowering.neurons import register_neurons
     from nengo_dl.nengo_layer import NengoLayer
-    from nengo_dl.neurons import ClippedReLU, LeakyReLU, SoftLIFRate, SpikingLeakyReLU
+    from nengo_dl.neurons import (
+        ELU,
+        GELU,
+        ClippedReLU,
+        IntegratedSpiking,
+        LeakyReLU,
+        SiLU,
+        SoftLIFRate,
+        SpikingLeakyReLU,
+    )
     from nengo_dl.runtime.parameters.deployment import load_params_into
     from nengo_dl.simulator import Simulator
     from nengo_dl.sweeps import sweep
     from nengo_dl.tensor_node import Layer, TensorNode, tensor_layer
 
 __all__ = [
+    "ELU",
+    "GELU",
     "ClippedReLU",
     "Converter",
     "InputNode",
+    "IntegratedSpiking",
     "Layer",
     "LeakyReLU",
     "NengoLayer",
+    "SiLU",
     "Simulator",
     "SoftLIFRate",
     "SpikingLeakyReLU",
@@ -99,9 +112,13 @@ _PUBLIC = {
     "InputNode": "input_node",
     "Layer": "tensor_node",
     "ClippedReLU": "neurons",
+    "ELU": "neurons",
+    "GELU": "neurons",
+    "IntegratedSpiking": "neurons",
     "LeakyReLU": "neurons",
     "NengoLayer": "nengo_layer",
     "Simulator": "simulator",
+    "SiLU": "neurons",
     "SoftLIFRate": "neurons",
     "SpikingLeakyReLU": "neurons",
     "TensorNode": "tensor_node",

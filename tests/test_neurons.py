@@ -7,8 +7,17 @@ import nengo
 import numpy as np
 import pytest
 from nengo.exceptions import ValidationError
+from nengo.neurons import RectifiedLinear
 
-from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
+from nengo_dl.neurons import (
+    ELU,
+    GELU,
+    IntegratedSpiking,
+    LeakyReLU,
+    SiLU,
+    SoftLIFRate,
+    SpikingLeakyReLU,
+)
 
 TYPES = [
     SoftLIFRate(),
@@ -17,6 +26,12 @@ TYPES = [
     LeakyReLU(negative_slope=0.1, amplitude=2),
     SpikingLeakyReLU(),
     SpikingLeakyReLU(negative_slope=0.5, amplitude=0.01),
+    SiLU(),
+    GELU(amplitude=2),
+    GELU(approximate=True),
+    ELU(alpha=0.5),
+    IntegratedSpiking(RectifiedLinear(), amplitude=0.5),
+    IntegratedSpiking(ELU(), amplitude=2),
 ]
 
 

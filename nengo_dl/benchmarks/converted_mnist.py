@@ -1,7 +1,8 @@
 """MNIST by conversion: a convolutional network trained in Keras, then run with spikes.
 
-Prints the accuracy in Keras, with spikes after a plain exchange of the activations, and with spikes
-whose rates were scaled by the data. Run it with ``python -m nengo_dl.benchmarks.converted_mnist``;
+Prints the accuracy in Keras, and in time with spikes: after a plain exchange of the activations,
+with rates that were scaled by the data, as ``Converter.calibrate`` makes them, and after some
+updates of ``Converter.fine_tune``. Run it with ``python -m nengo_dl.benchmarks.converted_mnist``;
 the environment variable ``NENGO_DL_MNIST`` names an ``mnist.npz``.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -20,60 +22,94 @@ import nengo_dl
 from nengo_dl.benchmarks.spiking_mnist import load_data
 from nengo_dl.converter.rates import table
 
+#: steps after which accuracies are printed
+SHOWN = (5, 10, 15, 20, 30, 60)
+#: of fine-tuning: steps, hertz of the highest rates before, and of the mean rate
+TUNED_STEPS, TUNED_HIGH, TUNED_MEAN = 15, 400, 50
+
 
 def make_model() -> keras.Model:
     """Two convolutional layers, and a dense one."""
-    layers = keras.layers
-    return keras.Sequential(
-        [
-            keras.Input((28, 28, 1)),
-            layers.Conv2D(16, 3, strides=2, activation="relu"),
-            layers.Conv2D(32, 3, strides=2, activation="relu"),
-            layers.Flatten(),
-            layers.Dense(10),
-        ]
-    )
+    return _model([("relu", None), ("relu", None)])
 
 
-def convert(model: keras.Model, samples: np.ndarray | None, synapse: float | None):
-    """The model with spiking neurons; scaled where there are samples."""
-    scale: dict[str, Any] = {}
-    if samples is not None:
-        scale = {"scale_firing_rates": "auto", "sample_inputs": samples}
-    converter = nengo_dl.Converter(
-        model,
-        allow_fallback=False,
-        inference_only=True,
-        swap_activations={keras.activations.relu: nengo.SpikingRectifiedLinear()},
-        synapse=synapse,
-        **scale,
-    )
+def make_pooling_model() -> keras.Model:
+    """The same with maximum pooling in place of strides."""
+    return _model([("relu", 2), ("relu", 2)])
+
+
+def make_smooth_model() -> keras.Model:
+    """With activations that are not rectified, and a dense layer more."""
+    return _model([("silu", None), ("tanh", None)], keras.layers.Dense(64, activation="tanh"))
+
+
+def _model(convolutions: list[tuple[str, int | None]], *dense: keras.layers.Layer) -> keras.Model:
+    parts: list[Any] = [keras.Input((28, 28, 1))]
+    for filters, (activation, pool) in zip((16, 32), convolutions, strict=True):
+        strides = 2 if pool is None else 1
+        parts.append(keras.layers.Conv2D(filters, 3, strides=strides, activation=activation))
+        if pool is not None:
+            parts.append(keras.layers.MaxPooling2D(pool))
+    return keras.Sequential([*parts, keras.layers.Flatten(), *dense, keras.layers.Dense(10)])
+
+
+MODELS: dict[str, Callable[[], keras.Model]] = {
+    "strides": make_model,
+    "pooling": make_pooling_model,
+    "smooth": make_smooth_model,
+}
+SPIKING = {
+    "relu": nengo.SpikingRectifiedLinear(),
+    "silu": nengo.RegularSpiking(nengo_dl.SiLU()),
+    "tanh": nengo.RegularSpiking(nengo.Tanh(tau_ref=1)),
+}
+
+
+def convert(model: keras.Model, **options: Any) -> nengo_dl.Converter:
+    """The model as Nengo objects, of which each input begins at rest."""
+    converter = nengo_dl.Converter(model, allow_fallback=False, inference_only=True, **options)
     with converter.net:
         nengo_dl.configure_settings(stateful=False)
-    for probe in converter.outputs.values():
-        converter.net.config[probe].keep_history = False
     return converter
 
 
-def accuracy(converter, images: np.ndarray, labels: np.ndarray, n_steps: int) -> float:
-    """Share of images whose class the output has after ``n_steps`` of each."""
+def swaps(model: keras.Model) -> dict[str, Any]:
+    """Spiking neurons of Nengo for the activations that a model has."""
+    names = {getattr(getattr(layer, "activation", None), "__name__", "") for layer in model.layers}
+    return {name: neurons for name, neurons in SPIKING.items() if name in names}
+
+
+def accuracy(
+    converter: nengo_dl.Converter, images: np.ndarray, labels: np.ndarray, n_steps: int
+) -> np.ndarray:
+    """For each step the share of images whose class the output has then."""
     (image,), (probe,) = converter.inputs.values(), converter.outputs.values()
-    correct, batch = 0, 200
+    correct, batch = np.zeros(n_steps), 100
     with nengo_dl.Simulator(converter.net, minibatch_size=batch, progress_bar=False) as sim:
         for start in range(0, len(images), batch):
             rows = images[start : start + batch].reshape(batch, 1, -1)
-            output = sim.predict({image: np.repeat(rows, n_steps, axis=1)})[probe][:, -1]
-            correct += np.sum(np.argmax(output, axis=-1) == labels[start : start + batch])
-    return float(correct / len(images))
+            output = sim.predict({image: np.repeat(rows, n_steps, axis=1)})[probe]
+            correct += np.sum(
+                np.argmax(output, axis=-1) == labels[start : start + batch, None], axis=0
+            )
+    return correct / len(images)
 
 
-def run(data: str | None, epochs: int, n_steps: int, synapse: float, n_test: int) -> dict:
-    """Train, convert, test and print; returns the accuracies."""
+def run(
+    data: str | None,
+    epochs: int,
+    n_steps: int,
+    synapse: float,
+    n_test: int,
+    kind: str = "strides",
+    updates: int = 0,
+) -> dict[str, float]:
+    """Train, convert, test and print; returns the accuracies after the last step."""
     (x, y), (x_test, y_test) = load_data(data)
     x, x_test = (images.reshape(-1, 28, 28, 1) for images in (x, x_test))
     x_test, y_test = x_test[:n_test], y_test[:n_test]
     keras.utils.set_random_seed(0)
-    model = make_model()
+    model = MODELS[kind]()
     model.compile(
         optimizer=keras.optimizers.Adam(2e-3),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -83,17 +119,31 @@ def run(data: str | None, epochs: int, n_steps: int, synapse: float, n_test: int
     start = time.perf_counter()
     model.fit(x, y, batch_size=100, epochs=epochs, verbose=2)
     result = {"Keras": float(model.evaluate(x_test, y_test, verbose=0)[1])}
-    print(f"trained in {time.perf_counter() - start:.0f} s")
-    naive = convert(model, None, None)
-    auto = convert(model, x[:200], synapse)
-    print(table(auto.firing_rates))
-    print(table(auto.measure_rates(x_test[:100], n_steps)))
-    result[f"spikes, {n_steps} steps, as they are"] = accuracy(naive, x_test, y_test, n_steps)
-    result[f"spikes, {n_steps} steps, auto, {synapse * 1000:g} ms"] = accuracy(
-        auto, x_test, y_test, n_steps
-    )
-    for name, value in result.items():
-        print(f"{name}: {value:.2%} of {len(x_test)} images")
+    print(f"trained in {time.perf_counter() - start:.0f} s; Keras: {result['Keras']:.2%}")
+    spikes = {"swap_activations": swaps(model)}
+    auto = {"scale_firing_rates": "auto", "sample_inputs": x[:200], "synapse": synapse}
+
+    def test(name: str, converter: nengo_dl.Converter, n_steps: int) -> None:
+        in_time = accuracy(converter, x_test, y_test, n_steps)
+        shown = ", ".join(f"{n}: {in_time[n - 1]:.2%}" for n in SHOWN if n <= n_steps)
+        print(f"{name}, of {n_test} images, by steps: {shown}", flush=True)
+        result[name] = float(in_time[-1])
+
+    test("activations exchanged", convert(model, **spikes), n_steps)
+    converter = convert(model, **spikes, **auto)
+    print(table(converter.firing_rates))
+    print(converter.measure_rates(x_test[:100], n_steps))
+    test("auto", converter, n_steps)
+    converter = convert(model)
+    print(converter.calibrate(x[:200], n_steps))
+    test("calibrated", converter, n_steps)
+    if updates:
+        print(converter.calibrate(x[:200], TUNED_STEPS, TUNED_HIGH))
+        test("few spikes", converter, TUNED_STEPS)
+        tuned = {"steps": TUNED_STEPS, "updates": updates, "target_rate": TUNED_MEAN}
+        print(converter.fine_tune(x, y, **tuned))
+        print(converter.measure_rates(x_test[:200], TUNED_STEPS))
+        test("fine-tuned", converter, TUNED_STEPS)
     return result
 
 
@@ -101,12 +151,22 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default=os.environ.get("NENGO_DL_MNIST"))
+    parser.add_argument("--model", choices=MODELS, default="strides")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--synapse", type=float, default=0.01)
     parser.add_argument("--test", type=int, default=10000, help="number of test images")
-    arguments = parser.parse_args()
-    run(arguments.data, arguments.epochs, arguments.steps, arguments.synapse, arguments.test)
+    parser.add_argument("--updates", type=int, default=0, help="of fine-tuning, none by default")
+    given = parser.parse_args()
+    run(
+        given.data,
+        given.epochs,
+        given.steps,
+        given.synapse,
+        given.test,
+        given.model,
+        given.updates,
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 
@@ -56,8 +58,11 @@ class ConvertPReLU(LayerConverter):
             self.add_connection(node_id, obj)
             return obj
         source = self.filtered_input(node_id)
-        above = self.add_nengo_obj(node_id, activation=keras.activations.relu)
-        below = self.add_nengo_obj(node_id, activation=keras.activations.relu)
+        # each is a part of the output
+        above, below = (self.add_nengo_obj(node_id, activation="relu") for _ in range(2))
+        for half in (above, below):
+            population = self.converter.populations[half.ensemble]
+            self.converter.populations[half.ensemble] = replace(population, computes_value=False)
         self.connect(source, above)
         self.connect(source, below, transform=-1)
         obj = self.add_node(int(np.prod(shape)), name)

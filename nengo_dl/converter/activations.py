@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import nengo
@@ -11,8 +12,10 @@ from nengo.exceptions import ValidationError
 from nengo.neurons import NeuronType
 
 from nengo_dl.converter.spellings import KINDS, LEAKY_SLOPE, LINEAR, Activation, identify
-from nengo_dl.neurons import ClippedReLU, LeakyReLU
+from nengo_dl.neurons import ELU, GELU, ClippedReLU, LeakyReLU, SiLU
 
+#: of Klambauer et al., 2017, "Self-normalizing neural networks" (arXiv:1706.02515)
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 #: name of an activation -> what makes a neuron type of its parameters; with a refractory period of
 #: 1 s the rates are those of the plain function
 _NEURONS: dict[str, Callable[..., NeuronType]] = {
@@ -21,6 +24,10 @@ _NEURONS: dict[str, Callable[..., NeuronType]] = {
     ),
     "relu6": lambda: ClippedReLU(max_value=6.0),
     "leaky_relu": lambda negative_slope=LEAKY_SLOPE: LeakyReLU(negative_slope),
+    "elu": lambda alpha=1.0: ELU(alpha),
+    "gelu": lambda approximate=False: GELU(approximate),
+    "selu": lambda: ELU(SELU_ALPHA, amplitude=SELU_SCALE),
+    "silu": SiLU,
     "sigmoid": lambda: nengo.Sigmoid(tau_ref=1),
     "tanh": lambda: nengo.Tanh(tau_ref=1),
 }
@@ -45,7 +52,7 @@ def neuron_type(activation: Any) -> NeuronType | None:
     if not isinstance(activation, Activation) or activation.name not in _NEURONS:
         return None
     try:
-        return _NEURONS[activation.name](**dict(activation.parameters))
+        return _NEURONS[activation.name](**dict(activation.parameters + activation.precision))
     except ValidationError:  # such as a negative slope, with which no neurons can be made
         return None
 
@@ -134,8 +141,11 @@ class Swaps:
 
 def _same(activation: Any) -> Any:
     """What all spellings of an activation have in common: its neuron type, where it has one."""
-    neurons = neuron_type(activation)
-    return identify(activation) if neurons is None else neurons
+    same = identify(activation)
+    if isinstance(same, Activation):
+        same = replace(same, precision=())
+    neurons = neuron_type(same)
+    return same if neurons is None else neurons
 
 
 def _hashable(key: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -11,6 +12,7 @@ import numpy as np
 from nengo.neurons import NeuronType
 
 from nengo_dl.converter import activations
+from nengo_dl.converter.graph import Value
 from nengo_dl.converter.linear import part
 from nengo_dl.converter.scaling import scaled
 from nengo_dl.converter.spellings import as_function
@@ -56,6 +58,40 @@ def converter_of(layer: Any) -> type[LayerConverter] | None:
         if cls in _registry:
             return _registry[cls] if type(layer).call is getattr(cls, "call", None) else None
     return None
+
+
+@dataclass(frozen=True)
+class Population:
+    """Neurons of a converted network.
+
+    Attributes
+    ----------
+    name
+        Name of the layer, and of what the neurons are in it.
+    value
+        The tensor of the model whose size says how high their spikes are to be.
+    channels
+        For each neuron its channel in that, ...
+    channels_of_value
+        ... and the channel of each element of that.
+    computes_value
+        Whether the neurons' output is that tensor.
+    takes_back
+        Whether their spikes may be negative although their output is not.
+    """
+
+    name: str
+    value: Value
+    channels: np.ndarray
+    channels_of_value: np.ndarray
+    computes_value: bool = False
+    takes_back: bool = False
+
+
+def channels_of(layer: Any, shape: Shape) -> np.ndarray:
+    """The channel of each element of a tensor that a layer computes, or reads."""
+    first = getattr(layer, "data_format", None) == "channels_first" and len(shape) > 1
+    return np.indices(shape)[0 if first else -1].ravel()
 
 
 class LayerConverter:
@@ -184,7 +220,7 @@ class LayerConverter:
         elif neurons is None:
             obj = TensorNode(_on_items(activation), shape_in=shape, pass_time=False, label=name)
         else:
-            obj = self.add_neurons(neurons, int(np.prod(shape)), name)
+            obj = self.add_neurons(node_id, neurons)
         if biases is not None:
             self.add_bias(node_id, obj, biases)
         return obj
@@ -193,8 +229,17 @@ class LayerConverter:
         """Add a Node that passes on the sum of what is connected to it."""
         return nengo.Node(size_in=size, label=label)
 
-    def add_neurons(self, neurons: NeuronType, size: int, name: str) -> Any:
-        """Add neurons whose input is a current, with the layer's scale and synapse."""
+    def add_neurons(
+        self, node_id: int, neurons: NeuronType, population: Population | None = None
+    ) -> Any:
+        """Add neurons of a type, which hold the output of the layer or are the `Population`."""
+        if population is None:
+            value = self.converter.calls[node_id].outputs[0]
+            channels = channels_of(self.layer, value.shape)
+            population = Population(
+                self.name(node_id), value, channels, channels, computes_value=True
+            )
+        size, name = len(population.channels), population.name
         scale = self.converter.scale_of(self.layer, neurons)
         neurons, factor = scaled(neurons, scale)
         ens = nengo.Ensemble(
@@ -208,6 +253,7 @@ class LayerConverter:
             label=name,
         )
         self.set_trainable(ens, False)
+        self.converter.populations[ens] = population
         self.converter.synapses[ens.neurons] = self.converter.synapse_of(self.layer)
         if factor != 1:
             # apart from the weights, so that those do not depend on the scale

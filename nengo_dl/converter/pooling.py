@@ -1,12 +1,15 @@
-"""Average pooling, and maximum pooling where an average may stand for it."""
+"""Average pooling and maximum pooling."""
 
 from __future__ import annotations
 
 import keras
+import nengo
 import numpy as np
 
-from nengo_dl.converter.base import LayerConverter, register
+from nengo_dl.converter import activations
+from nengo_dl.converter.base import LayerConverter, Population, channels_of, register
 from nengo_dl.converter.linear import along_axes, window_starts
+from nengo_dl.converter.scaling import rate_type
 from nengo_dl.converter.taps import Axis, patches
 
 AVERAGE = (
@@ -38,6 +41,20 @@ class Pooling(LayerConverter):
             return shape[:-1], shape[-1]
         return shape[1:], shape[0]
 
+    def windows(self, node_id):
+        """For each position of the output those of its window, -1 for what is outside."""
+        space, _ = self.split(self.input_shape(node_id))
+        out_space, _ = self.split(self.output_shape(node_id))
+        parts = zip(space, out_space, self.layer.pool_size, self.layer.strides, strict=True)
+        return patches([Axis(*part, 1, self.layer.padding).forward() for part in parts], space)
+
+    def elements(self, positions, channels, n_space):
+        """The elements of an input that are at some positions, in all channels."""
+        channel = np.arange(channels)
+        if self.layer.data_format == "channels_last":
+            return (positions[:, None] * channels + channel).ravel()
+        return (channel[:, None] * n_space + positions).ravel()
+
 
 @register(*AVERAGE)
 class ConvertAveragePooling(Pooling):
@@ -57,24 +74,15 @@ class ConvertAveragePooling(Pooling):
 
     def _sum_of_parts(self, node_id, space, channels):
         """One connection for each position in the windows: all of them read it in the same way."""
-        layer, name = self.layer, self.name(node_id)
-        out_space, _ = self.split(self.output_shape(node_id))
-        parts = zip(space, out_space, layer.pool_size, layer.strides, strict=True)
-        tables = [Axis(*part, 1, layer.padding).forward() for part in parts]
-        table = patches(tables, space)
+        name, n_space = self.name(node_id), int(np.prod(space))
+        table = self.windows(node_id)
         total = self.add_node(len(table) * channels, f"{name}.sum")
         source = self.filtered_input(node_id)
         for positions in table.T:
-            self.connect(source, total, self._elements(positions, channels, int(np.prod(space))))
+            self.connect(source, total, self.elements(positions, channels, n_space))
         obj = self.add_node(total.size_out, name)
         self.connect(total, obj, transform=1 / table.shape[1], label=f"{name}.mean")
         return obj
-
-    def _elements(self, positions, channels, n_space):
-        channel = np.arange(channels)
-        if self.layer.data_format == "channels_last":
-            return (positions[:, None] * channels + channel).ravel()
-        return (channel[:, None] * n_space + positions).ravel()
 
 
 def _is_inside(size, window, stride, padding) -> bool:
@@ -110,22 +118,75 @@ class ConvertGlobalAveragePooling(Pooling):
         return obj
 
 
-class InsteadOfMaximum:
-    """Adds the condition under which a mean may stand for a maximum."""
+class Maximum:
+    """The largest element of each window: ``max(a, b)`` is ``b + relu(a - b)``, in rounds in which
+    half of the elements are left, as in a tournament. The neurons spike where those of ReLU do.
+    """
 
-    @classmethod
-    def convertible(cls, layer, converter):
-        """See `LayerConverter.convertible`."""
-        if not converter.max_to_avg_pool:
-            return False, "a maximum has no equivalent in Nengo, unless max_to_avg_pool=True"
-        return super().convertible(layer, converter)
+    def convert(self, node_id):
+        if self.converter.max_to_avg_pool:
+            return super().convert(node_id)
+        space, channels = self.split(self.input_shape(node_id))
+        table = self.windows(node_id)
+        # in place of what is outside of the image, something that is inside
+        inside = np.take_along_axis(table, np.argmax(table >= 0, axis=1)[:, None], axis=1)
+        table = np.where(table >= 0, table, inside)
+        n_space = int(np.prod(space))
+        taps = np.stack([self.elements(p, channels, n_space) for p in table.T], axis=1)
+        return self._tournament(node_id, taps)
+
+    def _tournament(self, node_id, taps):
+        """``taps`` has the elements of each window, (windows, elements)."""
+        source, name = self.filtered_input(node_id), self.name(node_id)
+        value = self.converter.calls[node_id].inputs[0]
+        all_channels = channels_of(self.layer, value.shape)
+        channels = all_channels[taps[:, 0]]
+        if taps.shape[1] == 1:
+            obj = self.add_node(len(taps), name)
+            self.connect(source, obj, taps[:, 0])
+            return obj
+        while taps.shape[1] > 1:
+            n_pairs = taps.shape[1] // 2
+            first, second = taps[:, :n_pairs].ravel(), taps[:, n_pairs : 2 * n_pairs].ravel()
+            alone = taps[:, 2 * n_pairs :]
+            label = f"{name}.of_{taps.shape[1]}"
+            population = Population(
+                label, value, np.repeat(channels, n_pairs), all_channels, takes_back=True
+            )
+            ahead = self.add_neurons(node_id, self._neurons(), population)
+            self.connect(source, ahead, first)
+            self.connect(source, ahead, second, transform=-1)
+            obj = self.add_node(len(first) + alone.size, name if taps.shape[1] == 2 else label)
+            self.connect(source, obj, np.concatenate([second, alone.ravel()]))
+            self.connect(ahead, obj, to=np.arange(len(first)))
+            source = obj
+            left = np.arange(obj.size_in)
+            taps = np.concatenate(
+                [
+                    left[: len(first)].reshape(first.size // n_pairs, n_pairs),
+                    left[len(first) :].reshape(alone.shape),
+                ],
+                axis=1,
+            )
+        return source
+
+    def _neurons(self):
+        """What ReLU is swapped for, if its rates are those of ReLU."""
+        swapped = activations.neuron_type(self.converter.swaps.apply("relu"))
+        relu = nengo.RectifiedLinear()
+        return swapped if swapped is not None and rate_type(swapped) == relu else relu
 
 
 @register(*MAXIMUM)
-class ConvertMaxPooling(InsteadOfMaximum, ConvertAveragePooling):
-    """Average pooling in place of maximum pooling."""
+class ConvertMaxPooling(Maximum, ConvertAveragePooling):
+    """The maximum of each window, or with ``max_to_avg_pool`` its mean."""
 
 
 @register(*GLOBAL_MAXIMUM)
-class ConvertGlobalMaxPooling(InsteadOfMaximum, ConvertGlobalAveragePooling):
-    """Global average pooling in place of global maximum pooling."""
+class ConvertGlobalMaxPooling(Maximum, ConvertGlobalAveragePooling):
+    """The maximum over all positions, or with ``max_to_avg_pool`` the mean."""
+
+    def windows(self, node_id):
+        """One window with all positions."""
+        space, _ = self.split(self.input_shape(node_id))
+        return np.arange(int(np.prod(space)))[None]

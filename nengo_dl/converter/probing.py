@@ -58,6 +58,6 @@ def input_data(converter: Converter, arrays: Sequence[np.ndarray], n_steps: int 
     return data
 
 
-def minibatch_size(n_items: int) -> int:
-    """The largest size, up to `LARGEST`, that divides a batch."""
-    return max(n for n in range(1, min(n_items, LARGEST) + 1) if n_items % n == 0)
+def minibatch_size(n_items: int, most: int = LARGEST) -> int:
+    """The largest size, up to ``most`` and `LARGEST`, that divides a batch."""
+    return max(n for n in range(1, min(n_items, most, LARGEST) + 1) if n_items % n == 0)

@@ -10,10 +10,9 @@ import numpy as np
 from nengo.exceptions import ValidationError
 from nengo.neurons import LIFRate, NeuronType
 
-from nengo_dl.converter import lookup, probing
+from nengo_dl.converter import lookup
 from nengo_dl.converter.scaling import has_amplitude
 from nengo_dl.runtime.checks import number
-from nengo_dl.simulator import Simulator
 
 if TYPE_CHECKING:
     from nengo_dl.converter.core import Converter
@@ -84,6 +83,12 @@ class MeasuredRates:
         The mean rate, that which 0.1 % are above, and the largest.
     silent
         Share of the neurons that fire for none of the inputs, from 0 to 1.
+    spikes
+        Spikes of the layer for an input, in all of its steps.
+    error
+        How far the mean output is from that of the model's layer: the root of the mean squared
+        difference, relative to that of the output. Not a number where the neurons are only a part
+        of a layer.
     """
 
     name: str
@@ -92,6 +97,8 @@ class MeasuredRates:
     high: float
     highest: float
     silent: float
+    spikes: float = float("nan")
+    error: float = float("nan")
 
     def row(self) -> dict[str, Any]:
         """Column of a table -> value."""
@@ -102,7 +109,45 @@ class MeasuredRates:
             "99.9 %": f"{self.high:.2f}",
             "highest": f"{self.highest:.2f}",
             "silent": f"{self.silent:.1%}",
+            "spikes": f"{self.spikes:.0f}",
+            "error": "" if np.isnan(self.error) else f"{self.error:.1%}",
         }
+
+
+class Report(list):
+    """The `MeasuredRates` of all layers; as a string a table and a summary.
+
+    Attributes
+    ----------
+    n_steps, dt
+        How long each input was shown, in steps and seconds a step.
+    errors
+        Name of each output -> its distance from that of the model, as `MeasuredRates.error`.
+    """
+
+    def __init__(
+        self, layers: Sequence[MeasuredRates], n_steps: int, dt: float, errors: dict[str, float]
+    ):
+        super().__init__(layers)
+        self.n_steps, self.dt, self.errors = n_steps, dt, errors
+
+    @property
+    def spikes(self) -> float:
+        """Spikes of all neurons for an input."""
+        return float(sum(layer.spikes for layer in self))
+
+    @property
+    def mean(self) -> float:
+        """The mean firing rate of all neurons, in hertz."""
+        n_neurons = sum(layer.n_neurons for layer in self)
+        return self.spikes / max(n_neurons * self.n_steps * self.dt, self.dt)
+
+    def __str__(self) -> str:
+        outputs = "; ".join(f"{name} is off by {error:.1%}" for name, error in self.errors.items())
+        return (
+            f"{table(self)}\n{self.n_steps} steps of {1000 * self.dt:g} ms: "
+            f"{self.spikes:.0f} spikes an input, {self.mean:.1f} Hz on average; {outputs}"
+        )
 
 
 def table(rates: Sequence[LayerRates | MeasuredRates]) -> str:
@@ -166,8 +211,7 @@ class MeasuredScales:
             return 1.0
         # an output of `amplitude` is a rate of one hertz
         rates = np.concatenate(activity) / neurons.amplitude
-        high = float(np.percentile(rates, PERCENTILE))
-        high = high if high > 0 else float(np.max(rates))
+        high = float(high_rates(rates))
         target = default_target(neurons) if self.target is None else self.target
         scale = target / high if high > 0 else 1.0
         self._report[id(layer)] = LayerRates(
@@ -195,12 +239,32 @@ def scales(converter: Converter, choice: Any, sample_inputs: Any, target: Any) -
             "give some inputs of the model, for example a hundred items of its training data",
             attr="sample_inputs",
         )
+    checked_target(target)
+    arrays = lookup.input_arrays(converter.graph, sample_inputs, "sample_inputs")
+    return MeasuredScales(converter.graph, arrays, target)
+
+
+def checked_target(target: Any) -> float | None:
+    """A target rate in hertz, or None.
+
+    Raises
+    ------
+    nengo.exceptions.ValidationError
+        If it is not positive.
+    """
     if target is not None and not number(target) > 0:
         raise ValidationError(
             f"expected a positive number of hertz, got {target!r}", attr="target_rate"
         )
-    arrays = lookup.input_arrays(converter.graph, sample_inputs, "sample_inputs")
-    return MeasuredScales(converter.graph, arrays, target)
+    return target
+
+
+def high_rates(rates: np.ndarray) -> np.ndarray:
+    """That which `PERCENTILE` per cent are not above, of the last axis; the largest one where that
+    is zero.
+    """
+    high = np.percentile(rates, PERCENTILE, axis=-1)
+    return np.where(high > 0, high, np.max(rates, axis=-1))
 
 
 def default_target(neurons: NeuronType) -> float:
@@ -222,32 +286,3 @@ def _scale(value: Any) -> float:
             attr="scale_firing_rates",
         )
     return float(value)
-
-
-# -- measuring -------------------------------------------------------------------------------------
-
-
-def measure(converter: Converter, inputs: Any, n_steps: int, dt: float) -> list[MeasuredRates]:
-    """See `Converter.measure_rates`."""
-    arrays = lookup.input_arrays(converter.graph, inputs, "inputs")
-    data = probing.input_data(converter, arrays, n_steps)
-    neurons = [ens.neurons for ens in converter.net.all_ensembles]
-    size = probing.minibatch_size(len(arrays[0]))
-    result = []
-    with probing.probes(converter.net, neurons) as probes:
-        with Simulator(converter.net, dt=dt, minibatch_size=size, progress_bar=False) as sim:
-            output = sim.predict(data)
-        for obj, probe in zip(neurons, probes, strict=True):
-            amplitude = getattr(obj.ensemble.neuron_type, "amplitude", 1.0)
-            rates = np.mean(np.abs(output[probe]), axis=1) / amplitude
-            result.append(
-                MeasuredRates(
-                    name=obj.ensemble.label,
-                    n_neurons=obj.size_out,
-                    mean=float(np.mean(rates)),
-                    high=float(np.percentile(rates, PERCENTILE)),
-                    highest=float(np.max(rates)),
-                    silent=float(np.mean(np.all(rates == 0, axis=0))),
-                )
-            )
-    return result

@@ -8,7 +8,23 @@ from typing import Any
 import nengo
 from nengo.neurons import NeuronType, RatesToSpikesNeuronType
 
-from nengo_dl.neurons import ClippedReLU
+from nengo_dl.neurons import (
+    ELU,
+    GELU,
+    ClippedReLU,
+    IntegratedSpiking,
+    LeakyReLU,
+    SiLU,
+    SpikingLeakyReLU,
+)
+
+#: rate types with an amplitude whose rates do not grow as their current does
+CURVED = (ELU, GELU, SiLU)
+_RATES: dict[type[NeuronType], type[NeuronType]] = {
+    nengo.LIF: nengo.LIFRate,
+    nengo.SpikingRectifiedLinear: nengo.RectifiedLinear,
+    SpikingLeakyReLU: LeakyReLU,
+}
 
 
 def scaled(neurons: NeuronType, scale: float) -> tuple[NeuronType, float]:
@@ -18,21 +34,41 @@ def scaled(neurons: NeuronType, scale: float) -> tuple[NeuronType, float]:
     -------
     NeuronType
         The other type; ``neurons`` itself where its output cannot be scaled, because it has no
-        amplitude.
+        amplitude, or has no spikes and a curve that is not linear.
     float
-        The factor on its input current. It is 1 for types whose curve is not linear but has a scale
-        of its own (a maximum rate).
+        The factor on its input current. It is 1 for types whose rates are made of the current
+        without a scale, such as those with a largest rate.
     """
     if scale == 1 or not has_amplitude(neurons):
         return neurons, 1.0
     amplitude = neurons.amplitude / scale
+    if isinstance(neurons, IntegratedSpiking):
+        return changed(neurons, amplitude=amplitude), 1.0
+    base = rate_type(neurons)
     if not isinstance(neurons, RatesToSpikesNeuronType):
+        if isinstance(base, CURVED):
+            return neurons, 1.0
         return changed(_stretched(neurons, scale), amplitude=amplitude), scale
-    if isinstance(neurons.base_type, (nengo.Sigmoid, nengo.Tanh)):
-        base = changed(neurons.base_type, tau_ref=neurons.base_type.tau_ref / scale)
+    if isinstance(base, (nengo.Sigmoid, nengo.Tanh)):
+        base = changed(base, tau_ref=base.tau_ref / scale)
         return changed(neurons, base_type=base, amplitude=amplitude), 1.0
-    base = _stretched(neurons.base_type, scale)
+    if isinstance(base, CURVED):
+        base = changed(base, amplitude=base.amplitude * scale)
+        return changed(neurons, base_type=base, amplitude=amplitude), 1.0
+    base = _stretched(base, scale)
     return changed(neurons, base_type=base, amplitude=amplitude), scale
+
+
+def rate_type(neurons: NeuronType) -> NeuronType | None:
+    """The type that puts out the rates of a spiking one; a rate type itself, and None where there
+    is no such type without a state.
+    """
+    neurons = getattr(neurons, "base_type", neurons)
+    for spiking, rate in _RATES.items():
+        if type(neurons) is spiking:
+            names = [name for name in _arguments(rate()) if name != "initial_state"]
+            return rate(**{name: getattr(neurons, name) for name in names})
+    return None if neurons.spiking or neurons.state else neurons
 
 
 def _stretched(neurons: NeuronType, scale: float) -> NeuronType:

@@ -12,7 +12,13 @@ import numpy as np
 
 from nengo_dl import layers
 from nengo_dl.converter import activations
-from nengo_dl.converter.base import LayerConverter, NotConvertible, register
+from nengo_dl.converter.base import (
+    LayerConverter,
+    NotConvertible,
+    Population,
+    channels_of,
+    register,
+)
 from nengo_dl.converter.linear import array
 from nengo_dl.converter.recurrent import check_sequence
 from nengo_dl.filter_from import FilterFrom
@@ -68,9 +74,12 @@ class ConvertLIF(ConvertSequenceLayer):
             self.add_connection(node_id, obj, **scale)
             return obj
         obj = self.add_node(cell.units, name)
+        value = self.converter.calls[node_id].outputs[0]
+        channels = channels_of(self.layer, value.shape)
         for k, kind in enumerate(kinds):
             indices = np.flatnonzero(kind_of.ravel() == k)
-            neurons = self.add_neurons(self._type(names, kind), len(indices), f"{name}.kind{k}")
+            population = Population(f"{name}.kind{k}", value, channels[indices], channels)
+            neurons = self.add_neurons(node_id, self._type(names, kind), population)
             self.connect(source, neurons, indices, transform=factors[indices])
             self.connect(neurons, obj, to=indices)
         return obj

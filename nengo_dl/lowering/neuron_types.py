@@ -28,18 +28,19 @@ def spiking_rectified_linear(context, J, voltage, amplitude):
 def _whole_spikes(context, rate, voltage, amplitude):
     """As many spikes as the integral of the rate has passed whole numbers."""
     voltage = voltage + rate * context.dt
-    n_spikes = _with_surrogate(context, _floor(voltage), voltage)
+    n_spikes = _with_surrogate(context, whole(voltage), voltage)
     # the reset is not differentiated, as is usual: its gradient would go through each earlier spike
     return (amplitude / context.dt) * n_spikes, voltage - ops.stop_gradient(n_spikes)
 
 
 def _with_surrogate(context, n_spikes, voltage):
     """Numbers of spikes with the surrogate's derivative at the nearest threshold: 1, 2, ..."""
-    nearest = ops.maximum(1.0, _floor(ops.abs(voltage) + 0.5)) * ops.sign(voltage)
+    nearest = ops.maximum(1.0, whole(ops.abs(voltage) + 0.5)) * ops.sign(voltage)
     return context.spikes(n_spikes, voltage - ops.stop_gradient(nearest))
 
 
-def _floor(x):
+def whole(x):
+    """The largest whole number that is not above ``x``."""
     # on JAX, ops.floor of Keras gives float32 whatever it is given
     whole = ops.trunc(x)
     return whole - ops.cast(x < whole, x.dtype)
@@ -72,10 +73,13 @@ def sigmoid(context, J, tau_ref):
 @register_neurons(nengo_neurons.Tanh)
 def tanh(context, J, tau_ref):
     """`nengo.Tanh`."""
-    return (1.0 / tau_ref) * (ops.tanh(J) if context.dtype == "float32" else _tanh(J))
+    return (1.0 / tau_ref) * exact_tanh(context, J)
 
 
-def _tanh(x):
+def exact_tanh(context, x):
+    """The hyperbolic tangent, in the precision of ``x``."""
+    if context.dtype == "float32":
+        return ops.tanh(x)
     # on JAX, ops.tanh of Keras gives float32 whatever it is given
     e = ops.expm1(-2.0 * ops.abs(x))
     return -ops.sign(x) * e / (e + 2.0)

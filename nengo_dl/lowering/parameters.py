@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 
-def columns(values: Sequence[float], sizes: Sequence[int]) -> float | np.ndarray:
-    """One value for each object: a number if all are equal, else an array of shape (1, sum of
-    sizes).
+def columns(values: Sequence[Any], sizes: Sequence[int]) -> float | np.ndarray:
+    """A value, or one for each element, of each object: a number if all are equal, else an array of
+    shape (1, sum of sizes).
     """
-    if all(v == values[0] for v in values):
-        return float(values[0])
-    return np.repeat(np.asarray(values, dtype=float), sizes)[None]
+    first = np.ravel(values[0])[0]
+    if all(np.all(v == first) for v in values):
+        return float(first)
+    filled = [np.broadcast_to(v, (n,)) for v, n in zip(values, sizes, strict=True)]
+    return np.concatenate(filled).astype(float)[None]
 
 
 def split(parameters: dict[str, float | np.ndarray]) -> tuple[dict, dict]:

@@ -7,7 +7,15 @@ from nengo.dists import Choice, Uniform
 
 import nengo_dl
 from nengo_dl import tuning
-from nengo_dl.neurons import LeakyReLU, SoftLIFRate, SpikingLeakyReLU
+from nengo_dl.neurons import (
+    ELU,
+    GELU,
+    IntegratedSpiking,
+    LeakyReLU,
+    SiLU,
+    SoftLIFRate,
+    SpikingLeakyReLU,
+)
 from oracle import assert_matches_nengo
 
 RATE_TYPES = [
@@ -18,6 +26,10 @@ RATE_TYPES = [
     nengo.AdaptiveLIFRate(tau_n=0.1, inc_n=0.05),
     SoftLIFRate(sigma=0.2),
     LeakyReLU(negative_slope=0.1),
+    SiLU(amplitude=0.5),
+    GELU(),
+    GELU(approximate=True),
+    ELU(alpha=0.7),
 ]
 SPIKING_TYPES = [
     nengo.SpikingRectifiedLinear(amplitude=0.5),
@@ -33,6 +45,10 @@ SPIKING_TYPES = [
     nengo.PoissonSpiking(nengo.LIFRate()),
     nengo.PoissonSpiking(nengo.Tanh(), amplitude=0.5),
     SpikingLeakyReLU(negative_slope=0.2),
+    nengo.RegularSpiking(SiLU(), amplitude=0.5),
+    IntegratedSpiking(nengo.RectifiedLinear()),
+    IntegratedSpiking(nengo.Tanh(tau_ref=0.003), amplitude=0.3),
+    IntegratedSpiking(GELU(), signed=False),
 ]
 ALL_TYPES = RATE_TYPES + SPIKING_TYPES
 
@@ -45,7 +61,7 @@ def ensemble(neuron_type, n_neurons=12, **kwargs):
     """An ensemble with currents on either side of the threshold."""
     rng = np.random.RandomState(n_neurons)
     base = getattr(neuron_type, "base_type", neuron_type)
-    if isinstance(base, nengo.Sigmoid | nengo.Tanh):
+    if isinstance(base, nengo.Sigmoid | nengo.Tanh | ELU | GELU | SiLU):
         gain, bias = rng.uniform(0.5, 2, n_neurons), rng.uniform(-1, 1, n_neurons)
     elif isinstance(base, nengo.RectifiedLinear):
         gain, bias = rng.uniform(50, 200, n_neurons), rng.uniform(-50, 100, n_neurons)
@@ -85,6 +101,7 @@ def test_types_and_sizes_together():
         nengo.AdaptiveLIF(tau_n=0.3),
         nengo.Izhikevich(tau_recovery=0.1),
         nengo.StochasticSpiking(nengo.LIFRate()),
+        GELU(approximate=True, amplitude=0.1),
     ]
     assert_matches_nengo(network_of(*ALL_TYPES, *others, sizes=(3, 7)), n_steps=60)
 
@@ -97,6 +114,11 @@ def test_types_and_sizes_together():
         nengo.Izhikevich(initial_state={"voltage": Choice([-60]), "recovery": Uniform(0, 5)}),
         nengo.RegularSpiking(nengo.LIFRate(), initial_state={"voltage": Choice([0.9])}),
         nengo.SpikingRectifiedLinear(initial_state={"voltage": np.linspace(0, 1, 12)}),
+        IntegratedSpiking(
+            SiLU(),
+            amplitude=np.linspace(0.1, 1, 12),
+            initial_state={"voltage": np.linspace(-1, 2, 12)},
+        ),
     ],
     ids=name,
 )

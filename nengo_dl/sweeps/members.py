@@ -106,8 +106,9 @@ class Groups:
         merged.step, merged.time = self._clock.step, self._clock.time
         merged.operators[:] = self._clock.operators
         merged.toplevel = nengo.Network(add_to_container=False)
-        for name, value in vars(config.network_settings(members[0].network)).items():
-            if value is not None:
+        for name in vars(config.network_settings(None)):
+            value = config.get_setting(members[0].network, name)
+            if value is not None:  # only what was set: some defaults depend on other settings
                 set_setting(merged.toplevel, name, value)
         for member in members:
             model = member.model

@@ -44,7 +44,7 @@ class TensorBoard(keras.callbacks.TensorBoard):
 
 
 class NengoSummaries(keras.callbacks.Callback):
-    """Writes histograms of the parameters of Nengo objects, and pictures of what Probes see, for
+    """Writes histograms of the parameters of Nengo objects, and pictures of what Probes record, for
     TensorBoard, before training and after each epoch.
 
     Parameters
@@ -58,9 +58,9 @@ class NengoSummaries(keras.callbacks.Callback):
         Connection the weights (or decoders). For a Probe of neurons that spike a raster is drawn,
         of other neurons their rates, of other things their values.
     data : dict, list or array, optional
-        For Probes: what is simulated, as for ``Simulator.predict``, of one minibatch.
+        For Probes: the data to simulate, one minibatch, as for ``Simulator.predict``.
     n_steps : int, optional
-        For Probes: how many steps are simulated, where there is no ``data``.
+        For Probes: the number of steps to simulate if there is no ``data``.
 
     Raises
     ------
@@ -98,8 +98,8 @@ class NengoSummaries(keras.callbacks.Callback):
                 raise ValidationError(f"{probe} is not in the simulator's network", attr="objects")
         if self.probes and data is None and n_steps is None:
             raise ValidationError(
-                "Probes were given, but neither data nor n_steps; give one of them to say what is "
-                "simulated for their pictures",
+                "Probes were given, but neither data nor n_steps; give one of them, which says "
+                "what to simulate for their pictures",
                 attr="n_steps",
             )
         self._summary = _summary_module()
@@ -127,8 +127,8 @@ class NengoSummaries(keras.callbacks.Callback):
 
 
 class IsolateState(keras.callbacks.Callback):
-    """Lets every minibatch start from the state in which the call started, also with
-    ``stateful=True``; what online learning rules learn stays.
+    """Starts every minibatch from the state in which the call started, even with
+    ``stateful=True``. What online learning rules learned is kept.
 
     Parameters
     ----------
@@ -179,11 +179,11 @@ class HyperparameterScheduler(keras.callbacks.Callback):
     attribute : str
         Name of the hyperparameter.
     objects : list, optional
-        What has it; by default all layers of the model whose ``attribute`` can be set, e.g. those
-        of `nengo_dl.layers` with a time step.
+        The objects that have the attribute. By default all layers of the model whose ``attribute``
+        can be set, such as those of `nengo_dl.layers` with a time step.
     compile_again : bool
-        Has to be True for attributes that are plain numbers, which the compiled training took up:
-        it is compiled anew for each value. The time step of layers needs no such thing.
+        Must be True for attributes that are plain numbers, because compiled training contains their
+        value: it is then compiled again for each new value. Not needed for the time step of layers.
 
     Raises
     ------

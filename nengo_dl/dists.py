@@ -25,7 +25,7 @@ _STDDEV_WITHIN_2 = 0.87962566103423978
 
 
 class TruncatedNormal(Distribution):
-    """Normal distribution whose values further than ``limit`` from the mean are drawn again.
+    """Normal distribution in which values further than ``limit`` from the mean are drawn again.
 
     Parameters
     ----------

@@ -27,8 +27,8 @@ class _Source(OutputParam):
             found = output.default_size_out if isinstance(output, Process) else node.size_out
             if found != size and not (isinstance(output, Process) and found == 1):
                 raise ValidationError(
-                    f"the output has {found} values; expected {size}, as many as the input of the "
-                    "model has",
+                    f"the output has {found} values; expected {size}, the size of the model's "
+                    "input",
                     attr=self.name,
                     obj=node,
                 )

@@ -16,11 +16,11 @@ __all__ = ["FiringRates", "Penalty", "Regularize", "nan_mse"]
 
 
 def nan_mse(y_true: Any, y_pred: Any) -> Any:
-    """Mean squared error in which a target that is NaN counts as an error of zero.
+    """Mean squared error in which a target of NaN counts as an error of zero.
 
-    The mean is over all elements, known or not, so the loss of a batch does not grow where few
-    targets are known. It is a scalar: weights of the items of a batch have no place in it; leave
-    items out by targets of NaN.
+    The mean is over all elements, known or not, so that the loss does not grow if few targets are
+    known. It is a scalar and does not support sample weights; to exclude items, set their targets
+    to NaN.
 
     Parameters
     ----------
@@ -52,10 +52,10 @@ class Penalty(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
 class Regularize(Penalty):
-    """The norm of a probe's output at each step, whatever its targets, to be used as a penalty.
+    """A penalty: the norm of a probe's output in each step, whatever its targets.
 
-    The norm is taken for each item and step, and the loss is the mean of all norms. Its gradient is
-    0 where the output is 0, e.g. for neurons that are silent.
+    The loss is the mean of the norms of all items and steps. Its gradient is 0 where the output is
+    0, for example for silent neurons.
 
     Parameters
     ----------
@@ -63,9 +63,8 @@ class Regularize(Penalty):
         Order of the norm, as in ``tf.norm``: ``"euclidean"`` or 2, 1 (sum of absolute values), any
         other positive number, or ``np.inf`` (largest absolute value; also ``"inf"``).
     axis : int or tuple of int, optional
-        Axes of the probed signal over which the norm is taken; batch and time are not among them,
-        so 0 or -1 is the only axis that a Nengo probe has. By default the norm is that of all
-        values of a step.
+        Axes of the probed signal over which to take the norm. Batch and time are not counted, so a
+        Nengo probe has only axis 0 (or -1). By default the norm is over all values of a step.
     **kwargs
         ``name``, ``reduction`` and ``dtype`` of `keras.losses.Loss`.
 

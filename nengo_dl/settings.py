@@ -157,7 +157,7 @@ def configure_settings(
 ) -> None:
     """Set how nengo_dl runs and trains the network in whose ``with`` block this is called.
 
-    Each call changes only the settings that it names. A setting that is None is as if not made.
+    Each call changes only the settings that it names. None restores the default.
 
     Parameters
     ----------
@@ -182,24 +182,24 @@ def configure_settings(
         ``keras.regularizers.L2(1e-4)``. Makes ``regularizer`` a parameter of
         ``network.config[nengo.Connection]`` and of each connection.
     persistent : bool
-        Whether ``save_params`` stores a connection's weights (the default), which it need not do
-        where other code makes them; a parameter of each connection, as ``regularizer`` is.
+        Whether ``save_params`` stores a connection's weights (the default). Set it to False if
+        other code generates them. A parameter of each connection, like ``regularizer``.
     planner : callable or None
         Function that groups the operators, see `nengo_dl.graph_optimizer`.
     sorter : callable or None
         Function that orders the operators inside the groups.
     simplifications : list of callable or None
-        Functions that rewrite the operators, in this order; an empty list for none at all.
+        Functions that rewrite the operators, in this order; an empty list for none.
     build : {"fast", "nengo"} or None
         How a network is built. "fast": nengo_dl solves for the decoders of many connections at
         once, which are those of Nengo's builder to a relative 1e-10. "nengo": Nengo's builder as it
         is. None: "fast" in single precision; with ``dtype="float64"`` Nengo's own solvers run, and
         all is the same to the last bit.
     inference_only : bool
-        True: the network will not be trained, so nothing is kept that only training needs.
+        True: the network will not be trained, so nothing is stored that only training needs.
     lif_smoothing : float or None
-        Sigma of the `nengo_dl.SoftLIFRate` that stands for LIF neurons in training; None or 0:
-        LIFRate does.
+        Sigma of the `nengo_dl.SoftLIFRate` that replaces LIF neurons in training; None or 0 uses
+        LIFRate.
     dtype : {"float32", "float64"}
         Floating point type of the simulation.
     stateful : bool
@@ -215,19 +215,19 @@ def configure_settings(
         `nengo_dl.quantization.Quantizer`, or a function of a tensor. Makes ``quantizer`` a
         parameter of ``network.config[nengo.Connection]`` and of each connection.
     surrogate : str or callable or None
-        Derivative that stands for that of a spike in training, which then keeps the spikes:
+        Surrogate derivative of a spike; training then uses spikes:
         ``"fast_sigmoid"``, ``"arctan"``, ``"triangle"``, ``"softlif"``, or a function; see
         `nengo_dl.surrogates`.
     checkpoint_segments : bool or int or None
-        Cut sequences into this many segments (True: the square root of the number of steps) of
-        which training keeps only the first state; the rest is computed again in the backward pass.
-        Takes less memory and about a third more time.
+        Divide sequences into this many segments (True: the square root of the number of steps).
+        Training stores only the first state of each and recomputes the others in the backward pass,
+        which takes less memory and about a third more time.
 
     Raises
     ------
     nengo.exceptions.ConfigError
-        Outside of a network, for a setting that does not exist, and for a value that it cannot
-        have. None of the settings of the call is made then.
+        Outside of a network, for an unknown setting, and for an invalid value. None of the settings
+        of the call is made then.
 
     Examples
     --------
@@ -270,7 +270,7 @@ def set_object_setting(obj: Any, name: str, value: Any) -> None:
 def _innermost_network() -> Network:
     if len(Network.context) == 0:
         raise ConfigError(
-            "configure_settings has to be called inside the `with` block of a network, "
+            "configure_settings must be called inside the `with` block of a network, "
             "whose settings it changes"
         )
     return Network.context[-1]

@@ -169,7 +169,7 @@ def _key(key: Any) -> Any:
         same = None
     if not isinstance(same, (Activation, NeuronType)) and not callable(same):
         raise ValidationError(
-            f"the key {key!r} is no activation; expected a function such as "
+            f"the key {key!r} is not an activation; expected a function such as "
             "keras.activations.relu, its name, a layer such as keras.layers.ReLU(), or a neuron "
             "type",
             attr="swap_activations",

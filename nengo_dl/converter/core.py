@@ -36,43 +36,44 @@ class Converter:
     Parameters
     ----------
     model : keras.Model
-        A Sequential or functional model, built. It is left as it is.
+        A Sequential or functional model that has been built. It is not changed.
     allow_fallback : bool
         Whether layers without an equivalent in Nengo become TensorNodes, which only
-        ``nengo_dl.Simulator`` can run. If not, they are an error.
+        ``nengo_dl.Simulator`` can run. If not, they raise an error.
     inference_only : bool
-        True: the network need not behave as the model does in training, so that e.g. batch
-        normalization can be converted and dropout left out.
+        True: the network need not behave like the model in training, so that batch normalization,
+        for example, can be converted and dropout left out.
     max_to_avg_pool : bool
-        Whether average pooling takes the place of maximum pooling.
+        Whether to replace maximum pooling by average pooling.
     split_shared_weights : bool
-        Whether a layer that is called several times becomes several connections with weights of
-        their own, which training changes independently of each other.
+        Whether a layer that is called several times becomes several connections with separate
+        weights, which train independently.
     swap_activations : dict, optional
-        Neuron types (or activations) to use in place of activations. Both may be functions of
-        ``keras.activations``, ``keras.ops``, ``tf.nn`` or ``jax.nn``, their names, layers such as
-        ReLU, or neuron types. The model has to have each key.
+        Maps activations to their replacements, neuron types or other activations. Both may be
+        functions of ``keras.activations``, ``keras.ops``, ``tf.nn`` or ``jax.nn``, their names,
+        layers such as ReLU, or neuron types. Each key has to occur in the model.
     scale_firing_rates : float, dict or "auto", optional
-        Factor on the firing rates of all layers, or by layer, or one that gives each layer the
-        ``target_rate`` on ``sample_inputs``. The output of neurons is scaled down by as much, so it
-        stays the same for neurons with a linear curve, apart from being made of more spikes.
+        Factor on the firing rates of all layers, or by layer; "auto" finds a factor that gives each
+        layer the ``target_rate`` on ``sample_inputs``. Outputs are divided by the same factor, so
+        that neurons with a linear response have the same mean output, with more spikes.
     synapse : float, nengo.synapses.Synapse or dict, optional
         Synapse on the output of all neurons, or by layer.
     temporal_model : bool
-        Whether the first axis of the model's inputs (after the batch) is time. The network then
-        has it in its steps.
+        Whether the first axis of the model's inputs (after the batch) is time, which then becomes
+        the steps of the simulation.
     sample_inputs : array, list or dict, optional
         Inputs of the model, (batch, ...), on which ``scale_firing_rates="auto"`` measures the
         activity of its layers.
     target_rate : float, optional
-        Firing rate in hertz for ``"auto"``: that which the most active 0.1 % of the outputs of a
-        layer are above. By default 1000 Hz, a spike in each step of a millisecond, and for types
-        with a refractory period half of what that allows.
+        Firing rate in hertz for ``"auto"``, which 99.9 % of a layer's outputs do not exceed. By
+        default 1000 Hz, a spike in each step of a millisecond; for neuron types with a refractory
+        period, half of the highest possible rate.
 
     Attributes
     ----------
     net : nengo.Network
-        The network; inside the one in whose ``with`` block the converter was made, if any.
+        The network. It is inside the network in whose ``with`` block the converter was created, if
+        any.
     model : keras.Model
         The model.
     inputs : mapping
@@ -80,18 +81,19 @@ class Converter:
     outputs : mapping
         Output tensor, layer or name -> nengo.Probe.
     layers : mapping
-        Any tensor, layer or name of a layer -> the Nengo object that holds the output, flattened.
+        Tensor, layer or name of a layer -> the Nengo object that holds its output, flattened.
     fallbacks : dict
-        Name of each layer that became a TensorNode, or has one -> why.
+        Name of each layer that became or contains a TensorNode -> the reason.
     firing_rates : list of rates.LayerRates
         With ``scale_firing_rates="auto"``, the expected rates of each layer.
 
     Raises
     ------
     nengo.exceptions.ValidationError
-        For a model that has no layers with known shapes, and for arguments that do not fit it.
+        For a model without layers of known shapes, and for arguments that do not match the model.
     TypeError
-        With ``allow_fallback=False``, for a layer that has no equivalent; says which, and why.
+        With ``allow_fallback=False``, for a layer without an equivalent; the message gives the
+        reason.
 
     Examples
     --------
@@ -432,8 +434,8 @@ class Converter:
         Parameters
         ----------
         training
-            Whether to compare them after a step of training too, of both on the same random
-            targets. The Keras model has its weights back afterwards.
+            Whether to compare them again after a training step on the same random targets. The
+            weights of the Keras model are restored afterwards.
         inputs
             An array, list or dict of the model's inputs, (batch, ...); random by default.
         atol, rtol
@@ -447,7 +449,7 @@ class Converter:
         Raises
         ------
         nengo.exceptions.ValidationError
-            If the outputs differ; the message names the first layer whose output does.
+            If the outputs differ; the message names the first layer that does.
 
         Examples
         --------

@@ -145,7 +145,7 @@ class Fallback(LayerConverter):
         if not isinstance(layer, STEPWISE) or not on_last_axis:
             raise NotConvertible(
                 "it may need all time steps at once; a network has one after the other. "
-                "keras.layers.TimeDistributed says that a layer works on each step for itself"
+                "keras.layers.TimeDistributed applies a layer to each step separately"
             )
 
     def _copy(self, call: Call) -> Any:

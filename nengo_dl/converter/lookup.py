@@ -57,7 +57,7 @@ class Objects(Mapping):
         if not found:
             known = ", ".join(repr(name_of(self._graph, v)) for v in self._known())
             raise KeyError(
-                f"{label!r} is no {self._kind} of the converted model; those are {known}"
+                f"{label!r} is no {self._kind} of the converted model; these are {known}"
             )
         if len(found) > 1:
             raise KeyError(
@@ -102,8 +102,8 @@ def by_layer(
         if not layers:
             names = ", ".join(repr(layer.name) for layer in _layers(graph))
             raise ValidationError(
-                f"the key {getattr(key, 'name', key)!r} is no layer of the model; those are "
-                f"{names}",
+                f"the key {getattr(key, 'name', key)!r} is not a layer of the model; its "
+                f"layers are {names}",
                 attr=attr,
             )
         chosen.update({id(layer): check(value) for layer in layers})
@@ -163,6 +163,7 @@ def _input_of(graph: Graph, key: Any, attr: str) -> list[Value]:
     if not values:
         names = ", ".join(repr(name_of(graph, v)) for v in graph.inputs)
         raise ValidationError(
-            f"{getattr(key, 'name', key)!r} is no input of the model; those are {names}", attr=attr
+            f"{getattr(key, 'name', key)!r} is not an input of the model; its inputs are {names}",
+            attr=attr,
         )
     return values

@@ -18,7 +18,7 @@ def check_sequence(call: Call) -> None:
     (value, *states) = call.inputs
     if not value.temporal:
         raise NotConvertible(
-            "its time axis has no steps of the network, unless temporal_model=True"
+            "its time axis is not the time of the network, unless temporal_model=True"
         )
     if states:
         raise NotConvertible("an initial state has no equivalent in Nengo")

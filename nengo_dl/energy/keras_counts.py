@@ -192,7 +192,9 @@ def count_model(
     layers = _inside(model)
     unknown = set(given) - {layer.name for layer in layers}
     if unknown:
-        raise ValueError(f"rates were given for {sorted(unknown)}, which the model has not")
+        raise ValueError(
+            f"rates were given for {sorted(unknown)}, which are not layers of the model"
+        )
     dt = None if dt is None else checked_duration("dt", dt)
     first = next((layer for layer in layers if isinstance(layer, _SPIKING)), None)
     if dt is None:

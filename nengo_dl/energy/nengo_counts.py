@@ -63,7 +63,7 @@ def count_simulator(
     network, dt = sim.model.toplevel, sim.dt
     n_steps = sim.n_steps if n_steps is None else checked_count("n_steps", n_steps)
     if not n_steps:
-        raise ValueError("the simulator did not run; run it, or say how many n_steps there are")
+        raise ValueError("the simulator has not run yet; run it, or give n_steps")
     measured = {**_recorded_rates(sim, network), **(rates or {})}
     parts = [_ensemble(sim, ens, measured, n_steps) for ens in network.all_ensembles]
     parts += [_connection(sim, c, measured, n_steps, dt) for c in network.all_connections]
@@ -153,7 +153,7 @@ def _active(conn: Connection, rates: Mapping, dt: float) -> float:
         return 1.0
     if ens not in rates:
         raise ValueError(
-            f"the firing rates of {ens} are not known: give them with rates={{ensemble: hertz}}, "
+            f"the firing rates of {ens} are unknown: give them as rates={{ensemble: hertz}}, "
             "or put a nengo.Probe without a synapse on its neurons"
         )
     return min(1.0, rates[ens] * dt)

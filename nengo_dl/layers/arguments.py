@@ -34,8 +34,8 @@ def refuse_units(layer: str, *units: Any) -> None:
     if given:
         raise TypeError(
             f"{layer} has no units to choose, but was given {given[0]}: it has as many as its "
-            f"input, which e.g. keras.layers.Dense({given[0]}) in front of it gives. A time step "
-            "in seconds is given as dt=..."
+            f"input. Put keras.layers.Dense({given[0]}) in front of it to choose their number. To "
+            "set a time step in seconds, use dt=..."
         )
 
 

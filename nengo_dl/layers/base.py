@@ -314,7 +314,7 @@ class SequenceLayer(keras.layers.RNN):
         units = tuple(sequences.shape[2:])
         batch, length = ops.shape(sequences)[0], sequences.shape[1]
         if self.unroll and length is None:
-            raise ValueError("unroll needs a number of steps that is known; give it in the Input")
+            raise ValueError("unroll needs a known number of steps; give it in the Input")
         x = ops.reshape(sequences, (batch, ops.shape(sequences)[1], math.prod(units)))
         x = ops.cast(x, self.cell.compute_dtype)
         fresh = initial_state is None and not self.stateful

@@ -192,19 +192,19 @@ class Lowpass(_Filter):
     Parameters
     ----------
     tau : float, (units,) array_like or initializer
-        Time constant in seconds. An initializer of Keras draws one for each unit (what is not
-        positive becomes 1e-9). ``tau_initializer=`` is another name for it.
+        Time constant in seconds. A Keras initializer draws one for each unit (values that are not
+        positive become 1e-9). ``tau_initializer=`` is another name for it.
     dt : float or variable, optional
         Time step in seconds, by default ``nengo_dl.layers.default.dt``; see `Cell`.
     initial_level : float, (units,) array_like or initializer
         Output before the first step. ``level_initializer=`` is another name for it.
     apply_during_training : bool
-        False: in training the layer passes its input on.
+        False: in training, the layer passes its input through unchanged.
     trainable_attributes : str or list of str
-        What training changes, of ``"tau"`` and ``"initial_level"``; by default both.
+        Attributes that training changes: ``"tau"``, ``"initial_level"`` or both (the default).
     tau_constraint, initial_level_constraint : keras.constraints.Constraint or str, optional
-        What is applied to their values, (units,), after each step of an optimizer, e.g.
-        `nengo_dl.constraints.Mean` for values that all units share.
+        Applied to the values, (units,), after each step of an optimizer, for example
+        `nengo_dl.constraints.Mean` for a value that all units share.
     parallel : bool
         Whether to compute all steps at once, by FFT.
     **kwargs

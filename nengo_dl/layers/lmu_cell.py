@@ -356,7 +356,8 @@ def _check_given(of_paper: bool, units: Any, memory_d: Any, first: Any, order: A
         )
     if not of_paper and memory_d is not None and units is not None:
         raise TypeError(
-            f"units={units!r} was given besides hidden_cell, which has its own size; leave it out"
+            f"units={units!r} was given together with hidden_cell, which has its own size; leave "
+            "units out"
         )
 
 

@@ -155,31 +155,31 @@ def _cell(cell_class: type[NeuronCell], arguments: dict[str, Any], kwargs: dict[
 class LIF(SequenceLayer):
     """Leaky integrate-and-fire neurons, those of `nengo.LIF`.
 
-    The input is the current, of shape (batch, steps, ...); it comes e.g. from a Dense layer in
-    front, which has as many units as there are neurons: the layer itself has none to choose. All
-    arguments are given by name. The output are spikes of height ``amplitude / dt``. They are those
-    of a Nengo ensemble's neurons with gain 1 and bias 0.
+    The input is a current of shape (batch, steps, ...), for example the output of a Dense layer.
+    The layer has as many neurons as the input has values. The output is spikes of height
+    ``amplitude / dt``, those of a Nengo ensemble with gain 1 and bias 0. All arguments are keyword
+    arguments.
 
     Parameters
     ----------
     dt : float or variable, optional
         Time step in seconds, by default ``nengo_dl.layers.default.dt``; see `Cell`.
     tau_rc, tau_ref : float or array_like
-        Time constant of the membrane and refractory period in seconds, for all or for each unit.
+        Membrane time constant and refractory period in seconds, for all units or for each one.
     min_voltage, amplitude : float or array_like
-        Lowest voltage (``-np.inf`` for none), and factor on the output.
+        Lower bound of the voltage (``-np.inf`` for none), and factor on the output.
     threshold : float or array_like
         Current at which neurons start to fire.
     surrogate : str or callable or None
-        Derivative that stands for that of a spike in training; see `nengo_dl.surrogates`. None:
-        training uses firing rates instead of spikes, as Nengo networks do by default.
+        Surrogate derivative of a spike in training; see `nengo_dl.surrogates`. None: training uses
+        firing rates instead of spikes, which is the default of Nengo networks.
     lif_smoothing : float, optional
-        Sigma of the soft LIF rates that stand for spikes in training, with ``surrogate=None`` (they
-        are the output) and ``surrogate="softlif"`` (they give the derivative).
+        Sigma of the soft LIF rates that replace spikes in training, with ``surrogate=None`` (as the
+        output) and ``surrogate="softlif"`` (for the derivative).
     trainable_attributes : str or list of str
-        Which of the attributes named above training changes, each unit's for itself: ``"tau_rc"``,
-        ``"threshold"``, ``"amplitude"``, ... With ``surrogate`` a derivative of the voltage,
-        ``tau_ref`` has none.
+        Attributes that training changes, separately for each unit: ``"tau_rc"``, ``"threshold"``,
+        ``"amplitude"``, ... ``tau_ref`` has no gradient if ``surrogate`` is a function of the
+        voltage.
     **kwargs
         ``return_sequences`` (True by default), ``return_state``, ``go_backwards``, ``stateful``,
         ``unroll``, ``zero_output_for_mask`` and the arguments of every Keras layer. The state is
@@ -230,7 +230,7 @@ class AdaptiveLIF(SequenceLayer):
     tau_n : float or array_like
         Time constant of the adaptation in seconds.
     inc_n : float or array_like
-        What a spike adds to the adaptation, which is taken off the current.
+        Amount that a spike adds to the adaptation, which is subtracted from the current.
     tau_rc, tau_ref, min_voltage, amplitude, **kwargs
         As in `LIF`. The state is ``[voltage, refractory_time, adaptation]``.
 

@@ -109,9 +109,10 @@ def _with_derivative_of(rate, spikes):
 class SpikingActivation(SequenceLayer):
     """Turns an activation function into spikes over time.
 
-    The activation gives a rate in hertz. A voltage integrates it; each time that it passes a whole
-    number there is a spike of height ``1 / dt``, so that the mean output is the activation. That is
-    how `nengo.RegularSpiking` makes spikes of rates. The derivative is that of the activation.
+    The activation function gives a rate in hertz, which a voltage integrates. Each time the voltage
+    passes a whole number, there is a spike of height ``1 / dt``, so that the mean output is the
+    activation. `nengo.RegularSpiking` works in the same way. The derivative is that of the
+    activation function.
 
     Takes inputs of shape (batch, steps, ...).
 
@@ -121,17 +122,17 @@ class SpikingActivation(SequenceLayer):
         Activation function, as in ``keras.layers.Activation``.
     dt : float or variable, optional
         Time step in seconds, by default ``nengo_dl.layers.default.dt``; see `Cell`. The longer it
-        is, the better spikes stand for the rate: at ``dt = 1`` a rate of 0.7 gives a spike of
+        is, the better spikes approximate the rate: with ``dt = 1``, a rate of 0.7 gives a spike of
         height 1 in seven of ten steps.
     spiking_aware_training : bool
-        Whether spikes are passed on in training too, with the activation's derivative; else
-        training uses the activation itself.
+        Whether training uses spikes, with the derivative of the activation function. Otherwise it
+        uses the activation itself.
     seed : int, optional
-        Seed of the initial voltages, one for each unit between 0 and 1. They are saved with the
-        model. None: others in each new layer.
+        Seed of the initial voltages, one for each unit, between 0 and 1. They are saved with the
+        model. None: different ones in each new layer.
     parallel : bool
-        Whether to compute all steps at once, which sums in another order: in float32 a spike may
-        come a step earlier or later than step by step, rarely.
+        Whether to compute all steps at once. The order of summation differs, so that in float32 a
+        spike may, rarely, come a step earlier or later than step by step.
     **kwargs
         ``return_sequences`` (True by default), ``return_state``, ``go_backwards``, ``stateful``,
         ``unroll``, ``zero_output_for_mask`` and the arguments of every Keras layer.

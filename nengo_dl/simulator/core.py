@@ -52,31 +52,31 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
     Parameters
     ----------
     network : nengo.Network or None
-        The network to build. None where ``model`` holds one that is built already.
+        The network to build; None if ``model`` contains one that has been built already.
     dt : float
         Length of a time step in seconds.
     seed : int, optional
-        Seed of the processes that have none, from 0 to 2**32 - 1. By default the network's seed
-        + 1, or a random one where the network has none.
+        Seed of processes without a seed of their own, from 0 to 2**32 - 1. By default the network's
+        seed + 1, or a random one if the network has none.
     model : nengo.builder.Model, optional
         A model to build the network into.
     device : str, optional
         Where to run, e.g. ``"/cpu:0"`` or ``"/gpu:0"``. By default the backend chooses.
     unroll_simulation : int
-        Steps that the body of the compiled loop holds, 8 at most. More may run faster and always
-        compiles longer; any number of steps can be run whatever its value.
+        Number of steps in the body of the compiled loop, 8 at most. More steps may run faster but
+        take longer to compile. Runs may have any number of steps, whatever its value.
     minibatch_size : int, optional
-        Number of items that are simulated side by side. Probe data has a leading axis of this
-        length, also for 1; None simulates one item and adds no axis.
+        Number of items to simulate side by side. Probe data has a leading axis of this length, even
+        if it is 1; None simulates one item and adds no axis.
     progress_bar : bool or nengo.utils.progress.ProgressBar
         As in nengo.Simulator.
     optimize : bool
-        Taken because nengo.Simulator does; the network is compiled either way.
+        Accepted for compatibility with nengo.Simulator; the network is compiled in any case.
 
     Raises
     ------
     nengo.exceptions.ValidationError
-        For an argument that makes no sense.
+        For an invalid argument.
 
     Examples
     --------
@@ -152,7 +152,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
 
     @property
     def data(self) -> SimulationData:
-        """Maps probes to what they recorded, and other objects to their present parameters."""
+        """Maps probes to recorded data, and other objects to their present parameters."""
         return SimulationData(self)
 
     @property
@@ -178,12 +178,12 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
 
     @property
     def seed(self) -> int:
-        """Seed of the processes that have none of their own."""
+        """Seed of processes without a seed of their own."""
         return self._seed
 
     @property
     def n_steps(self) -> int:
-        """Steps that were run since the last reset."""
+        """Number of steps since the last reset."""
         return self._state.n_steps
 
     @property
@@ -192,8 +192,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         return self.n_steps * self.dt
 
     def trange(self, sample_every: float | None = None, dt: float | None = None) -> np.ndarray:
-        """Times in seconds of the steps that were run, or of those that a probe with
-        ``sample_every`` recorded.
+        """Times of the steps in seconds, or only those that a probe with ``sample_every`` recorded.
 
         Examples
         --------
@@ -237,7 +236,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
     # -- running -----------------------------------------------------------------------------------
 
     def run(self, time_in_seconds: float, **kwargs: Any) -> None:
-        """Simulate for a time, rounded to whole steps; ``kwargs`` as in `run_steps`.
+        """Simulate for a time in seconds, rounded to whole steps; ``kwargs`` as in `run_steps`.
 
         Examples
         --------
@@ -270,7 +269,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         *,
         steps: int | None = None,
     ) -> None:
-        """Simulate ``n_steps`` steps and append what the probes see to ``sim.data``.
+        """Simulate ``n_steps`` steps and append what the probes record to ``sim.data``.
 
         Parameters
         ----------
@@ -281,10 +280,10 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
             in the order of the Nodes, or one array, each of shape (minibatch_size, n_steps,
             node.size_out).
         progress_bar
-            As in the constructor, which gives the default; up to 32 steps show none of Nengo's.
+            As in the constructor, which is the default. Runs of up to 32 steps show no Nengo bar.
         stateful
-            Whether the next call goes on from where this one ends. If not, it starts where this one
-            did, but for what online learning rules have learned, which stays.
+            Whether the next call continues where this one ends. If not, it starts where this one
+            started; only what online learning rules learned is kept.
 
         Raises
         ------
@@ -372,29 +371,31 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         verbose: int | str = 0,
         batch_size: int | None = None,
     ) -> dict[Probe, np.ndarray]:
-        """Simulate a batch of data and return what the probes see, leaving ``sim.data`` as it is.
+        """Simulate a batch of data and return what probes record, without changing ``sim.data``.
 
         Parameters
         ----------
         x
-            Data as in `run_steps`, of any number of items, which are run in minibatches. Or a
-            generator, PyDataset or tf.data.Dataset of minibatches as for `fit`, whose targets are
-            not looked at.
+            Data as in `run_steps`, but with any number of items, which are run in minibatches. Or a
+            generator, PyDataset or tf.data.Dataset of minibatches as in `fit`; targets are
+            ignored.
         n_steps
-            Number of steps, needed where there is no data.
+            Number of steps; required if there is no data.
         stateful
-            Whether each minibatch, and the next call, goes on from where the one before ended. If
-            not, all start from the present state, but for what online learning rules learn
-            meanwhile. If so, all have to be full.
+            Whether each minibatch, and the next call, continues where the previous one ended; then
+            all minibatches have to be full. If not, all start from the present state; only what
+            online learning rules learn meanwhile is kept.
         callbacks, steps, verbose
             As in ``keras.Model.predict``: ``steps`` is the largest number of minibatches.
         batch_size
-            Taken because Keras does; minibatches always have the simulator's ``minibatch_size``.
+            Accepted for compatibility with Keras; minibatches always have the simulator's
+            ``minibatch_size``.
 
         Returns
         -------
         dict of Probe to array of shape (batch, n_steps, probe.size_in)
-            Every step, also of probes with ``sample_every``; the last one of those without history.
+            All steps, even for probes with ``sample_every``; only the last one for probes without
+            history.
 
         Examples
         --------
@@ -455,19 +456,19 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         include_probes: bool = True,
         include_processes: bool = True,
     ) -> None:
-        """Go back to the initial state.
+        """Restore the initial state.
 
         Parameters
         ----------
         seed
-            A new seed for the processes that have none.
+            A new seed for processes without a seed of their own.
         include_trainable
-            Whether parameters go back to their initial values: those that were trained, and what
-            online learning rules have learned.
+            Whether to restore the initial parameters, undoing training and what online learning
+            rules learned.
         include_probes
-            Whether recorded data is dropped.
+            Whether to delete recorded data.
         include_processes
-            Whether random processes start again from their seed.
+            Whether to restart random processes from their seed.
 
         Examples
         --------
@@ -510,7 +511,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         self._engine.sources = build.make_sources(self.program, self._host, self._seed)
 
     def clear_probes(self) -> None:
-        """Drop all recorded data.
+        """Delete all recorded data.
 
         Examples
         --------
@@ -522,9 +523,9 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
             record.clear()
 
     def close(self) -> None:
-        """Free what the simulation needs: the Keras model with all tensors on the device, and what
-        was compiled for this simulator alone. ``sim.data`` stays as it is; running again raises
-        SimulatorClosed.
+        """Free the resources of the simulation: the Keras model with all tensors on the device, and
+        functions compiled for this simulator alone. ``sim.data`` can still be read; running again
+        raises SimulatorClosed.
 
         Examples
         --------

@@ -23,7 +23,7 @@ class ParameterInterface(SimulatorParts):
     def get_nengo_params(
         self, nengo_objs: Any, as_dict: bool = False, item: int | None = None
     ) -> dict[str, Any] | list[dict[str, Any]]:
-        """Keyword arguments that make the same objects, as they are now, in another network.
+        """Get keyword arguments that create equal objects, with the present parameters, elsewhere.
 
         Parameters
         ----------
@@ -32,15 +32,15 @@ class ParameterInterface(SimulatorParts):
         as_dict
             Whether to return a dict keyed by the labels of the objects.
         item
-            The item of the minibatch whose learned weights are taken, where an online learning
-            rule gave each its own.
+            The item of the minibatch whose learned weights to use, if an online learning rule gave
+            each item its own.
 
         Returns
         -------
         dict, or list of dicts
             For Ensembles "gain", "bias", "encoders", "normalize_encoders", "max_rates" and
-            "intercepts"; for Connections "transform", where they decode "solver", and where they
-            need one "function"; for Probes of decoded values "solver".
+            "intercepts"; for Connections "transform", "solver" if they decode, and "function" if
+            they need one; for Probes of decoded values "solver".
 
         Raises
         ------
@@ -60,23 +60,22 @@ class ParameterInterface(SimulatorParts):
         return freezing.nengo_params(self._live_parameters(item), nengo_objs, as_dict)
 
     def freeze_params(self, objs: Any, item: int | None = None) -> None:
-        """Write the present parameters into the Nengo objects, so that any Nengo simulator has
-        them.
+        """Write the present parameters into the Nengo objects, for any Nengo simulator.
 
-        Freeze a whole network for it to give the same output: decoders that are not frozen are
-        solved for anew, from the encoders and biases that the ensembles then have.
+        Freeze the whole network to get the same output: Nengo solves again for decoders that are
+        not frozen, using the new encoders and biases.
 
         Parameters
         ----------
         objs
-            A network (with those inside it), an Ensemble, a Connection, a Probe, or a list of them.
+            A network (with its subnetworks), an Ensemble, a Connection, a Probe, or a list of them.
         item
             As in `get_nengo_params`.
 
         Raises
         ------
         nengo.exceptions.ValidationError
-            As in `get_nengo_params`; nothing is written then.
+            As in `get_nengo_params`; then nothing is written.
 
         Examples
         --------
@@ -91,17 +90,17 @@ class ParameterInterface(SimulatorParts):
     def save_params(self, path: str | os.PathLike, include_state: bool = False) -> None:
         """Save the parameters of all objects, trained or not, and the weights of Keras layers.
 
-        The file may be loaded with other settings, another planner or another backend. It replaces
-        an older one only once it is complete.
+        The file can be loaded with other settings, another planner or another backend. An existing
+        file is only replaced once the new one is complete.
 
         Parameters
         ----------
         path
-            The file; ``.npz`` is added where it does not end so.
+            The file; ``.npz`` is added if it is missing.
         include_state
-            Whether to save also what a simulation goes on from: voltages, filters, the number of
-            steps. What Python functions, and processes with an input, keep to themselves is not
-            in it.
+            Whether to save the state of the simulation, too: voltages, filters, the number of
+            steps. This does not include internal state of Python functions and of processes with
+            an input.
 
         Examples
         --------
@@ -118,17 +117,17 @@ class ParameterInterface(SimulatorParts):
         Parameters
         ----------
         path
-            The file; ``.npz`` is added where it does not end so.
+            The file; ``.npz`` is added if it is missing.
         include_state
-            Whether to go on from the saved state, with the saved seed. Recorded data stays.
+            Whether to continue from the saved state, with the saved seed. Recorded data is kept.
 
         Raises
         ------
         FileNotFoundError
             If there is no such file.
         nengo.exceptions.ValidationError
-            If the file is damaged or does not fit the network; it says which object differs and
-            how, and nothing is changed.
+            If the file is damaged or does not match the network. The message names the object that
+            differs, and nothing is changed.
 
         Examples
         --------

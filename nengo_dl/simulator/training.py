@@ -27,7 +27,7 @@ class TrainingInterface(SimulatorParts):
         jit_compile: bool | None = None,
         **kwargs: Any,
     ) -> None:
-        """Choose how to train and evaluate; see ``keras.Model.compile``.
+        """Configure training and evaluation; see ``keras.Model.compile``.
 
         Parameters
         ----------
@@ -38,7 +38,7 @@ class TrainingInterface(SimulatorParts):
             name. Functions are called with (targets, outputs), both of shape (minibatch_size,
             n_steps, probe.size_in).
         jit_compile
-            Whether Keras compiles with XLA; by default wherever XLA can.
+            Whether Keras compiles with XLA; by default whenever XLA supports the network.
         kwargs
             Passed on to ``keras.Model.compile``.
 
@@ -68,21 +68,21 @@ class TrainingInterface(SimulatorParts):
         ----------
         x
             Values for Nodes: a dict {Node or name: array}, a list in the order of the Nodes, or one
-            array, each of shape (batch, n_steps, node.size_out); a last minibatch of fewer items
-            than ``minibatch_size`` is computed alone. Or a generator, ``keras.utils.PyDataset`` or
-            ``tf.data.Dataset`` of minibatches ``(x, y)`` or ``(x, y, sample_weight)`` of these
-            forms, in which ``x`` may also have the number of steps, as ``"n_steps"`` or as the
-            last of several inputs. Nodes without data use their own output.
+            array, each of shape (batch, n_steps, node.size_out); a last minibatch that is smaller
+            than ``minibatch_size`` is computed separately. Or a generator,
+            ``keras.utils.PyDataset`` or ``tf.data.Dataset`` of minibatches ``(x, y)`` or ``(x, y,
+            sample_weight)`` of these forms, in which ``x`` may also have the number of steps, as
+            ``"n_steps"`` or as the last of several inputs. Nodes without data use their own output.
         y
             Targets of the probes that have a loss or metric, in the same forms, (batch, n_steps,
-            probe.size_in); for a loss that is a function of the user's, of any number of steps.
+            probe.size_in). For a custom loss function they may have any number of steps.
         n_steps
-            Number of steps, needed where ``x`` is None.
+            Number of steps; required if ``x`` is None.
         stateful
-            Whether each minibatch, and the next call, goes on from where the one before ended; then
-            data is not shuffled unless asked for, and all minibatches have to be full. Validation
-            starts where ``fit`` started. What online learning rules learn stays in any case, but
-            not that of validation.
+            Whether each minibatch, and the next call, continues where the previous one ended. Data
+            is then not shuffled by default, and all minibatches have to be full. Validation
+            starts where ``fit`` started. What online learning rules learn is kept in any case,
+            except in validation.
         kwargs
             Passed on to ``keras.Model.fit``. ``validation_data`` is ``(x, y)``, ``(x, y,
             sample_weight)`` or batches, as above; ``sample_weight`` has shape (batch,) or (batch,
@@ -100,14 +100,14 @@ class TrainingInterface(SimulatorParts):
         nengo.exceptions.ValidationError
             If the data does not fit the network.
         nengo.exceptions.SimulationError
-            If there is nothing to train, also because the data has fewer steps than gradients need
-            to get through the synapses, or `compile` was not called.
+            If there is nothing to train, if the data has fewer steps than gradients need to pass
+            through the synapses, or if `compile` was not called.
 
         Notes
         -----
-        Probes are compared with their targets at every step, also those with ``sample_every``;
-        those that keep no history (see `configure_settings`) at the last step only, for which the
-        targets have one step.
+        Probes are compared with their targets in every step, even those with ``sample_every``.
+        Probes that keep no history (see `configure_settings`) are compared in the last step only,
+        and their targets have one step.
 
         Examples
         --------
@@ -160,7 +160,7 @@ class TrainingInterface(SimulatorParts):
         stateful: bool = False,
         **kwargs: Any,
     ) -> dict[str, float]:
-        """One update with one minibatch, or with fewer items; returns the loss and metrics.
+        """Make one update with at most one minibatch; returns the loss and metrics.
 
         Examples
         --------
@@ -189,9 +189,9 @@ class TrainingInterface(SimulatorParts):
         """Compare the gradients of probes' outputs with finite differences, along random
         directions of each parameter and input.
 
-        What rounding and thresholds of neurons leave unknown is allowed for, so there is no false
-        alarm in ``float32``; small faults show with ``configure_settings(dtype="float64")``. A
-        warning says so where there was nothing to compare.
+        The comparison allows for rounding and for thresholds of neurons, so there are no false
+        alarms in ``float32``; small errors show with ``configure_settings(dtype="float64")``. A
+        warning tells if there was nothing to compare.
 
         Parameters
         ----------
@@ -199,11 +199,11 @@ class TrainingInterface(SimulatorParts):
             Values of the Nodes for one minibatch, as `predict` takes them: arrays of shape
             (minibatch_size, n_steps, size). By default what the Nodes themselves compute.
         outputs
-            Probes to look at; all by default.
+            Probes to check; all by default.
         atol, rtol
             Allowed absolute and relative difference.
         n_steps
-            Number of steps through which to go back; by default that of the inputs, or 5.
+            Number of steps for backpropagation; by default that of the inputs, or 5.
 
         Raises
         ------

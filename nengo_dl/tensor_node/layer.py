@@ -193,12 +193,13 @@ class Layer:
                 function = function(**layer_args)
             except TypeError as error:
                 raise ValidationError(
-                    f"{describe(function)} cannot be made with the arguments {layer_args}: {error}",
+                    f"{describe(function)} cannot be created with the arguments {layer_args}: "
+                    f"{error}",
                     attr="layer_args",
                 ) from error
         elif isinstance(function, keras.layers.Layer) and layer_args:
             raise ValidationError(
-                f"{function!r} is made already and takes no further arguments, got "
+                f"{function!r} is an instance already and takes no further arguments, got "
                 f"{', '.join(layer_args)}; give them to its constructor, or its class to Layer",
                 attr="layer_args",
             )

@@ -26,8 +26,8 @@ from nengo_dl.tensor_node.shapes import Shapes
 class TensorNode(nengo.Node):
     """A Node whose output is a function of tensors, or a Keras layer or model.
 
-    It is differentiable, computed for a whole minibatch at once, and the weights of a layer are
-    trained by ``Simulator.fit``.
+    It is differentiable and computes a whole minibatch at once. ``Simulator.fit`` trains the
+    weights of layers.
 
     Parameters
     ----------
@@ -36,13 +36,13 @@ class TensorNode(nengo.Node):
         ``t`` is the time in seconds (a scalar) and ``x`` has shape ``(minibatch, *shape_in)``. A
         recurrent cell (a layer with a ``state_size``) keeps its state from step to step; so does
         the cell of a recurrent layer (``keras.layers.LSTM``) whose ``shape_in`` has no axis of
-        time. The first axis of what is returned is the minibatch; a function of ``(t)`` may
-        return a scalar or a vector without it, which is the same for each item.
+        time. The first axis of the result is the minibatch; a function of ``(t)`` may return a
+        scalar or a vector without it, which is then the same for all items.
     shape_in : tuple of int, or list or dict of such tuples, optional
         Shape of the input of one item; none by default. With several shapes the function gets a
         list or dict of tensors, or one argument for each where it takes more than one.
     shape_out : like shape_in, optional
-        Shape of the output of one item. By default it is found by calling the function with
+        Shape of the output of one item. By default it is inferred by calling the function with
         symbolic tensors.
     pass_time : bool
         Whether ``t`` is the first argument. A Keras layer whose ``call`` takes one argument for
@@ -53,14 +53,13 @@ class TensorNode(nengo.Node):
     Attributes
     ----------
     inputs, outputs
-        What to connect to and from: the Node, or where there are several tensors a list or dict of
-        its parts.
+        What to connect to and from: the Node, or a list or dict of its parts if there are several
+        tensors.
 
     Raises
     ------
     nengo.exceptions.ValidationError
-        If the function cannot be called like this, or returns something else than tensors of
-        floating point numbers.
+        If the function cannot be called in this way, or does not return floating-point tensors.
 
     Examples
     --------
@@ -153,8 +152,8 @@ def make_call(
             tensor_func = tensor_func()
         except TypeError as error:
             raise ValidationError(
-                f"{describe_node(label, tensor_func)} cannot be made without arguments ({error}); "
-                "give an instance",
+                f"{describe_node(label, tensor_func)} cannot be created without arguments "
+                f"({error}); give an instance",
                 attr="tensor_func",
             ) from None
     if not callable(tensor_func):

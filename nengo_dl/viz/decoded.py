@@ -105,8 +105,8 @@ def _target(data: Any, target: Any, rec: Recording, item: int) -> np.ndarray:
     if isinstance(target, Probe):
         if not isinstance(data, (RunSimulator, Mapping)):
             raise ValidationError(
-                "a Probe can be the target where data is a simulator or what sim.predict returned; "
-                f"got data of type {type(data).__name__}",
+                "a Probe can be the target only if data is a simulator or the result of "
+                f"sim.predict; got data of type {type(data).__name__}",
                 attr="target",
             )
         target = recording(data, target, item=item, dt=rec.dt).values

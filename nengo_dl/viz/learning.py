@@ -59,7 +59,8 @@ def learning_curve(
     for name in (loss, *([] if metric is None else [metric])):
         if name not in values:
             raise ValidationError(
-                f"the history has no {name!r}; it has {', '.join(map(repr, values)) or 'nothing'}",
+                f"the history does not contain {name!r}; it contains "
+                f"{', '.join(map(repr, values)) or 'nothing'}",
                 attr="metric" if name == metric else "loss",
             )
     ax = style.axes_for(ax)
@@ -97,7 +98,7 @@ def _values(history: Any) -> Mapping[str, Any]:
     values = getattr(history, "history", history)
     if not isinstance(values, Mapping):
         raise ValidationError(
-            f"expected what fit returned, or its dict; got {history!r} of type "
+            f"expected the result of fit, or its dict history; got {history!r} of type "
             f"{type(history).__name__}",
             attr="history",
         )

@@ -92,7 +92,7 @@ def recording(data: Any, probe: Any = None, *, item: int = 0, dt: float = 0.001)
     if isinstance(probe, Probe):
         raise ValidationError(
             f"a Probe was given with an object of type {type(data).__name__}; give it with a "
-            "simulator, or with what sim.predict returned",
+            "simulator, or with the result of sim.predict",
             attr="data",
         )
     return _recording(_one_item(data, item, "data"), dt, None)
@@ -139,7 +139,8 @@ def _one_item(values: Any, item: int, name: str) -> np.ndarray:
         )
     if not values.size:
         raise ValidationError(
-            f"{name} holds no samples (shape {values.shape}); run the simulator first", attr="data"
+            f"{name} contains no samples (shape {values.shape}); run the simulator first",
+            attr="data",
         )
     return values
 

@@ -196,7 +196,7 @@ def smoothed(values: np.ndarray, sigma: float) -> np.ndarray:
     an average of samples that there are.
     """
     if sigma < 0:
-        raise ValidationError(f"smooth has to be 0 or more, got {sigma}", attr="smooth")
+        raise ValidationError(f"smooth must be 0 or more, got {sigma}", attr="smooth")
     if sigma == 0:
         return values
     weight = gaussian_filter1d(np.ones(len(values)), sigma, mode="constant")

@@ -32,7 +32,7 @@ def axes_for(ax: Axes | None) -> Axes:
     if not isinstance(ax, Axes):
         raise ValidationError(
             f"expected matplotlib Axes, got {ax!r} of type {type(ax).__name__}; "
-            "`figure, ax = matplotlib.pyplot.subplots()` makes some",
+            "`figure, ax = matplotlib.pyplot.subplots()` creates them",
             attr="ax",
         )
     return ax

@@ -147,7 +147,7 @@ def test_wrong_use_is_one_sentence(saved, tmp_path):
         ([path, "--swap", "relu"], "write ACTIVATION=NEURONS with one of relu, spiking_relu"),
         ([path, "--swap", "relu=fast"], "'relu=fast' names no neuron type"),
         ([path, "--swap", "tanh=lif"], "no layer has the activation tanh; the model's are relu"),
-        ([path, "--swap", "nothing=lif"], "the key 'nothing' is no activation"),
+        ([path, "--swap", "nothing=lif"], "the key 'nothing' is not an activation"),
         ([path, "-o", tmp_path / "a.txt"], "ends in '.txt'; expected .py, .npz, .nir"),
         ([path, "--synapse", "-1"], "--synapse"),
     ]

@@ -215,7 +215,7 @@ def test_rates_have_to_be_known():
         ens = nengo.Ensemble(10, 1)
         nengo.Connection(ens, nengo.Node(size_in=1))
     with nengo.Simulator(net, progress_bar=False) as sim:
-        with pytest.raises(ValueError, match="did not run"):
+        with pytest.raises(ValueError, match="has not run yet"):
             energy.count_simulator(sim)
         sim.run_steps(3)
         with pytest.raises(ValueError, match="put a nengo.Probe without a synapse"):

@@ -186,5 +186,5 @@ def test_layer_calls():
         nengo_dl.Layer(lambda x: x["a"])({"a": a, "b": b}, transform={"a": 2})
     with pytest.raises(ValidationError, match="takes one input, got a list of 2"):
         nengo_dl.Layer(nengo.LIF())([a, b])
-    with pytest.raises(ValidationError, match="made already.*units"):
+    with pytest.raises(ValidationError, match="an instance already.*units"):
         nengo_dl.Layer(keras.layers.Dense(2))(a, units=3)

@@ -99,8 +99,11 @@ def test_errors_say_what_to_do(trained, run):
     cases = [
         (lambda: viz.tuning_curves(sim, other), "an Ensemble of the simulator's network"),
         (lambda: viz.tuning_curves(sim, ens, n=0), "1 neuron or more"),
-        (lambda: viz.learning_curve(history, "accuracy"), "no 'accuracy'; it has 'loss'"),
-        (lambda: viz.learning_curve([1, 2]), "expected what fit returned"),
+        (
+            lambda: viz.learning_curve(history, "accuracy"),
+            "not contain 'accuracy'; it contains 'loss'",
+        ),
+        (lambda: viz.learning_curve([1, 2]), "expected the result of fit"),
         (lambda: viz.weight_histogram([1, np.nan]), "1 of 2 values are not finite"),
         (lambda: viz.weight_histogram([]), "expected at least one value"),
         (lambda: viz.weight_histograms(sim, [other]), "not in the simulator's network"),

@@ -95,7 +95,7 @@ def test_cleared_probes_show_what_came_after(run):
     with nengo.Network(seed=0) as net:
         probe = nengo.Probe(nengo.Node(lambda t: t))
     with nengo.Simulator(net, progress_bar=False) as sim:
-        with pytest.raises(ValidationError, match="holds no samples .*run the simulator first"):
+        with pytest.raises(ValidationError, match="contains no samples .*run the simulator first"):
             viz.decoded(sim, probe)
         sim.run_steps(5)
         sim.clear_probes()
@@ -144,11 +144,14 @@ def test_errors_say_what_to_do(run):
         (lambda: viz.raster("spikes"), "expected a simulator, a dict of arrays or an array"),
         (lambda: viz.raster(np.ones((3, 4)), order=[4]), "a list of neurons, 0 to 3"),
         (lambda: viz.raster(np.ones((3, 4)), ax=1), "expected matplotlib Axes, got 1 of type int"),
-        (lambda: viz.rates(np.ones((3, 4)), smooth=-1), "has to be 0 or more"),
+        (lambda: viz.rates(np.ones((3, 4)), smooth=-1), "must be 0 or more"),
         (lambda: viz.decoded(run.sim, run.value, np.ones((3, 2))), r"\(3, 2\); expected \(100, 2"),
         (lambda: viz.decoded(run.sim, run.value, dims=[2]), "each from 0 to 1"),
         (lambda: viz.decoded(run.sim, run.value, labels=["x"]), "1 labels were given"),
-        (lambda: viz.decoded(np.ones((3, 1)), target=run.value), "simulator or what sim.predict"),
+        (
+            lambda: viz.decoded(np.ones((3, 1)), target=run.value),
+            "simulator or the result of sim.predict",
+        ),
         (lambda: viz.animate(None, {"a": (np.ones((3, 4)), (2, 3))}), r"4 values and the shape"),
         (lambda: viz.animate(None, {"a": np.ones((3, 4)), "b": np.ones((4, 4))}), "same number"),
         (lambda: viz.animate(None, {"a": np.ones((3, 4))}, every=4), "more than the 3 samples"),

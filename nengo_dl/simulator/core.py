@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
-import logging
 import warnings
-from collections.abc import Iterable
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 from nengo import Network, Node, Probe
 from nengo.builder import Model
-from nengo.builder.signal import Signal
 from nengo.exceptions import ReadonlyError, SimulationError, SimulatorClosed, ValidationError
 from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress, ProgressTracker
 
-from nengo_dl import tuning
 from nengo_dl.compat.arguments import older_arguments
-from nengo_dl.compat.random import seed_tensorflow
 from nengo_dl.compat.simulator import OlderCalls
 from nengo_dl.compiler.compile import Compiled
-from nengo_dl.compiler.program import Input
 from nengo_dl.runtime import backends, build, checks
-from nengo_dl.runtime.inputs import feeds
 from nengo_dl.runtime.inputs.names import Endpoints
 from nengo_dl.runtime.results import snapshot
 from nengo_dl.runtime.results.data import SimulationData
@@ -34,19 +25,23 @@ from nengo_dl.runtime.results.values import LastValues
 from nengo_dl.runtime.sequences.keras_model import NengoModel
 from nengo_dl.runtime.simulation.processes import OneThread
 from nengo_dl.runtime.simulation.state import State
-from nengo_dl.runtime.training.arguments import prediction_hooks
 from nengo_dl.runtime.training.fitting import Training
-from nengo_dl.runtime.training.interrupt import DeferredInterrupt
 from nengo_dl.simulator.display import simulator_html, simulator_text
 from nengo_dl.simulator.operators import OperatorInterface
 from nengo_dl.simulator.parameters import ParameterInterface
-from nengo_dl.simulator.progress import RunTracker
+from nengo_dl.simulator.running import RunningInterface
+from nengo_dl.simulator.state import StateInterface
 from nengo_dl.simulator.training import TrainingInterface
 
-logger = logging.getLogger(__name__)
 
-
-class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderCalls):
+class Simulator(
+    RunningInterface,
+    StateInterface,
+    TrainingInterface,
+    ParameterInterface,
+    OperatorInterface,
+    OlderCalls,
+):
     """Simulates (and trains) a Nengo network, compiled for the backend of Keras.
 
     Parameters
@@ -233,294 +228,7 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
             )
         return name
 
-    # -- running -----------------------------------------------------------------------------------
-
-    def run(self, time_in_seconds: float, **kwargs: Any) -> None:
-        """Simulate for a time in seconds, rounded to whole steps; ``kwargs`` as in `run_steps`.
-
-        Examples
-        --------
-        >>> sim.run(0.02)
-        """
-        time_in_seconds = checks.checked_time("time_in_seconds", time_in_seconds)
-        steps = int(np.round(time_in_seconds / self.dt))
-        if steps == 0:
-            warnings.warn(
-                f"{time_in_seconds} results in running for 0 timesteps. Simulator "
-                f"still at time {self.time}.",
-                stacklevel=2,
-            )
-            return
-        logger.info(
-            "Running %s for %f seconds, or %d steps", self.model.label, time_in_seconds, steps
-        )
-        self.run_steps(steps, **kwargs)
-
-    def step(self, **kwargs: Any) -> None:
-        """Simulate one step; ``kwargs`` as in `run_steps`."""
-        self.run_steps(1, **{"progress_bar": False, **kwargs})
-
-    def run_steps(
-        self,
-        n_steps: int | None = None,
-        data: Any = None,
-        progress_bar: Any = None,
-        stateful: bool = True,
-        *,
-        steps: int | None = None,
-    ) -> None:
-        """Simulate ``n_steps`` steps and append what the probes record to ``sim.data``.
-
-        Parameters
-        ----------
-        n_steps, steps
-            Number of steps; ``steps`` is Nengo's name for it.
-        data
-            Values for Nodes in place of their own: a dict {Node or name: array}, a list of arrays
-            in the order of the Nodes, or one array, each of shape (minibatch_size, n_steps,
-            node.size_out).
-        progress_bar
-            As in the constructor, which is the default. Runs of up to 32 steps show no Nengo bar.
-        stateful
-            Whether the next call continues where this one ends. If not, it starts where this one
-            started; only what online learning rules learned is kept.
-
-        Raises
-        ------
-        nengo.exceptions.SimulatorClosed
-            If the simulator was closed.
-        nengo.exceptions.ValidationError
-            If ``data`` does not fit the network or ``n_steps``.
-
-        Examples
-        --------
-        >>> values = np.ones((2, 20, 1))  # (minibatch_size, n_steps, size of the Node)
-        >>> sim.run_steps(20, data={stimulus: values})
-        """
-        self._check_open("run")
-        rows = self._feed(data)
-        n_steps = feeds.check_steps(rows, steps if n_steps is None else n_steps)
-        self._check_one_batch(rows)
-        stateful = checks.checked_flag("stateful", stateful)
-        bar = self.progress_bar if progress_bar is None else progress_bar
-        bar = checks.checked_progress_bar(bar)
-        tracker = _tracker(bar, n_steps, self._engine.chunks.n_traces == 0)
-        with self._alone, tracker as progress, DeferredInterrupt() as interrupt:
-            before = self._state
-            for record in self.records.values():
-                record.expect(n_steps)
-            for state, outputs in self._run(self._state, n_steps, rows):
-                n = state.n_steps - self.n_steps
-                self._record(state, outputs, n)
-                self._raise_failure()
-                if progress is not None:
-                    progress.step(n)
-                interrupt.check()
-            keep = stateful and self._built.choices.stateful
-            self._state = self._after(before, self._state, keep)
-
-    def _after(self, before: State, after: State, keep: bool, n_items: int | None = None) -> State:
-        """The state from which the next call goes on, where only the first ``n_items`` count."""
-        if keep:
-            return self._engine.settle(after)
-        return self._engine.keeping_learned(before, after, n_items)
-
-    def _record(self, state: State, outputs: list, n_steps: int) -> None:
-        """Move on to ``state`` and record the outputs of the steps that lead to it, or (after
-        Ctrl-C) do neither.
-        """
-        records = self.records.values()
-        before, marks = self._state, [record.mark() for record in records]
-        try:
-            for record, values in zip(records, outputs, strict=True):
-                record.append(values, self.n_steps + 1, n_steps)
-            self._state = state
-        except BaseException:
-            for record, mark in zip(records, marks, strict=True):
-                record.rewind(mark)
-            self._state = before
-            raise
-
-    def _run(self, state: State, n_steps: int, rows: dict) -> Iterable:
-        """Chunks of a run, cut off before a step in which Python code failed."""
-        return map(self._cut, self._engine.run(state, n_steps, rows))
-
-    def _cut(self, chunk: tuple[State, list]) -> tuple[State, list]:
-        """What was run before a step that failed."""
-        if self._host.failure is None:
-            return chunk
-        (after, outputs), failed = chunk, self._host.failure[1]
-        # what keeps the last step only has seen the steps after the failure
-        n = failed - 1 - after.n_steps
-        outputs = [
-            values[:, :n] if keep else values[:, :0]
-            for values, keep in zip(outputs, self._engine.kept, strict=True)
-        ]
-        return State(after.tensors, failed - 1, after.carried), outputs
-
-    def _raise_failure(self) -> None:
-        self._host.check()
-
-    def predict(
-        self,
-        x: Any = None,
-        n_steps: int | None = None,
-        stateful: bool = False,
-        callbacks: Any = None,
-        steps: int | None = None,
-        verbose: int | str = 0,
-        batch_size: int | None = None,
-    ) -> dict[Probe, np.ndarray]:
-        """Simulate a batch of data and return what probes record, without changing ``sim.data``.
-
-        Parameters
-        ----------
-        x
-            Data as in `run_steps`, but with any number of items, which are run in minibatches. Or a
-            generator, PyDataset or tf.data.Dataset of minibatches as in `fit`; targets are
-            ignored.
-        n_steps
-            Number of steps; required if there is no data.
-        stateful
-            Whether each minibatch, and the next call, continues where the previous one ended; then
-            all minibatches have to be full. If not, all start from the present state; only what
-            online learning rules learn meanwhile is kept.
-        callbacks, steps, verbose
-            As in ``keras.Model.predict``: ``steps`` is the largest number of minibatches.
-        batch_size
-            Accepted for compatibility with Keras; minibatches always have the simulator's
-            ``minibatch_size``.
-
-        Returns
-        -------
-        dict of Probe to array of shape (batch, n_steps, probe.size_in)
-            All steps, even for probes with ``sample_every``; only the last one for probes without
-            history.
-
-        Examples
-        --------
-        >>> values = np.linspace(-1, 1, 6)[:, None, None] * np.ones((6, 20, 1))  # six items
-        >>> sim.predict({stimulus: values})[probe].shape
-        (6, 20, 1)
-        """
-        self._check_open("predict")
-        checks.warn_of_batch_size(batch_size, self.batch_size, "batch_size", stacklevel=3)
-        steps = None if steps is None else checks.checked_count("steps", steps)
-        stateful = checks.checked_flag("stateful", stateful)
-        parts: dict[Probe, list[np.ndarray]] = {probe: [] for probe in self.model.probes}
-        stateful, before = stateful and self._built.choices.stateful, self._state
-        minibatches = self._training.data.minibatches(x, n_steps, stateful)
-        hooks = prediction_hooks(self.keras_model, callbacks, verbose, steps)
-        with self._alone:
-            hooks.on_predict_begin()
-            for i, (rows, n_steps, n_items) in enumerate(itertools.islice(minibatches, steps)):
-                hooks.on_predict_batch_begin(i)
-                state, result = self._predict_minibatch(self._state, n_steps, rows)
-                result = {probe: values[:n_items] for probe, values in result.items()}
-                for probe, values in result.items():
-                    parts[probe].append(values)
-                self._state = self._after(before, state, stateful, n_items)
-                by_name = {self._names[probe]: values for probe, values in result.items()}
-                hooks.on_predict_batch_end(i, {"outputs": by_name})
-            hooks.on_predict_end()
-        return {probe: np.concatenate(values) for probe, values in parts.items()}
-
-    def predict_on_batch(self, x: Any = None, n_steps: int | None = None, **kwargs: Any) -> dict:
-        """`predict` for data of one minibatch, or of fewer items.
-
-        Examples
-        --------
-        >>> sim.predict_on_batch({stimulus: np.ones((2, 20, 1))})[probe].shape
-        (2, 20, 1)
-        """
-        self._check_one_batch(self._feed(x, "x"), "x", fewer=True)
-        return self.predict(x, n_steps, **kwargs)
-
-    def _predict_minibatch(self, state: State, n_steps: int, rows: dict) -> tuple[State, dict]:
-        parts = {
-            probe: ProbeRecord(None, self.dt, r.keep_history) for probe, r in self.records.items()
-        }
-        for after, outputs in self._run(state, n_steps, rows):
-            for record, values in zip(parts.values(), outputs, strict=True):
-                record.append(values, state.n_steps + 1, after.n_steps - state.n_steps)
-            state = after
-            self._raise_failure()
-        return state, {probe: record.values() for probe, record in parts.items()}
-
-    # -- state -------------------------------------------------------------------------------------
-
-    def reset(
-        self,
-        seed: int | None = None,
-        include_trainable: bool = True,
-        include_probes: bool = True,
-        include_processes: bool = True,
-    ) -> None:
-        """Restore the initial state.
-
-        Parameters
-        ----------
-        seed
-            A new seed for processes without a seed of their own.
-        include_trainable
-            Whether to restore the initial parameters, undoing training and what online learning
-            rules learned.
-        include_probes
-            Whether to delete recorded data.
-        include_processes
-            Whether to restart random processes from their seed.
-
-        Examples
-        --------
-        >>> sim.reset()
-        >>> sim.n_steps
-        0
-        """
-        self._check_open("reset")
-        seed = checks.checked_seed(seed)
-        include_trainable = checks.checked_flag("include_trainable", include_trainable)
-        include_probes = checks.checked_flag("include_probes", include_probes)
-        include_processes = checks.checked_flag("include_processes", include_processes)
-        self._alone.check()
-        if seed is not None:
-            self._seed = seed
-        n_steps = 0 if include_processes else self.n_steps
-        state = self._engine.initial_state()
-        if include_trainable:
-            self.encoder_lengths = {}
-        else:
-            state = self._engine.keeping_learned(state, self._state)
-        self._state: State = state
-        with self._engine.scope():
-            self.keras_model.reset_carried()
-            if include_trainable:
-                self.keras_model.reset_parameters()
-        if include_processes or seed is not None:
-            self._restart_processes()
-        else:
-            for source in self._engine.sources.values():
-                source.keep_after_reset(n_steps)
-        self._host.failure = None
-        if include_probes:
-            self.clear_probes()
-
-    def _restart_processes(self) -> None:
-        """Put all processes back to their first step."""
-        seed_tensorflow(self._seed)
-        self._host.reset(self._seed)
-        self._engine.sources = build.make_sources(self.program, self._host, self._seed)
-
-    def clear_probes(self) -> None:
-        """Delete all recorded data.
-
-        Examples
-        --------
-        >>> sim.clear_probes()
-        >>> sim.data[probe].shape
-        (2, 0, 1)
-        """
-        for record in self.records.values():
-            record.clear()
+    # -- closing, showing, pickling ----------------------------------------------------------------
 
     def close(self) -> None:
         """Free the resources of the simulation: the Keras model with all tensors on the device, and
@@ -578,38 +286,6 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
         if state["closed"]:
             self.close()
 
-    # -- what sim.data asks for --------------------------------------------------------------------
-
-    def is_variable(self, signal: Signal) -> bool:
-        """Whether training or the simulation can change the value of a signal."""
-        return (self._last or self._engine).is_variable(signal)
-
-    def present_value(self, signal: Signal) -> np.ndarray:
-        """The value now of a signal that is stored, of shape ``(minibatch_size
-        or 1, *signal.shape)``.
-        """
-        if self._last is not None:
-            return self._last.value(signal)
-        return self._engine.value(signal, self._state)
-
-    # -- checks ------------------------------------------------------------------------------------
-
-    def _feed(self, data: Any, argument: str = "data") -> dict[Input, np.ndarray]:
-        if data is None:
-            return {}
-        names = {node: self._names[node] for node in self._inputs}
-        return feeds.by_input(data, self._inputs, names, argument)
-
-    def _check_one_batch(self, rows: dict, argument: str = "data", fewer: bool = False) -> None:
-        for item, values in rows.items():
-            if len(values) > self.batch_size or (len(values) < self.batch_size and not fewer):
-                raise ValidationError(
-                    f"the array for Node {self._names[item.node]!r} has batch size {len(values)}; "
-                    f"expected {self.batch_size}{' at most' if fewer else ''}, the simulator's "
-                    "minibatch_size (predict takes other batches)",
-                    attr=argument,
-                )
-
     def _check_open(self, what: str) -> None:
         if self.closed:
             raise SimulatorClosed(f"Simulator cannot {what} because it is closed.")
@@ -618,15 +294,6 @@ class Simulator(TrainingInterface, ParameterInterface, OperatorInterface, OlderC
                 "an error was raised inside the simulation, whose state is undefined since; "
                 "call sim.reset() before going on"
             )
-
-
-def _tracker(bar: Any, n_steps: int, compiles: bool):
-    """Context manager that shows how far a run is; gives None where nothing is shown: Nengo's bars
-    take a tenth of a second to begin and to end.
-    """
-    if bar is None or bar is False or (bar is True and n_steps <= tuning.SHORT_RUN_STEPS):
-        return nullcontext()
-    return RunTracker(bar, n_steps, compiles)
 
 
 def _choose_seed(network: Network | None, seed: int | None) -> int:

@@ -38,6 +38,11 @@ class SimulatorParts(Simulated):
         raise NotImplementedError
 
     @property
+    def dt(self) -> float:
+        """Length of a time step in seconds."""
+        return self.model.dt
+
+    @property
     def seed(self) -> int:
         """Seed of the processes that have none of their own."""
         return self._seed

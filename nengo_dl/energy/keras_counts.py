@@ -13,10 +13,10 @@ from nengo_dl._private.keras import flattened
 from nengo_dl.energy.report import EnergyReport, Part
 from nengo_dl.energy.uses import Recording, Use, record
 from nengo_dl.layers.arguments import default
-from nengo_dl.layers.base import SequenceLayer
 from nengo_dl.layers.legendre import LegendreMemory
 from nengo_dl.layers.lmu import LMU
 from nengo_dl.layers.neurons import LIF, AdaptiveLIF
+from nengo_dl.layers.sequence_layer import SequenceLayer
 from nengo_dl.layers.spiking import SpikingActivation
 from nengo_dl.runtime.checks import checked_duration
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nengo_dl.layers.base import Cell
+from nengo_dl.layers.cell import Cell
 from nengo_dl.lowering.context import StepContext
 
 

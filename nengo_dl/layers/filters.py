@@ -10,8 +10,9 @@ from keras import ops
 
 from nengo_dl.layers.arguments import cell_dtype
 from nengo_dl.layers.attributes import UnitAttribute
-from nengo_dl.layers.base import Cell, SequenceLayer
+from nengo_dl.layers.cell import Cell
 from nengo_dl.layers.convolution import filtered, last_filtered
+from nengo_dl.layers.sequence_layer import SequenceLayer
 from nengo_dl.lowering.filters import alpha_coefficients, alpha_step, lowpass_decay
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import keras
 
 from nengo_dl.layers.arguments import cell_dtype
-from nengo_dl.layers.base import SequenceLayer
-from nengo_dl.layers.lmu_cell import PAPER, LMUCell
+from nengo_dl.layers.lmu_arguments import PAPER
+from nengo_dl.layers.lmu_cell import LMUCell
+from nengo_dl.layers.sequence_layer import SequenceLayer
 
 #: arguments of the layer that are its cell's
 _CELL_ARGUMENTS = (

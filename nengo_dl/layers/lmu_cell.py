@@ -13,15 +13,21 @@ import keras
 from keras import ops
 
 from nengo_dl.layers.legendre import LegendreMemoryCell
-from nengo_dl.runtime.checks import integer
+from nengo_dl.layers.lmu_arguments import (
+    PAPER,
+    check_given,
+    first_given,
+    hidden_component,
+    initializers,
+    ones,
+    stacked,
+)
 from nengo_dl.tensor_node.signatures import takes_training
 
 #: by this class ``keras.layers.RNN`` knows a cell whose masks it makes before the first step
 DropoutRNNCell: Any = next(
     cls for cls in keras.layers.SimpleRNNCell.__mro__ if "get_dropout_mask" in vars(cls)
 )
-#: in place of a hidden component that is not given: the one of the paper
-PAPER = "paper"
 
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
@@ -70,17 +76,17 @@ class LMUCell(keras.layers.Layer, DropoutRNNCell):
         #: whether the first argument was the size of the paper's hidden component
         self.of_paper = isinstance(hidden_cell, str) and hidden_cell == PAPER
         first = memory_d if memory_d is not None else units
-        _check_given(self.of_paper, units, memory_d, first, order, theta)
+        check_given(self.of_paper, units, memory_d, first, order, theta)
         self.units = units if self.of_paper else None
         self.activation = keras.activations.get(activation)
         self.memory_d = memory_channels if self.of_paper else int(first)  # type: ignore[arg-type]
-        self.hidden_to_memory = _first_given(hidden_to_memory, self.of_paper)
-        self.memory_to_memory = _first_given(memory_to_memory, self.of_paper)
-        self.input_to_hidden = _first_given(input_to_hidden, self.of_paper)
+        self.hidden_to_memory = first_given(hidden_to_memory, self.of_paper)
+        self.memory_to_memory = first_given(memory_to_memory, self.of_paper)
+        self.input_to_hidden = first_given(input_to_hidden, self.of_paper)
         self.input_d, self.use_bias, self.seed = input_d, bool(use_bias), seed
         self.dropout, self.recurrent_dropout = float(dropout), float(recurrent_dropout)
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self.kernel_initializer, self.recurrent_initializer = _initializers(
+        self.kernel_initializer, self.recurrent_initializer = initializers(
             self.of_paper, kernel_initializer, recurrent_initializer
         )
         self.bias_initializer = keras.initializers.get(bias_initializer)
@@ -99,22 +105,10 @@ class LMUCell(keras.layers.Layer, DropoutRNNCell):
             dtype=self.dtype_policy,
             name="memory",
         )
-        if self.of_paper:
-            if (integer(units) or 0) < 1:
-                raise ValueError(f"units was given {units!r}; expected a positive integer")
-            hidden_cell = keras.layers.SimpleRNNCell(
-                units,
-                self.activation,
-                use_bias=False,
-                kernel_initializer="glorot_normal",
-                recurrent_initializer="glorot_normal",
-                dtype=self.dtype_policy,
-                name="hidden",
-            )
-        elif isinstance(hidden_cell, dict):
-            hidden_cell = keras.saving.deserialize_keras_object(hidden_cell)
-        self.hidden_cell = hidden_cell
-        if hidden_cell is None and self.hidden_to_memory:
+        self.hidden_cell = hidden_component(
+            hidden_cell, self.of_paper, units, self.activation, self.dtype_policy
+        )
+        if self.hidden_cell is None and self.hidden_to_memory:
             raise ValueError("hidden_to_memory=True needs a hidden_cell that writes to the memory")
 
     # -- sizes -------------------------------------------------------------------------------------
@@ -180,7 +174,7 @@ class LMUCell(keras.layers.Layer, DropoutRNNCell):
         if self.hidden_cell is not None and not self.hidden_cell.built:
             rows = [units, size] if self.input_to_hidden else [units]
             if self.of_paper:
-                self.hidden_cell.kernel_initializer = _stacked("glorot_normal", rows)
+                self.hidden_cell.kernel_initializer = stacked("glorot_normal", rows)
             self.hidden_cell.build((batch, sum(rows)))
             self.hidden_cell.built = True
         rows = [size, self.output_size] if self.hidden_to_memory else [size]
@@ -189,7 +183,7 @@ class LMUCell(keras.layers.Layer, DropoutRNNCell):
             paper = self.kernel_initializer == PAPER
             self.kernel = self.add_weight(
                 shape=(sum(rows), memory_d),
-                initializer=_stacked("lecun_uniform", rows) if paper else self.kernel_initializer,
+                initializer=stacked("lecun_uniform", rows) if paper else self.kernel_initializer,
                 regularizer=self.kernel_regularizer,
                 name="kernel",
             )
@@ -291,16 +285,16 @@ class LMUCell(keras.layers.Layer, DropoutRNNCell):
     def get_dropout_mask(self, step_input):
         """The mask of what is written to the memory, (batch, size)."""
         size = self._known_input() + (self.output_size if self.hidden_to_memory else 0)
-        return super().get_dropout_mask(_ones(step_input, size))
+        return super().get_dropout_mask(ones(step_input, size))
 
     def get_recurrent_dropout_mask(self, step_input):
         """The mask of the memory, (batch, memory_d * order); those of the hidden cell are made."""
         if isinstance(self.hidden_cell, DropoutRNNCell):
             size = self._read_size()
             state = keras.tree.flatten(self.hidden_cell.state_size)[0]
-            self.hidden_cell.get_dropout_mask(_ones(step_input, size))
-            self.hidden_cell.get_recurrent_dropout_mask(_ones(step_input, state))
-        return super().get_recurrent_dropout_mask(_ones(step_input, self.memory.units))
+            self.hidden_cell.get_dropout_mask(ones(step_input, size))
+            self.hidden_cell.get_recurrent_dropout_mask(ones(step_input, state))
+        return super().get_recurrent_dropout_mask(ones(step_input, self.memory.units))
 
     def reset_dropout_mask(self):
         """Forget the masks of the last sequences."""
@@ -341,49 +335,3 @@ class LMUCell(keras.layers.Layer, DropoutRNNCell):
         cell = self.hidden_cell
         serialized = None if cell is None else keras.saving.serialize_keras_object(cell)
         return {**config, "memory_d": self.memory_d, "hidden_cell": serialized}
-
-
-def _check_given(of_paper: bool, units: Any, memory_d: Any, first: Any, order: Any, theta: Any):
-    if order is None or theta is None or first is None:
-        raise TypeError(
-            "an LMU needs order, theta and either units (the hidden state of the paper) or "
-            "memory_d and hidden_cell"
-        )
-    if of_paper and memory_d is not None:
-        raise TypeError(
-            "memory_d was given without hidden_cell; give hidden_cell=..., a layer or the cell of "
-            "a recurrent one, or None for the memory alone"
-        )
-    if not of_paper and memory_d is not None and units is not None:
-        raise TypeError(
-            f"units={units!r} was given together with hidden_cell, which has its own size; leave "
-            "units out"
-        )
-
-
-def _ones(like: Any, size: int) -> Any:
-    return ops.ones((ops.shape(like)[0], size), dtype=like.dtype)
-
-
-def _first_given(value: bool | None, otherwise: bool) -> bool:
-    return otherwise if value is None else bool(value)
-
-
-def _initializers(of_paper: bool, kernel: Any, recurrent: Any) -> tuple[Any, Any]:
-    """Of the weights into the memory; PAPER for those of the paper, which differ by origin."""
-    given = isinstance(kernel, str) and kernel == PAPER
-    if not given or not of_paper:
-        kernel = keras.initializers.get("glorot_uniform" if given else kernel)
-    if isinstance(recurrent, str) and recurrent == PAPER:
-        recurrent = "zeros" if of_paper else "orthogonal"
-    return kernel, keras.initializers.get(recurrent)
-
-
-def _stacked(name: str, rows: list[int]) -> Any:
-    """An initializer that draws weights from each origin as if they were a matrix of its own."""
-
-    def draw(shape, dtype=None):
-        drawn = [keras.initializers.get(name)((n, shape[1]), dtype=dtype) for n in rows]
-        return ops.concatenate(drawn, axis=0)
-
-    return draw

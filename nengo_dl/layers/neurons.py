@@ -11,8 +11,9 @@ from keras import ops
 from nengo_dl import surrogates
 from nengo_dl.layers.arguments import cell_dtype, refuse_units
 from nengo_dl.layers.attributes import UnitAttribute
-from nengo_dl.layers.base import Cell, SequenceLayer
+from nengo_dl.layers.cell import Cell
 from nengo_dl.layers.context import step_context
+from nengo_dl.layers.sequence_layer import SequenceLayer
 from nengo_dl.lowering.neurons import NeuronKernel, lowering_of
 
 

@@ -9,8 +9,9 @@ import keras
 from keras import ops
 
 from nengo_dl.layers.arguments import cell_dtype, refuse_units
-from nengo_dl.layers.base import Cell, SequenceLayer
+from nengo_dl.layers.cell import Cell
 from nengo_dl.layers.context import step_context
+from nengo_dl.layers.sequence_layer import SequenceLayer
 from nengo_dl.lowering.neuron_types import regular_spiking
 
 

@@ -9,7 +9,7 @@ from numpy.polynomial import Legendre
 
 from layers.reference import values
 from nengo_dl import layers
-from nengo_dl.layers.legendre import Discretization, legendre_matrices
+from nengo_dl.layers.legendre_matrices import Discretization, legendre_matrices
 
 N_STEPS = 784
 

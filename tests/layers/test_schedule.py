@@ -6,7 +6,7 @@ import pytest
 
 from nengo_dl import layers, regularizers
 from nengo_dl.callbacks import HyperparameterScheduler
-from nengo_dl.layers.legendre import Discretization
+from nengo_dl.layers.legendre_matrices import Discretization
 
 
 class Seen(keras.callbacks.Callback):

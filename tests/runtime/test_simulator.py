@@ -14,7 +14,7 @@ import nengo_dl
 from nengo_dl import tuning
 from nengo_dl.runtime import backends
 from nengo_dl.runtime.checks import device_name
-from nengo_dl.runtime.simulation.engine import Engine
+from nengo_dl.runtime.simulation.placement import Placement
 from runtime.networks import reference, small, tutorial
 
 N_STEPS = 60
@@ -527,7 +527,7 @@ def test_unrolling_beyond_what_helps_is_not_done():
 @pytest.mark.core
 @pytest.mark.parametrize("unroll", [1, 3])
 def test_inner_loops_of_a_gpu_run_exactly_the_steps_asked_for(unroll, monkeypatch):
-    monkeypatch.setattr(Engine, "on_cpu", lambda self: False)
+    monkeypatch.setattr(Placement, "on_cpu", lambda self: False)
     net, _, probes = small()
     n = tuning.GPU_STEPS
     counts = [1, n - 1, n, n + 1, 2 * n + 7]

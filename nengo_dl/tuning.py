@@ -97,5 +97,5 @@ SWEEP_GROUP_NUMBERS = 80_000
 SWEEP_RECORDED_NUMBERS = 2**25
 #: groups of points for each worker, where there are enough points
 SWEEP_GROUPS_PER_WORKER = 4
-#: groups for each worker that are sent before one of them is back
+#: groups for each process of this machine that are sent before one of them is back
 SWEEP_GROUPS_AHEAD = 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import pickle
 from collections import Counter, deque
@@ -64,17 +65,18 @@ class Workers:
         self._renew: Callable[[], Executor] | None = None
         self.n: int
         self.executor: Executor
+        #: groups that are under way at once; a cluster may grow meanwhile
+        self.n_ahead: float = math.inf
         if executor is None:
-            self.n, self.executor = 1, Here()
+            self.n, self.executor, self.n_ahead = 1, Here(), 1
         elif isinstance(executor, int) and not isinstance(executor, bool) and executor > 0:
             # not forked: the threads of a backend do not survive that
             spawn = multiprocessing.get_context("spawn")
             self._renew = partial(ProcessPoolExecutor, executor, mp_context=spawn)
             self.n, self.executor = executor, self._renew()
+            self.n_ahead = executor * tuning.SWEEP_GROUPS_AHEAD
         else:
             self.n, self.executor = _n_workers(executor), _with_interface(executor)
-        #: groups that are under way at once
-        self.n_ahead = 1 if executor is None else self.n * tuning.SWEEP_GROUPS_AHEAD
 
     def check(self, job: Job) -> None:
         """Whether the functions can be sent at all."""

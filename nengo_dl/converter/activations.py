@@ -57,6 +57,15 @@ def neuron_type(activation: Any) -> NeuronType | None:
         return None
 
 
+def softmax_axes(activation: Any) -> tuple[int, ...] | None:
+    """The axes of a softmax, the batch counted; None for what is no softmax."""
+    activation = identify(activation)
+    if not isinstance(activation, Activation) or activation.name != "softmax":
+        return None
+    axis = dict(activation.parameters).get("axis", -1)
+    return tuple(axis) if isinstance(axis, tuple) else (axis,)
+
+
 def describe(activation: Any) -> str:
     """An activation as a user would name it."""
     activation = identify(activation)

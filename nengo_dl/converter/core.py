@@ -25,6 +25,7 @@ from nengo_dl.converter.activation import ConvertActivation
 from nengo_dl.converter.activations import Swaps
 from nengo_dl.converter.fallback import Fallback
 from nengo_dl.converter.graph import Call, Value, trace, trace_layer
+from nengo_dl.converter.populations import Population
 from nengo_dl.input_node import ConstantNode, InputNode
 from nengo_dl.runtime.checks import checked_count, checked_flag, number
 from nengo_dl.settings import configure_settings
@@ -145,7 +146,7 @@ class Converter:
         #: Nengo object of each value; synapse of neurons; where connections to an object go
         self.objects: dict[Value, Any] = {}
         self.synapses: dict[Any, Any] = {}
-        self.populations: dict[nengo.Ensemble, base.Population] = {}
+        self.populations: dict[nengo.Ensemble, Population] = {}
         self.entrances: dict[Any, Any] = {}
         #: copies of the Keras layers that are in TensorNodes
         self.copies: dict[keras.layers.Layer, keras.layers.Layer] = {}

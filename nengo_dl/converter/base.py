@@ -14,7 +14,6 @@ from nengo_dl.converter import activations
 from nengo_dl.converter.linear import part
 from nengo_dl.converter.populations import Population, channels_of
 from nengo_dl.converter.scaling import scaled
-from nengo_dl.converter.spellings import as_function
 from nengo_dl.normalizations import Softmax
 from nengo_dl.tensor_node import TensorNode
 
@@ -187,7 +186,9 @@ class LayerConverter:
             shape_axes = tuple(self.axis(node_id, axis) for axis in axes)
             obj = nengo.Node(Softmax(shape, shape_axes), size_in=int(np.prod(shape)), label=name)
         elif neurons is None:
-            obj = TensorNode(_on_items(activation), shape_in=shape, pass_time=False, label=name)
+            obj = TensorNode(
+                activations.on_items(activation), shape_in=shape, pass_time=False, label=name
+            )
         else:
             obj = self.add_neurons(node_id, neurons)
         if biases is not None:
@@ -348,35 +349,3 @@ def _is_zero(value: Any) -> bool:
 
 def _equal(value: Any, allowed: Any) -> bool:
     return allowed is not None and bool(np.all(np.asarray(value == allowed)))
-
-
-def _on_items(activation: Any) -> Any:
-    """An activation as something that a TensorNode takes."""
-    compute = as_function(activation)
-    if isinstance(compute, keras.layers.Layer):
-        return compute
-
-    def function(x):
-        return compute(x)
-
-    function.__name__ = activations.describe(activation)
-    return function
-
-
-def activation_problem(activation: Any, converter: Converter) -> str:
-    """Why an activation needs a TensorNode; empty where it needs none."""
-    swapped = converter.swaps(activation)
-    if (
-        activations.is_linear(swapped)
-        or activations.softmax_axes(swapped) is not None
-        or activations.neuron_type(swapped) is not None
-    ):
-        return ""
-    return f"its activation {activations.describe(swapped)!r} has no neuron type in Nengo"
-
-
-def no_equivalent(layer: Any) -> str:
-    """Why a layer of a type without a converter is a TensorNode."""
-    if isinstance(layer, keras.layers.Activation):
-        return f"its activation {activations.describe(layer)!r} has no neuron type in Nengo"
-    return f"there is no equivalent of {type(layer).__name__} in Nengo"

@@ -140,19 +140,8 @@ class Spiking:
         """
         steps = checked_count("steps", steps)
         updates = checked_count("updates", updates)
-        fine_tuning.fine_tune(
-            self._converter,
-            x,
-            y,
-            steps,
-            updates,
-            batch_size,
-            optimizer,
-            loss,
-            target_rate,
-            dt,
-            seed,
-        )
+        options = (batch_size, optimizer, loss, target_rate, dt, seed)
+        fine_tuning.fine_tune(self._converter, x, y, steps, updates, *options)
         arrays = lookup.input_arrays(self._converter.graph, x, "x")
         return measuring.measure(self._converter, [array[:200] for array in arrays], steps, dt)
 

@@ -106,7 +106,9 @@ class Softmax(Normalization):
 
     Examples
     --------
-    >>> nengo.Node(nengo_dl.normalizations.Softmax((10,), (-1,)))
+    >>> from nengo_dl.normalizations import Softmax
+    >>> with nengo.Network():
+    ...     node = nengo.Node(Softmax((10,), (-1,)), size_in=10)
     """
 
     def of_array(self, xp, x, axes):

@@ -72,8 +72,10 @@ class Spiking:
 
         Examples
         --------
-        >>> converter = nengo_dl.Converter(model, inference_only=True)
-        >>> print(converter.calibrate(x_train[:200], steps=20))
+        >>> converter = nengo_dl.Converter(model)
+        >>> report = converter.calibrate(np.random.rand(50, 4), steps=20)
+        >>> report.n_steps
+        20
         """
         steps = checked_count("steps", steps)
         return calibration.calibrate(self._converter, data, steps, target_rate, dt)
@@ -135,8 +137,8 @@ class Spiking:
 
         Examples
         --------
-        >>> converter.calibrate(x_train[:200], steps=15, target_rate=400)
-        >>> print(converter.fine_tune(x_train, y_train, steps=15, target_rate=50))
+        >>> x = np.random.rand(50, 4)
+        >>> report = converter.fine_tune(x, steps=20, updates=2, target_rate=100)
         """
         steps = checked_count("steps", steps)
         updates = checked_count("updates", updates)

@@ -89,6 +89,8 @@ class IntegratedSpiking(RatesToSpikesNeuronType):
 
     Examples
     --------
+    >>> with nengo.Network():
+    ...     ens = nengo.Ensemble(50, 1)
     >>> ens.neuron_type = nengo_dl.IntegratedSpiking(nengo.Tanh(tau_ref=1), amplitude=0.05)
     """
 

@@ -31,7 +31,9 @@ def conversion(report: Sequence[Any]) -> Figure:
 
     Examples
     --------
-    >>> nengo_dl.viz.conversion(converter.calibrate(x_train[:200], steps=20))
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8, activation="relu")])
+    >>> report = nengo_dl.Converter(model).calibrate(np.random.rand(20, 4), steps=20)
+    >>> figure = nengo_dl.viz.conversion(report)
     """
     with installed("viz"):
         from matplotlib import pyplot

@@ -7,7 +7,8 @@ from dataclasses import replace
 import keras
 import numpy as np
 
-from nengo_dl.converter.base import LayerConverter, activation_problem, no_equivalent, register
+from nengo_dl.converter.activations import activation_problem, no_equivalent
+from nengo_dl.converter.base import LayerConverter, register
 from nengo_dl.converter.linear import array
 from nengo_dl.converter.spellings import KINDS
 

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import keras
 import nengo
 import numpy as np
 from nengo.exceptions import ValidationError
 from nengo.neurons import NeuronType
 
-from nengo_dl.converter.spellings import KINDS, LEAKY_SLOPE, LINEAR, Activation, identify
+from nengo_dl.converter.spellings import (
+    KINDS,
+    LEAKY_SLOPE,
+    LINEAR,
+    Activation,
+    as_function,
+    identify,
+)
 from nengo_dl.neurons import ELU, GELU, ClippedReLU, LeakyReLU, SiLU
+
+if TYPE_CHECKING:
+    from nengo_dl.converter.core import Converter
 
 #: of Klambauer et al., 2017, "Self-normalizing neural networks" (arXiv:1706.02515)
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
@@ -57,10 +68,47 @@ def neuron_type(activation: Any) -> NeuronType | None:
         return None
 
 
+def softmax_axes(activation: Any) -> tuple[int, ...] | None:
+    """The axes of a softmax, the batch counted; None for what is no softmax."""
+    activation = identify(activation)
+    if not isinstance(activation, Activation) or activation.name != "softmax":
+        return None
+    axis = dict(activation.parameters).get("axis", -1)
+    return tuple(axis) if isinstance(axis, tuple) else (axis,)
+
+
 def describe(activation: Any) -> str:
     """An activation as a user would name it."""
     activation = identify(activation)
     return getattr(activation, "__name__", None) or str(activation)
+
+
+def on_items(activation: Any) -> Any:
+    """An activation as something that a TensorNode takes."""
+    compute = as_function(activation)
+    if isinstance(compute, keras.layers.Layer):
+        return compute
+
+    def function(x):
+        return compute(x)
+
+    function.__name__ = describe(activation)
+    return function
+
+
+def activation_problem(activation: Any, converter: Converter) -> str:
+    """Why an activation needs a TensorNode; empty where it needs none."""
+    swapped = converter.swaps(activation)
+    if is_linear(swapped) or softmax_axes(swapped) is not None or neuron_type(swapped) is not None:
+        return ""
+    return f"its activation {describe(swapped)!r} has no neuron type in Nengo"
+
+
+def no_equivalent(layer: Any) -> str:
+    """Why a layer of a type without a converter is a TensorNode."""
+    if isinstance(layer, keras.layers.Activation):
+        return f"its activation {describe(layer)!r} has no neuron type in Nengo"
+    return f"there is no equivalent of {type(layer).__name__} in Nengo"
 
 
 class Swaps:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -12,10 +11,10 @@ import numpy as np
 from nengo.neurons import NeuronType
 
 from nengo_dl.converter import activations
-from nengo_dl.converter.graph import Value
 from nengo_dl.converter.linear import part
+from nengo_dl.converter.populations import Population, channels_of
 from nengo_dl.converter.scaling import scaled
-from nengo_dl.converter.spellings import as_function
+from nengo_dl.normalizations import Softmax
 from nengo_dl.tensor_node import TensorNode
 
 if TYPE_CHECKING:
@@ -58,40 +57,6 @@ def converter_of(layer: Any) -> type[LayerConverter] | None:
         if cls in _registry:
             return _registry[cls] if type(layer).call is getattr(cls, "call", None) else None
     return None
-
-
-@dataclass(frozen=True)
-class Population:
-    """Neurons of a converted network.
-
-    Attributes
-    ----------
-    name
-        Name of the layer, and of what the neurons are in it.
-    value
-        The tensor of the model whose size says how high their spikes are to be.
-    channels
-        For each neuron its channel in that, ...
-    channels_of_value
-        ... and the channel of each element of that.
-    computes_value
-        Whether the neurons' output is that tensor.
-    takes_back
-        Whether their spikes may be negative although their output is not.
-    """
-
-    name: str
-    value: Value
-    channels: np.ndarray
-    channels_of_value: np.ndarray
-    computes_value: bool = False
-    takes_back: bool = False
-
-
-def channels_of(layer: Any, shape: Shape) -> np.ndarray:
-    """The channel of each element of a tensor that a layer computes, or reads."""
-    first = getattr(layer, "data_format", None) == "channels_first" and len(shape) > 1
-    return np.indices(shape)[0 if first else -1].ravel()
 
 
 class LayerConverter:
@@ -217,8 +182,13 @@ class LayerConverter:
         neurons = activations.neuron_type(activation)
         if activations.is_linear(activation):
             obj = self.add_node(int(np.prod(shape)), name)
+        elif (axes := activations.softmax_axes(activation)) is not None:
+            shape_axes = tuple(self.axis(node_id, axis) for axis in axes)
+            obj = nengo.Node(Softmax(shape, shape_axes), size_in=int(np.prod(shape)), label=name)
         elif neurons is None:
-            obj = TensorNode(_on_items(activation), shape_in=shape, pass_time=False, label=name)
+            obj = TensorNode(
+                activations.on_items(activation), shape_in=shape, pass_time=False, label=name
+            )
         else:
             obj = self.add_neurons(node_id, neurons)
         if biases is not None:
@@ -379,31 +349,3 @@ def _is_zero(value: Any) -> bool:
 
 def _equal(value: Any, allowed: Any) -> bool:
     return allowed is not None and bool(np.all(np.asarray(value == allowed)))
-
-
-def _on_items(activation: Any) -> Any:
-    """An activation as something that a TensorNode takes."""
-    compute = as_function(activation)
-    if isinstance(compute, keras.layers.Layer):
-        return compute
-
-    def function(x):
-        return compute(x)
-
-    function.__name__ = activations.describe(activation)
-    return function
-
-
-def activation_problem(activation: Any, converter: Converter) -> str:
-    """Why an activation needs a TensorNode; empty where it needs none."""
-    swapped = converter.swaps(activation)
-    if activations.is_linear(swapped) or activations.neuron_type(swapped) is not None:
-        return ""
-    return f"its activation {activations.describe(swapped)!r} has no neuron type in Nengo"
-
-
-def no_equivalent(layer: Any) -> str:
-    """Why a layer of a type without a converter is a TensorNode."""
-    if isinstance(layer, keras.layers.Activation):
-        return f"its activation {activations.describe(layer)!r} has no neuron type in Nengo"
-    return f"there is no equivalent of {type(layer).__name__} in Nengo"

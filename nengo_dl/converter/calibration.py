@@ -9,7 +9,7 @@ import numpy as np
 from nengo.exceptions import ValidationError
 
 from nengo_dl.converter import lookup, measuring
-from nengo_dl.converter.base import Population
+from nengo_dl.converter.populations import Population
 from nengo_dl.converter.rates import (
     LayerRates,
     Report,
@@ -19,6 +19,7 @@ from nengo_dl.converter.rates import (
 )
 from nengo_dl.converter.scaling import rate_type
 from nengo_dl.neurons import IntegratedSpiking
+from nengo_dl.normalizations import Normalization
 
 if TYPE_CHECKING:
     from nengo_dl.converter.core import Converter
@@ -41,14 +42,26 @@ def calibrate(converter: Converter, data: Any, n_steps: int, target: Any, dt: fl
         _choose(ens, population, values, checked_target(target))
         for ens, population in converter.populations.items()
     ]
-    for probe in converter.outputs.values():
-        probe.synapse = average(n_steps, dt)
+    for node in converter.net.all_nodes:
+        if isinstance(node.output, Normalization):
+            node.output = node.output.of_mean(as_rate=True)
+    average_outputs(converter, n_steps)
     return measuring.measure(converter, data, n_steps, dt)
 
 
-def average(n_steps: int, dt: float) -> nengo.LinearFilter:
-    """The sum of what there was so far, which after so many steps is the mean."""
-    return nengo.LinearFilter([1], [n_steps * dt, 0])
+def average_outputs(converter: Converter, n_steps: int) -> None:
+    """Let the outputs be sums of what there was so far, which after so many steps are means."""
+    sources = {conn.pre_obj for conn in converter.net.all_connections}
+    for value in converter.graph.outputs:
+        obj, probe = converter.objects[value], converter.outputs[value.tensor]
+        is_last = type(obj) is nengo.Node and obj not in sources
+        if is_last and isinstance(obj.output, Normalization):
+            obj.output = obj.output.of_mean()
+        elif is_last:
+            obj.output = nengo.LinearFilter([1 / n_steps], [1, -1], analog=False)
+        else:  # a synapse leaves out the last step
+            scale = 1 / max(n_steps - 1, 1)
+            probe.synapse = nengo.LinearFilter([scale], [1, -1], analog=False)
 
 
 def _choose(

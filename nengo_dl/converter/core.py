@@ -12,25 +12,19 @@ import numpy as np
 from nengo.exceptions import ValidationError
 from nengo.neurons import NeuronType
 
-from nengo_dl.converter import (
-    base,
-    calibration,
-    fine_tuning,
-    lookup,
-    measuring,
-    rates,
-    verification,
-)
+from nengo_dl.converter import activations, base, lookup, rates, verification
 from nengo_dl.converter.activation import ConvertActivation
 from nengo_dl.converter.activations import Swaps
 from nengo_dl.converter.fallback import Fallback
 from nengo_dl.converter.graph import Call, Value, trace, trace_layer
+from nengo_dl.converter.populations import Population
+from nengo_dl.converter.spiking import Spiking
 from nengo_dl.input_node import ConstantNode, InputNode
-from nengo_dl.runtime.checks import checked_count, checked_flag, number
+from nengo_dl.runtime.checks import checked_flag, number
 from nengo_dl.settings import configure_settings
 
 
-class Converter:
+class Converter(Spiking):
     """Converts a Keras model to a Nengo network.
 
     Parameters
@@ -62,12 +56,14 @@ class Converter:
         Whether the first axis of the model's inputs (after the batch) is time, which then becomes
         the steps of the simulation.
     sample_inputs : array, list or dict, optional
-        Inputs of the model, (batch, ...), on which ``scale_firing_rates="auto"`` measures the
-        activity of its layers.
+        Inputs of the model, (batch, ...), on which ``scale_firing_rates="auto"`` and ``steps``
+        measure the activity of its layers.
     target_rate : float, optional
         Firing rate in hertz for ``"auto"``, which 99.9 % of a layer's outputs do not exceed. By
         default 1000 Hz, a spike in each step of a millisecond; for neuron types with a refractory
         period, half of the highest possible rate.
+    steps : int, optional
+        Calls ``calibrate(sample_inputs, steps, target_rate)`` after the conversion.
 
     Attributes
     ----------
@@ -85,7 +81,7 @@ class Converter:
     fallbacks : dict
         Name of each layer that became or contains a TensorNode -> the reason.
     firing_rates : list of rates.LayerRates
-        With ``scale_firing_rates="auto"``, the expected rates of each layer.
+        With ``scale_firing_rates="auto"`` and after `calibrate`, the expected rates of each layer.
 
     Raises
     ------
@@ -130,6 +126,7 @@ class Converter:
         temporal_model: bool = False,
         sample_inputs: Any = None,
         target_rate: float | None = None,
+        steps: int | None = None,
     ):
         self.model = model
         self.allow_fallback = checked_flag("allow_fallback", allow_fallback)
@@ -145,7 +142,7 @@ class Converter:
         #: Nengo object of each value; synapse of neurons; where connections to an object go
         self.objects: dict[Value, Any] = {}
         self.synapses: dict[Any, Any] = {}
-        self.populations: dict[nengo.Ensemble, base.Population] = {}
+        self.populations: dict[nengo.Ensemble, Population] = {}
         self.entrances: dict[Any, Any] = {}
         #: copies of the Keras layers that are in TensorNodes
         self.copies: dict[keras.layers.Layer, keras.layers.Layer] = {}
@@ -158,6 +155,14 @@ class Converter:
         self.swaps.check_used(self.fallbacks)
         self._warn()
         self.firing_rates = self._scales.report()
+        if steps is not None:
+            if sample_inputs is None:
+                raise ValidationError(
+                    "steps are chosen for sample_inputs; give some inputs of the model, for "
+                    "example a hundred items of its training data",
+                    attr="sample_inputs",
+                )
+            self.calibrate(sample_inputs, steps, target_rate)
 
     register: Callable = staticmethod(base.register)
     """Decorator that enters a `nengo_dl.converter.LayerConverter` for a type of Keras layer."""
@@ -208,7 +213,7 @@ class Converter:
         layer = call.layer
         cls = base.converter_of(layer)
         if cls is None:
-            return None, base.no_equivalent(layer)
+            return None, activations.no_equivalent(layer)
         if cls.moves_through_time and any(value.temporal for value in call.inputs):
             return None, "it works across time steps, which a network has one after the other"
         possible, reason = cls.convertible(layer, self)
@@ -223,7 +228,7 @@ class Converter:
             )
         is_one = issubclass(cls, ConvertActivation)
         activation = layer if is_one else getattr(layer, "activation", None)
-        return cls, base.activation_problem(activation, self)
+        return cls, activations.activation_problem(activation, self)
 
     def _note_fallback(self, call: Call, reason: str, impossible: bool) -> None:
         if impossible or not self.allow_fallback:
@@ -294,136 +299,6 @@ class Converter:
         """Synapse on the output of a layer's neurons."""
         return self._synapses(layer)
 
-    # -- spikes ------------------------------------------------------------------------------------
-
-    def calibrate(
-        self,
-        data: Any,
-        steps: int,
-        target_rate: float | None = None,
-        dt: float = 0.001,
-    ) -> rates.Report:
-        """Make the network spike, so that it tells what an input is in a given number of steps.
-
-        Whatever the neurons were, they become `nengo_dl.IntegratedSpiking` of their rate type. The
-        height of the spikes is chosen for each channel (Diehl et al., 2015, "Fast-classifying,
-        high-accuracy spiking deep networks through weight and threshold balancing"; the percentile
-        is that of Rueckauer et al., 2017, "Conversion of continuous-valued deep networks to
-        efficient event-driven networks for image classification", the channels are those of Kim et
-        al., 2020, "Spiking-YOLO"). The outputs are averages over the steps. Voltages begin at half
-        the threshold (Bu et al., 2022, "Optimized potential initialization for low-latency spiking
-        neural networks"), so that numbers of spikes are rounded, not cut off. With that and
-        with what `nengo_dl.IntegratedSpiking` does, nothing is left that a correction of biases
-        or voltages (Li et al., 2021, "A free lunch from ANN") could take away.
-
-        Weights and biases stay as they are, so parameters of the model and of the network remain
-        interchangeable. The objects of the network stay too; ``firing_rates`` is new.
-
-        Parameters
-        ----------
-        data
-            An array, list or dict of the model's inputs, (batch, ...); some hundred are enough.
-        steps
-            For how many steps an input is shown. Each begins from the initial state, as in
-            ``sim.predict``.
-        target_rate
-            The rate in hertz that 0.1 % of the activity of a channel is above; 1000 Hz by default.
-            A lower one takes fewer spikes and tells less of each activity.
-        dt
-            Length of a step in seconds.
-
-        Returns
-        -------
-        rates.Report
-            What `measure_rates` says of the network on ``data``. ``nengo_dl.viz.conversion``
-            draws it.
-
-        Raises
-        ------
-        nengo.exceptions.ValidationError
-            For temporal models, and neurons that have no rate type.
-
-        Warns
-        -----
-        UserWarning
-            Before anything is simulated, if rates are too low to say anything in so many steps.
-
-        Examples
-        --------
-        >>> converter = nengo_dl.Converter(model, inference_only=True)
-        >>> print(converter.calibrate(x_train[:200], steps=20))
-        """
-        steps = checked_count("steps", steps)
-        return calibration.calibrate(self, data, steps, target_rate, dt)
-
-    def fine_tune(
-        self,
-        x: Any,
-        y: Any = None,
-        *,
-        steps: int,
-        updates: int = 300,
-        batch_size: int = 100,
-        optimizer: Any = None,
-        loss: Any = None,
-        target_rate: float | None = None,
-        dt: float = 0.001,
-        seed: int = 0,
-    ) -> rates.Report:
-        """Train a calibrated network with its spikes, from where the conversion left it.
-
-        Neurons spike in the forward pass; in the backward pass the charge that they round to whole
-        spikes stands for these (Bengio, Léonard and Courville, 2013, "Estimating or propagating
-        gradients through stochastic neurons"), so that over the steps a neuron has the derivative
-        of its rate type. The trained weights and biases are in ``net`` afterwards, for all
-        simulators; the Keras model is as it was.
-
-        Parameters
-        ----------
-        x
-            An array, list or dict of the model's inputs, (batch, ...).
-        y
-            The targets, an array for each output. None: what the model computes of ``x``.
-        steps
-            For how many steps an input is shown.
-        updates, batch_size
-            Number of updates, and of inputs for each.
-        optimizer
-            As in ``sim.compile``; Adam with a learning rate of 3e-4 by default.
-        loss
-            Of the averages over the steps, one for all outputs or a list; by default that with
-            which the model was compiled, and the mean squared error for ``y=None``.
-        target_rate
-            The largest mean rate in hertz that a layer is to have. It is reached by a penalty, so
-            it may be missed a little.
-        dt
-            Length of a step in seconds.
-        seed
-            Of the order of the inputs.
-
-        Returns
-        -------
-        rates.Report
-            What `measure_rates` says of the network on the first 200 inputs.
-
-        Raises
-        ------
-        nengo.exceptions.ValidationError
-            If `calibrate` was not called before, and if no loss is known.
-
-        Examples
-        --------
-        >>> converter.calibrate(x_train[:200], steps=15, target_rate=400)
-        >>> print(converter.fine_tune(x_train, y_train, steps=15, target_rate=50))
-        """
-        steps = checked_count("steps", steps)
-        updates = checked_count("updates", updates)
-        fine_tuning.fine_tune(
-            self, x, y, steps, updates, batch_size, optimizer, loss, target_rate, dt, seed
-        )
-        arrays = lookup.input_arrays(self.graph, x, "x")
-        return measuring.measure(self, [array[:200] for array in arrays], steps, dt)
-
     # -- checks ------------------------------------------------------------------------------------
 
     def verify(
@@ -457,39 +332,6 @@ class Converter:
         True
         """
         return verification.verify(self, training, inputs, atol, rtol)
-
-    def measure_rates(self, inputs: Any, n_steps: int = 50, dt: float = 0.001) -> rates.Report:
-        """Firing rates of all neurons in the network while it is given inputs.
-
-        Parameters
-        ----------
-        inputs
-            An array, list or dict of the model's inputs, (batch, ...); each is shown for
-            ``n_steps``.
-        n_steps
-            Number of steps.
-        dt
-            Length of a step in seconds.
-
-        Returns
-        -------
-        rates.Report
-            A list with the `rates.MeasuredRates` of each layer of neurons; ``print`` shows it as a
-            table.
-
-        Warns
-        -----
-        UserWarning
-            Before the simulation, if in a layer not even the most active neurons can be expected to
-            spike in so many steps.
-
-        Examples
-        --------
-        >>> measured = converter.measure_rates(np.ones((3, 4)), n_steps=20)
-        >>> len(measured)  # layers of neurons
-        1
-        """
-        return measuring.measure(self, inputs, checked_count("n_steps", n_steps), dt)
 
 
 def _synapse(value: Any) -> nengo.synapses.Synapse | None:

@@ -13,7 +13,7 @@ from nengo.exceptions import ValidationError
 
 from nengo_dl.config import get_setting, set_setting
 from nengo_dl.converter import lookup, probing
-from nengo_dl.converter.calibration import average
+from nengo_dl.converter.calibration import average_outputs
 from nengo_dl.losses import Penalty
 from nengo_dl.neurons import IntegratedSpiking
 from nengo_dl.runtime.checks import number
@@ -77,8 +77,7 @@ def fine_tune(
     arrays = lookup.input_arrays(converter.graph, x, "x")
     batch_size = min(batch_size, len(arrays[0]))
     losses, targets = _losses(converter, arrays, y, loss)
-    for probe in converter.outputs.values():
-        probe.synapse = average(n_steps, dt)
+    average_outputs(converter, n_steps)
     trained = [c for c in converter.net.all_connections if converter.net.config[c].trainable]
     with (
         _training(converter),

@@ -1,12 +1,14 @@
-"""Layers that multiply with constants and add constants."""
+"""Layers that multiply with constants and add constants, and layer normalization."""
 
 from __future__ import annotations
 
 import keras
+import nengo
 import numpy as np
 
 from nengo_dl.converter.base import LayerConverter, NotConvertible, register
 from nengo_dl.converter.linear import array
+from nengo_dl.normalizations import LayerNorm
 
 
 class Affine(LayerConverter):
@@ -101,3 +103,42 @@ class ConvertNormalization(Affine):
         if layer.invert:
             return self.add_affine(node_id, deviation, mean)
         return self.add_affine(node_id, 1 / deviation, -mean / deviation)
+
+
+@register(keras.layers.LayerNormalization)
+class ConvertLayerNormalization(LayerConverter):
+    """A Node that normalizes, gains as weights, and biases."""
+
+    unsupported_args = ("rms_scaling",)
+    unsupported_training_args = (
+        "beta_constraint",
+        "beta_regularizer",
+        "gamma_constraint",
+        "gamma_regularizer",
+    )
+
+    def convert(self, node_id):
+        layer, shape, name = self.layer, self.input_shape(node_id), self.name(node_id)
+        axes = layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis]
+        axes = tuple(sorted(self.axis(node_id, axis) for axis in axes))
+        positions = [n for i, n in enumerate(shape) if i not in axes]
+        shared = int(np.prod(positions)) > 1 and (layer.scale or layer.center)
+        if shared and layer.trainable and not self.converter.inference_only:
+            raise NotConvertible(
+                "its gains and biases are shared by several positions, which has no equivalent in "
+                "training, unless inference_only=True or layer.trainable=False"
+            )
+        process = LayerNorm(shape, axes, epsilon=layer.epsilon)
+        node = nengo.Node(process, size_in=process.default_size_in, label=f"{name}.normalized")
+        self.add_connection(node_id, node)
+        obj = self.add_node(process.default_size_in, name)
+        spread = [n if i in axes else 1 for i, n in enumerate(shape)]
+
+        def values(variable):
+            return np.broadcast_to(array(variable).reshape(spread), shape).ravel()
+
+        gains = {"transform": values(layer.gamma), "trainable": True} if layer.scale else {}
+        self.connect(node, obj, persistent=bool(gains), label=f"{name}.gamma", **gains)
+        if layer.center:
+            self.add_bias(node_id, obj, values(layer.beta))
+        return obj

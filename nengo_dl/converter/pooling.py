@@ -7,8 +7,9 @@ import nengo
 import numpy as np
 
 from nengo_dl.converter import activations
-from nengo_dl.converter.base import LayerConverter, Population, channels_of, register
+from nengo_dl.converter.base import LayerConverter, register
 from nengo_dl.converter.linear import along_axes, window_starts
+from nengo_dl.converter.populations import Population, channels_of
 from nengo_dl.converter.scaling import rate_type
 from nengo_dl.converter.taps import Axis, patches
 

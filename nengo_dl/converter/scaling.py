@@ -44,7 +44,7 @@ def scaled(neurons: NeuronType, scale: float) -> tuple[NeuronType, float]:
     amplitude = neurons.amplitude / scale
     if isinstance(neurons, IntegratedSpiking):
         return changed(neurons, amplitude=amplitude), 1.0
-    base = rate_type(neurons)
+    base = getattr(neurons, "base_type", neurons)
     if not isinstance(neurons, RatesToSpikesNeuronType):
         if isinstance(base, CURVED):
             return neurons, 1.0
@@ -60,15 +60,31 @@ def scaled(neurons: NeuronType, scale: float) -> tuple[NeuronType, float]:
 
 
 def rate_type(neurons: NeuronType) -> NeuronType | None:
-    """The type that puts out the rates of a spiking one; a rate type itself, and None where there
-    is no such type without a state.
+    """The type whose output is the mean output of a spiking one; a rate type itself, and None where
+    there is no such type without a state.
     """
-    neurons = getattr(neurons, "base_type", neurons)
-    for spiking, rate in _RATES.items():
-        if type(neurons) is spiking:
-            names = [name for name in _arguments(rate()) if name != "initial_state"]
-            return rate(**{name: getattr(neurons, name) for name in names})
+    if isinstance(neurons, IntegratedSpiking):
+        return neurons.base_type
+    if isinstance(neurons, RatesToSpikesNeuronType):
+        return _times(neurons.base_type, neurons.amplitude)
+    rate = _RATES.get(type(neurons))
+    if rate is not None:
+        names = [name for name in _arguments(rate()) if name != "initial_state"]
+        return rate(**{name: getattr(neurons, name) for name in names})
     return None if neurons.spiking or neurons.state else neurons
+
+
+def _times(neurons: NeuronType, factor: float) -> NeuronType | None:
+    """A rate type with ``factor`` times the output."""
+    if neurons.spiking or neurons.state:
+        return None
+    if factor == 1:
+        return neurons
+    if has_amplitude(neurons):
+        return changed(neurons, amplitude=neurons.amplitude * factor)
+    if isinstance(neurons, (nengo.Sigmoid, nengo.Tanh)):
+        return changed(neurons, tau_ref=neurons.tau_ref / factor)
+    return None
 
 
 def _stretched(neurons: NeuronType, scale: float) -> NeuronType:

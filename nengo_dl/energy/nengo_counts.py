@@ -78,7 +78,7 @@ def _recorded_rates(sim: Any, network: nengo.Network) -> dict[Ensemble, float]:
         whole = isinstance(neurons, Neurons) and probe.synapse is None
         if whole and probe.attr in ("output", "spikes") and np.size(sim.data[probe]):
             amplitude = getattr(neurons.ensemble.neuron_type, "amplitude", 1.0)
-            rates[neurons.ensemble] = float(np.mean(np.abs(sim.data[probe]))) / amplitude
+            rates[neurons.ensemble] = float(np.mean(np.abs(sim.data[probe]) / amplitude))
     return rates
 
 

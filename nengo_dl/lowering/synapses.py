@@ -14,7 +14,9 @@ from nengo.builder.processes import SimProcess
 from nengo.synapses import LinearFilter, Triangle
 
 from nengo_dl.compiler.kernel import Kernel, Prepared, register
+from nengo_dl.lowering.normalizations import NormalizationKernel
 from nengo_dl.lowering.parameters import columns, split
+from nengo_dl.normalizations import Normalization
 
 
 class _FilterKernel(Kernel):
@@ -152,8 +154,10 @@ def _discretize(process: LinearFilter, dt: float) -> LinearFilter.Step:
 
 
 @register(SimProcess)
-def _choose_synapse(op):
+def _choose_process(op):
     process = op.process
+    if isinstance(process, Normalization) and op.input is not None:
+        return NormalizationKernel()
     if (
         isinstance(process, Triangle)
         and type(process).make_step is Triangle.make_step

@@ -35,7 +35,7 @@ class HeightParam(NdarrayParam):
         if is_number(value):
             value = float(value)
         else:
-            value = self.coerce_ndarray(instance, value)
+            value = self.coerce_ndarray(instance, np.array(value, dtype=float))
         if not np.all((np.asarray(value) > 0) & np.isfinite(value)):
             raise ValidationError(
                 f"expected a positive number, or one for each neuron; got {value!r}",
@@ -89,6 +89,8 @@ class IntegratedSpiking(RatesToSpikesNeuronType):
 
     Examples
     --------
+    >>> with nengo.Network():
+    ...     ens = nengo.Ensemble(50, 1)
     >>> ens.neuron_type = nengo_dl.IntegratedSpiking(nengo.Tanh(tau_ref=1), amplitude=0.05)
     """
 

@@ -4,6 +4,7 @@ matplotlib is imported when something is drawn.
 """
 
 from nengo_dl.viz.animation import animate
+from nengo_dl.viz.conversion import conversion
 from nengo_dl.viz.decoded import decoded
 from nengo_dl.viz.graph import NetworkGraph, network_graph
 from nengo_dl.viz.learning import learning_curve
@@ -17,6 +18,7 @@ __all__ = [
     "NetworkGraph",
     "Recording",
     "animate",
+    "conversion",
     "decoded",
     "learning_curve",
     "network_graph",

@@ -126,7 +126,7 @@ def rates(
     item: int = 0,
     dt: float = 0.001,
     smooth: float | None = None,
-    amplitude: float | None = None,
+    amplitude: Any = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw firing rates over time: up to six neurons as lines, more as an image.
@@ -157,7 +157,7 @@ def rates(
     """
     rec = recording(data, probe, item=item, dt=dt)
     if amplitude is None:
-        amplitude = float(getattr(rec.neuron_type, "amplitude", 1.0))
+        amplitude = getattr(rec.neuron_type, "amplitude", 1.0)
     if smooth is None:
         smooth = 0.02 if rec.neuron_type is None or rec.neuron_type.spiking else 0.0
     values = smoothed(rec.values / amplitude, smooth / rec.dt)

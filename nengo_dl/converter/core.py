@@ -350,8 +350,10 @@ class Converter:
 
         Examples
         --------
+        >>> images = np.random.RandomState(0).uniform(size=(8, 4))  # about 200, usually
         >>> converter = nengo_dl.Converter(model, inference_only=True)
-        >>> print(converter.calibrate(x_train[:200], steps=20))
+        >>> print(converter.calibrate(images, steps=20))
+        layer ...
         """
         steps = checked_count("steps", steps)
         return calibration.calibrate(self, data, steps, target_rate, dt)
@@ -413,8 +415,8 @@ class Converter:
 
         Examples
         --------
-        >>> converter.calibrate(x_train[:200], steps=15, target_rate=400)
-        >>> print(converter.fine_tune(x_train, y_train, steps=15, target_rate=50))
+        >>> targets = np.zeros((8, 2))
+        >>> rates = converter.fine_tune(images, targets, steps=20, updates=2, loss="mse")
         """
         steps = checked_count("steps", steps)
         updates = checked_count("updates", updates)
@@ -474,8 +476,8 @@ class Converter:
         Returns
         -------
         rates.Report
-            A list with the `rates.MeasuredRates` of each layer of neurons; ``print`` shows it as a
-            table.
+            A list with the ``rates.MeasuredRates`` of each layer of neurons; ``print`` shows it as
+            a table.
 
         Warns
         -----
@@ -485,7 +487,7 @@ class Converter:
 
         Examples
         --------
-        >>> measured = converter.measure_rates(np.ones((3, 4)), n_steps=20)
+        >>> measured = converter.measure_rates(images, n_steps=20)
         >>> len(measured)  # layers of neurons
         1
         """

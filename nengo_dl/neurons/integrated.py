@@ -89,7 +89,9 @@ class IntegratedSpiking(RatesToSpikesNeuronType):
 
     Examples
     --------
-    >>> ens.neuron_type = nengo_dl.IntegratedSpiking(nengo.Tanh(tau_ref=1), amplitude=0.05)
+    >>> neurons = nengo_dl.IntegratedSpiking(nengo.Tanh(tau_ref=1), amplitude=0.05)
+    >>> with nengo.Network() as net:
+    ...     ens = nengo.Ensemble(50, dimensions=1, neuron_type=neurons)
     """
 
     state = {"voltage": Choice([0.5]), "charge": Choice([0]), "elapsed": Choice([0])}

@@ -29,7 +29,8 @@ class SiLU(RectifiedLinear):
 
     Examples
     --------
-    >>> nengo.Ensemble(50, 1, neuron_type=nengo_dl.SiLU())
+    >>> with nengo.Network() as net:
+    ...     ens = nengo.Ensemble(50, dimensions=1, neuron_type=nengo_dl.SiLU())
     """
 
     negative = True

@@ -202,7 +202,7 @@ class LayerConverter:
     def add_neurons(
         self, node_id: int, neurons: NeuronType, population: Population | None = None
     ) -> Any:
-        """Add neurons of a type, which hold the output of the layer or are the `Population`."""
+        """Add neurons of a type, which hold the output of the layer or are the ``Population``."""
         if population is None:
             value = self.converter.calls[node_id].outputs[0]
             channels = channels_of(self.layer, value.shape)

@@ -45,7 +45,6 @@ def sweep(
 
     Examples
     --------
-    >>> import nengo, nengo_dl
     >>> def make(seed, tau):
     ...     with nengo.Network(seed=seed) as net:
     ...         neurons = nengo.Ensemble(50, 1)
@@ -133,7 +132,7 @@ class Sweep:
         executor
             None: in this process. A number: in so many processes of this machine, in which the
             points of one that dies run again. Or whatever has the interface of
-            `concurrent.futures.Executor`, as those of mpi4py have it, or a client of Dask.
+            ``concurrent.futures.Executor``, as those of mpi4py have it, or a client of Dask.
         store
             A folder in which each group of points is as soon as it is done. A run with a folder in
             which points are done goes on with the others.

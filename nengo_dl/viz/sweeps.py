@@ -48,6 +48,19 @@ def sweep(
     nengo.exceptions.ValidationError
         For points that are no grid, for what is not one number at each point, and where it is not
         clear which parameters are meant.
+
+    Examples
+    --------
+    >>> def make(seed, tau):
+    ...     with nengo.Network(seed=seed) as net:
+    ...         ens = nengo.Ensemble(20, dimensions=1)
+    ...         nengo.Connection(nengo.Node([0.5]), ens, synapse=tau)
+    ...         net.probe = nengo.Probe(ens, label="decoded")
+    ...     return net
+    >>> results = nengo_dl.sweep(make, seed=range(2), tau=[0.05, 0.1]).run(
+    ...     0.05, analyse=lambda recorded, parameters: {"mean": recorded["decoded"].mean()}
+    ... )
+    >>> ax = nengo_dl.viz.sweep(results, "mean", x="tau")
     """
     axes = getattr(results, "axes", None)
     if not isinstance(axes, dict):

@@ -103,7 +103,7 @@ class LayerConverter:
         for arg, condition in checked:
             name, allowed = arg if isinstance(arg, tuple) else (arg, None)
             value = getattr(layer, name, None)
-            if value is None or value is False or _is_zero(value) or _equal(value, allowed):
+            if value is None or _equal(value, 0) or _equal(value, allowed):
                 continue
             return False, f"{name}={value!r} has no equivalent in Nengo{condition}"
         return True, ""
@@ -341,10 +341,6 @@ _TRAINING_ARGS = (
     "bias_constraint",
     "lora_enabled",
 )
-
-
-def _is_zero(value: Any) -> bool:
-    return isinstance(value, (int, float)) and value == 0
 
 
 def _equal(value: Any, allowed: Any) -> bool:

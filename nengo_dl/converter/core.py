@@ -16,7 +16,7 @@ from nengo_dl.converter import activations, base, lookup, rates, verification
 from nengo_dl.converter.activation import ConvertActivation
 from nengo_dl.converter.activations import Swaps
 from nengo_dl.converter.fallback import Fallback
-from nengo_dl.converter.graph import Call, Value, trace, trace_layer
+from nengo_dl.converter.graph import Call, Value, check_mask, trace, trace_layer
 from nengo_dl.converter.populations import Population
 from nengo_dl.converter.spiking import Spiking
 from nengo_dl.input_node import ConstantNode, InputNode
@@ -190,7 +190,7 @@ class Converter(Spiking):
 
     def _convert_call(self, node_id: int) -> None:
         call = self.calls[node_id]
-        _check_mask(call)
+        check_mask(call)
         cls, reason = self._choose(call)
         objects = None
         if cls is not None:
@@ -348,15 +348,3 @@ def _synapse(value: Any) -> nengo.synapses.Synapse | None:
 
 def _type_name(layer: Any) -> str:
     return type(layer).__name__
-
-
-def _check_mask(call: Call) -> None:
-    if not getattr(call.layer, "supports_masking", False):
-        return
-    tensors = [value.tensor for value in call.inputs]
-    mask = call.layer.compute_mask(tensors[0] if len(tensors) == 1 else tensors, None)
-    if any(part is not None for part in keras.tree.flatten(mask)):
-        raise TypeError(
-            f"layer {call.name!r} ({_type_name(call.layer)}) cannot be converted: it has a mask, "
-            "and a network has no masks. Leave out Masking and mask_zero"
-        )

@@ -258,3 +258,16 @@ def _check_shape(value: Value, what: str) -> None:
             + ("" if value.temporal else " (or, if the axis is time, set temporal_model=True)"),
             attr="model",
         )
+
+
+def check_mask(call: Call) -> None:
+    """Raise a TypeError for a call of a layer that makes or passes on a mask."""
+    if not getattr(call.layer, "supports_masking", False):
+        return
+    tensors = [value.tensor for value in call.inputs]
+    mask = call.layer.compute_mask(tensors[0] if len(tensors) == 1 else tensors, None)
+    if any(part is not None for part in keras.tree.flatten(mask)):
+        raise TypeError(
+            f"layer {call.name!r} ({type(call.layer).__name__}) cannot be converted: it has a "
+            "mask, and a network has no masks. Leave out Masking and mask_zero"
+        )

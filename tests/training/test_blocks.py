@@ -8,7 +8,7 @@ import pytest
 import nengo_dl
 from nengo_dl import tuning
 from nengo_dl.runtime.sequences.blocks import Blocks
-from nengo_dl.runtime.sequences.keras_model import convolves
+from nengo_dl.runtime.sequences.convolutions import convolves
 
 
 def seen(blocks, n_calls):

@@ -13,13 +13,13 @@ from keras import ops
 from nengo.builder.signal import Signal
 from nengo.exceptions import ValidationError
 
-from nengo_dl._private.keras import flattened
 from nengo_dl.compiler.layout import Run, Stored
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.backends.protocol import Backend
 from nengo_dl.runtime.inputs.names import unique
 from nengo_dl.runtime.parameters.learned import Learned
 from nengo_dl.runtime.sequences.blocks import Blocks, stacked
+from nengo_dl.runtime.sequences.convolutions import convolves
 from nengo_dl.runtime.sequences.runner import SequenceRunner
 from nengo_dl.runtime.sequences.stored_values import StoredValues, drop_wrappers
 from nengo_dl.runtime.step.lowered_network import (
@@ -30,16 +30,6 @@ from nengo_dl.runtime.step.lowered_network import (
 )
 from nengo_dl.runtime.step.rounding import RoundedValues
 from nengo_dl.runtime.step.scan import InitialState, Wanted
-
-#: all layers of Keras that convolve, by themselves or with a cell
-CONVOLUTIONS = tuple(
-    {cls for name, cls in vars(keras.layers).items() if "Conv" in name and isinstance(cls, type)}
-)
-
-
-def convolves(layer: keras.layers.Layer) -> bool:
-    """Whether a Keras layer or model convolves, or one inside of it."""
-    return any(isinstance(inner, CONVOLUTIONS) for inner in flattened(layer))
 
 
 class NengoModel(keras.Model):

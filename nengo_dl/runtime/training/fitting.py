@@ -1,6 +1,4 @@
-"""Training and evaluation of a simulator's Keras model: what Keras is given, and what comes
-back.
-"""
+"""Training and evaluation of a simulator's Keras model: what Keras is given, what comes back."""
 
 from __future__ import annotations
 
@@ -126,9 +124,7 @@ class Training:
         """As ``keras.Model.fit`` from a state; also returns the last state."""
         self._check_compiled("fit")
         self._trainability.check_parameters()
-        check_counts(kwargs, "steps_per_epoch", "validation_steps")
-        for name, default in (("epochs", 1), ("initial_epoch", 0)):
-            kwargs[name] = checked_count(name, kwargs.get(name, default), least=0)
+        kwargs |= _checked_epochs(kwargs)
         validation_split = checked_number("validation_split", validation_split, 0)
         self._drop_batch_sizes(kwargs, "batch_size", "validation_batch_size")
         self.data.warns_of_nan = True
@@ -342,3 +338,12 @@ class Training:
         values = self.model.state.values
         tensors = tuple(keras.ops.copy(values[tensor_name(s)]) for s in self.model.lowered.states)
         return State(tensors, int(keras.ops.convert_to_tensor(values["n_steps"])))
+
+
+def _checked_epochs(kwargs: dict[str, Any]) -> dict[str, int]:
+    """The epochs of `Training.fit`; the other counts are only checked."""
+    check_counts(kwargs, "steps_per_epoch", "validation_steps")
+    return {
+        name: checked_count(name, kwargs.get(name, default), least=0)
+        for name, default in (("epochs", 1), ("initial_epoch", 0))
+    }

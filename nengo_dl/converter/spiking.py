@@ -163,8 +163,8 @@ class Spiking:
         Returns
         -------
         rates.Report
-            A list with the `rates.MeasuredRates` of each layer of neurons; ``print`` shows it as a
-            table.
+            A list with the ``rates.MeasuredRates`` of each layer of neurons; ``print`` shows it as
+            a table.
 
         Warns
         -----

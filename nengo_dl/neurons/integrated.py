@@ -15,7 +15,7 @@ from nengo.utils.numpy import array_hash, is_number
 
 
 class RunningMean(NeuronType):
-    """The mean of the current since the first step: what `IntegratedSpiking` begins with."""
+    """The mean of the current since the first step: what ``IntegratedSpiking`` begins with."""
 
     negative = True
     state = {"total": Choice([0]), "n_currents": Choice([0])}

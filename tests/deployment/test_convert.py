@@ -108,19 +108,19 @@ def test_names_of_layers_do_not_control_the_terminal(tmp_path):
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_layers_that_nengo_has_not(tmp_path):
     model = keras.Sequential(
-        [keras.Input((3,)), layers.Dense(2, name="a"), layers.Softmax(name="b")]
+        [keras.Input((3,)), layers.Dense(2, name="a"), layers.UnitNormalization(name="b")]
     )
-    path = tmp_path / "softmax.keras"
+    path = tmp_path / "normalized.keras"
     model.save(path)
     result = run(path)
     assert result.exit_code == 0
-    assert "TensorNode: there is no equivalent of Softmax" in result.output
+    assert "TensorNode: there is no equivalent of UnitNormalization" in result.output
     assert "1 of 2 layers are Nengo objects; the network runs in nengo_dl.Simulator only" in (
         result.output
     )
     result = run(path, "--no-fallback")
     assert result.exit_code == 1
-    assert "layer 'b' (Softmax) cannot be converted" in result.output
+    assert "layer 'b' (UnitNormalization) cannot be converted" in result.output
 
 
 def test_code_in_a_file_is_not_run(tmp_path):

@@ -38,7 +38,7 @@ import nengo_dl
 from nengo_dl.benchmarks.digits import load_digits
 from nengo_dl.benchmarks.record import run_record
 from nengo_dl.layers import LegendreMemory
-from nengo_dl.layers.legendre_matrices import Discretization
+from nengo_dl.layers.legendre import Discretization
 
 started = time.time()
 plt.rcParams.update({"figure.dpi": 80, "figure.constrained_layout.use": True})

@@ -70,7 +70,7 @@ def test_training_learns_the_same(monkeypatch):
 
     expected = weights_after_training()
     # all steps of a minibatch are 80 rows: now they make a stage of their own, and are large
-    monkeypatch.setattr("nengo_dl.runtime.sequences.stages.HEAVY", 1)
+    monkeypatch.setattr("nengo_dl.compiler.distribute.HEAVY", 1)
     used = []
     multiply = large_product.multiply
     for name in ("ROWS", "TERMS", "COLUMNS"):

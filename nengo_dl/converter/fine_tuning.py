@@ -11,7 +11,6 @@ import numpy as np
 from keras import ops
 from nengo.exceptions import ValidationError
 
-from nengo_dl.config import get_setting, set_setting
 from nengo_dl.converter import lookup, probing
 from nengo_dl.converter.calibration import average_outputs
 from nengo_dl.losses import Penalty
@@ -140,14 +139,12 @@ def _training(converter: Converter) -> Iterator[None]:
     """Settings with which neurons spike in training, and what counts is the last step."""
     net = converter.net
     probes = list(converter.outputs.values())
-    before = get_setting(net, "surrogate")
     kept = [net.config[probe].keep_history for probe in probes]
-    set_setting(net, "surrogate", "rate")
     for probe in probes:
         net.config[probe].keep_history = False
     try:
-        yield
+        with probing.setting(net, "surrogate", "rate"):
+            yield
     finally:
-        set_setting(net, "surrogate", before)
         for probe, value in zip(probes, kept, strict=True):
             net.config[probe].keep_history = value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import nengo
@@ -19,16 +19,21 @@ LARGEST = 100
 
 
 @contextmanager
-def uncompiled(net: nengo.Network) -> Iterator[None]:
-    """Simulators of ``net`` that do not compile with XLA, which takes longer than a few steps do
-    without.
-    """
-    before = get_setting(net, "jit_compile")
-    set_setting(net, "jit_compile", False)
+def setting(net: nengo.Network, name: str, value: Any) -> Iterator[None]:
+    """Context in which a network has another setting."""
+    before = get_setting(net, name)
+    set_setting(net, name, value)
     try:
         yield
     finally:
-        set_setting(net, "jit_compile", before)
+        set_setting(net, name, before)
+
+
+def uncompiled(net: nengo.Network) -> AbstractContextManager[None]:
+    """Simulators of ``net`` that do not compile with XLA, which takes longer than a few steps do
+    without.
+    """
+    return setting(net, "jit_compile", False)
 
 
 @contextmanager

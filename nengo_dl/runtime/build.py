@@ -90,7 +90,8 @@ def build(
     inputs = {item.node: item for item in _node_inputs(compiled)}
     names = {**unique_names(inputs, [N_STEPS]), **unique_names(model.probes)}
     host = make_host(compiled, target.minibatch_size)
-    with Placement(backends.active(), settings.dtype, target.device).scope():
+    placement = Placement(backends.active(), settings.dtype, target.device)
+    with placement.scope():
         keras_model = _keras_model(compiled, parameters, names, host, target, toplevel, settings)
         jit_compile = _jit_compile(compiled, target.minibatch_size, settings)
     add_regularizers(keras_model, parameters, toplevel)
@@ -102,9 +103,9 @@ def build(
     engine = Engine(
         keras_model,
         make_sources(compiled, host, 0),
+        placement,
         unroll=target.unroll_simulation,
         jit=choices.jit_compile,
-        device=target.device,
     )
     return Built(
         model,

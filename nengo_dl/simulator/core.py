@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from nengo import Network, Node, Probe
 from nengo.builder import Model
-from nengo.exceptions import ReadonlyError, SimulationError, SimulatorClosed, ValidationError
+from nengo.exceptions import SimulationError, SimulatorClosed, ValidationError
 from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress, ProgressTracker
 
@@ -161,20 +161,6 @@ class Simulator(
         if self.closed:
             raise SimulatorClosed("Cannot access Simulator.keras_model after Simulator is closed")
         return self._built.keras_model
-
-    @property
-    def dt(self) -> float:
-        """Length of a time step in seconds."""
-        return self.model.dt
-
-    @dt.setter
-    def dt(self, _):
-        raise ReadonlyError(attr="dt", obj=self)
-
-    @property
-    def seed(self) -> int:
-        """Seed of processes without a seed of their own."""
-        return self._seed
 
     @property
     def n_steps(self) -> int:

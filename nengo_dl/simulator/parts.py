@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nengo import Node, Probe
+from nengo.exceptions import ReadonlyError
 
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.build import Built
@@ -42,9 +43,13 @@ class SimulatorParts(Simulated):
         """Length of a time step in seconds."""
         return self.model.dt
 
+    @dt.setter
+    def dt(self, _):
+        raise ReadonlyError(attr="dt", obj=self)
+
     @property
     def seed(self) -> int:
-        """Seed of the processes that have none of their own."""
+        """Seed of processes without a seed of their own."""
         return self._seed
 
     def get_name(self, node_or_probe: Node | Probe) -> str:

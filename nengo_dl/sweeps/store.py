@@ -12,7 +12,7 @@ import logging
 import os
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from nengo.exceptions import ValidationError
 
+from nengo_dl.runtime.parameters.whole_file import write_whole
 from nengo_dl.sweeps.points import Points
 from nengo_dl.sweeps.rows import Row
 from nengo_dl.sweeps.work import Job
@@ -74,7 +75,7 @@ class Store:
                 )
             self.folder.mkdir(parents=True, exist_ok=True)
             text = json.dumps(description, indent=1)
-            _write(path, lambda file: file.write(text.encode()))
+            write_whole(path, lambda file: file.write(text.encode()))
             return
         found = json.loads(path.read_text())
         different = [key for key in description if found.get(key) != description[key]]
@@ -104,7 +105,7 @@ class Store:
         numbers = " ".join(str(row.number) for row in rows).encode()
         digest = hashlib.sha256(numbers).hexdigest()[:8]
         path = self.folder / f"points-{rows[0].number:06d}-{digest}.npz"
-        _write(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+        write_whole(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
         self._add(path)
 
     # -- reading -----------------------------------------------------------------------------------
@@ -146,7 +147,7 @@ class Store:
                         yield number, file[f"{number}/{name}"]
 
     def row(self, number: int) -> dict[str, np.ndarray]:
-        with np.load(self._paths[number]) as file:
+        with _opened(self._paths[number]) as file:
             mine = [name for name in file.files if name.startswith(f"{number}/")]
             return {name.partition("/")[2]: file[name] for name in mine}
 
@@ -156,16 +157,6 @@ def _opened(path: Path) -> Iterator[Any]:
     """The arrays of a file; it is closed also where it is none of NumPy's."""
     with open(path, "rb") as file, np.load(file) as arrays:
         yield arrays
-
-
-def _write(path: Path, write: Callable[[Any], Any]) -> None:
-    """Write a file that is there as a whole or not at all, whatever stops this process."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(draft, "wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)
 
 
 # -- what a sweep is -------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import pytest
 from nengo.exceptions import ValidationError
 
 import nengo_dl
-from nengo_dl.runtime.parameters import param_file
+from nengo_dl.runtime.parameters import param_file, whole_file
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +216,7 @@ param_file.write(sys.argv[1], param_file.Contents({}))
     assert process.returncode == -signal.SIGKILL
     assert len(os.listdir(tmp_path)) == 2
     assert path.read_bytes() == before
-    mine = tmp_path / f"{param_file._temporary(path)}{os.getpid()}-1.tmp"
+    mine = tmp_path / f"{whole_file._temporary(path)}{os.getpid()}-1.tmp"
     mine.touch()  # of a save that goes on
     param_file.write(path, param_file.Contents({}))
     assert sorted(os.listdir(tmp_path)) == sorted(["p.npz", mine.name])

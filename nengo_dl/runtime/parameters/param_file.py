@@ -7,15 +7,10 @@ read first; arrays are only unpacked once they are known to be wanted. Needs Num
 
 from __future__ import annotations
 
-import glob
 import math
 import os
-import platform
-import stat
-import threading
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +19,7 @@ import numpy as np
 from nengo.exceptions import ValidationError
 
 from nengo_dl.runtime.checks import checked_path
+from nengo_dl.runtime.parameters.whole_file import write_whole
 
 FORMAT = 1
 DTYPES = ("float32", "float64")
@@ -73,55 +69,13 @@ def write(path: str | os.PathLike, contents: Contents) -> None:
     A symbolic link stays one: the file that it points to is written. A file keeps its mode. What a
     killed process left behind is removed.
     """
-    path = Path(os.path.realpath(with_suffix(path)))
+    path = with_suffix(path)
     arrays = {f"parameters/{obj}/{name}": v for (obj, name), v in contents.parameters.items()}
     arrays.update({f"state/{name}": value for name, value in contents.state.items()})
     arrays.update(
         {"nengo_dl/format": np.asarray(FORMAT), "nengo_dl/dtype": np.array(contents.dtype)}
     )
-    _remove_abandoned(path)
-    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
-    temporary = path.with_name(f"{_temporary(path)}{os.getpid()}-{threading.get_ident()}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
-    try:
-        # never readable by more people than the file that it becomes
-        descriptor = os.open(temporary, flags, 0o666 if mode is None else 0o600)
-        with open(descriptor, "wb") as file:
-            if mode is not None:
-                os.chmod(temporary, mode)
-            np.savez(file, **arrays)  # type: ignore[arg-type]  # no array is named allow_pickle
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _temporary(path: Path) -> str:
-    """How the names of unfinished files begin that processes of this computer write."""
-    return f".{path.name}.{platform.node()}-"
-
-
-def _remove_abandoned(path: Path) -> None:
-    """Remove unfinished files of processes that are no more."""
-    if os.name != "posix":  # where a process cannot be asked about by a signal
-        return
-    prefix = _temporary(path)
-    for other in path.parent.glob(f"{glob.escape(prefix)}*.tmp"):
-        pid = other.name.removeprefix(prefix).partition("-")[0]
-        if pid.isdecimal() and not _is_running(int(pid)):
-            with suppress(OSError):
-                other.unlink()
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it belongs to somebody else
-        return True
-    return True
+    write_whole(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]  # no array is named allow_pickle
 
 
 # -- reading ---------------------------------------------------------------------------------------

@@ -44,7 +44,9 @@ class Engine:
         The network, and the owner of its parameters.
     sources
         For each input of the program, where its rows come from when no data is given.
-    unroll, jit, device
+    placement
+        Where the network's tensors live.
+    unroll, jit
         See `nengo_dl.Simulator` and `nengo_dl.configure_settings`.
     """
 
@@ -52,14 +54,14 @@ class Engine:
         self,
         model: NengoModel,
         sources: Mapping[Input, Any],
+        placement: Placement,
         unroll: int = 1,
         jit: bool | None = None,
-        device: str | None = None,
     ):
         self.model, self.lowered, self.backend = model, model.lowered, model.loop_backend
         self.sources, self.settings = sources, self.lowered.settings
-        self.placement = Placement(self.backend, self.settings.dtype, device)
-        self.chunks = CompiledChunks(model, self.placement, unroll, jit)
+        self.placement = placement
+        self.chunks = CompiledChunks(model, placement, unroll, jit)
         self.kept = model.kept
         self._comfortable = tuning.FIRST_CHUNK_STEPS
         self._watch = Watch()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-import sys
 import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -89,6 +89,11 @@ class Builder:
 def builders_of(module: str) -> Callable[[str], type]:
     """The ``__getattr__`` of a module of builders: each name that ends so is one."""
 
+    @functools.cache
+    def builder(name: str) -> type:
+        contents = {"__module__": module, "__doc__": "Accepted, and not used; see `OpBuilder`."}
+        return type(name, (OpBuilder,), contents)
+
     def __getattr__(name: str) -> type:
         if name.startswith("_") or not name.endswith("Builder"):
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
@@ -96,9 +101,6 @@ def builders_of(module: str) -> Callable[[str], type]:
             f"{module}.{name}, which is not used here,",
             "nengo_dl.register_neurons or a nengo_dl.compiler.kernel.Kernel",
         )
-        contents = {"__module__": module, "__doc__": "Accepted, and not used; see `OpBuilder`."}
-        builder = type(name, (OpBuilder,), contents)
-        setattr(sys.modules[module], name, builder)
-        return builder
+        return builder(name)
 
     return __getattr__

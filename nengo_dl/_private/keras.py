@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,12 +39,13 @@ def kept_weights(layer: Any) -> list:
     return list(layer.trainable_variables)
 
 
-def present(variable: Any) -> Any:
-    """The tensor that is the value of a variable; None where it has none."""
+def present_values(variables: Iterable[Any]) -> list[Any]:
+    """The tensors that are the values of variables; None for one that has none."""
+    variables = list(variables)
     try:
-        return variable._value
+        return [variable._value for variable in variables]
     except AttributeError:
-        return variable.value
+        return [variable.value for variable in variables]
 
 
 # -- training --------------------------------------------------------------------------------------

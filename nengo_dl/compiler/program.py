@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from nengo import Node, Probe
 from nengo.builder import Model
@@ -25,7 +26,7 @@ class Input:
     operator: Operator | None
     node: Node | None
 
-    @property
+    @cached_property
     def size(self) -> int:
         return self.signal.size
 

@@ -66,6 +66,8 @@ def integer(value: Any) -> int | None:
     """An integer as Python's, those of NumPy having a width beyond which they begin anew; None for
     all else, truth values among it.
     """
+    if type(value) is int:
+        return value
     with contextlib.suppress(TypeError):
         return None if isinstance(value, (bool, np.bool_)) else operator.index(value)
     return None
@@ -117,7 +119,9 @@ def checked_item(name: str, value: Any, n_items: int) -> int:
 
 def checked_flag(name: str, value: Any) -> bool:
     """``value`` of the argument ``name``, True or False; text, whatever it says, is neither."""
-    if isinstance(value, (bool, np.bool_)) or integer(value) in (0, 1):
+    if value is True or value is False:
+        return value
+    if isinstance(value, np.bool_) or integer(value) in (0, 1):
         return bool(value)
     raise ValidationError(f"expected True or False, got {value!r}", attr=name)
 

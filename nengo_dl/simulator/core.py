@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from nengo import Network, Node, Probe
 from nengo.builder import Model
-from nengo.exceptions import SimulationError, SimulatorClosed, ValidationError
+from nengo.exceptions import SimulatorClosed, ValidationError
 from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress, ProgressTracker
 
@@ -23,7 +23,7 @@ from nengo_dl.runtime.results.recording import ProbeRecord
 from nengo_dl.runtime.results.signals import PresentSignals, SignalIndex
 from nengo_dl.runtime.results.values import LastValues
 from nengo_dl.runtime.sequences.keras_model import NengoModel
-from nengo_dl.runtime.simulation.processes import OneThread
+from nengo_dl.runtime.simulation.guards import OneThread
 from nengo_dl.runtime.simulation.state import State
 from nengo_dl.runtime.training.fitting import Training
 from nengo_dl.simulator.display import simulator_html, simulator_text
@@ -126,6 +126,7 @@ class Simulator(
         self._alone = OneThread()
         self.trained_attributes = built.attributes.of
         self._inputs, self._names = built.inputs, built.names
+        self._input_names = {node: built.names[node] for node in built.inputs}
         self._seed = _choose_seed(network, seed)
         self.records = {
             probe: ProbeRecord(probe, self.dt, keep, built.choices.data_dtype)
@@ -271,15 +272,6 @@ class Simulator(
         self._state = snapshot.restore(self, self._engine, state)
         if state["closed"]:
             self.close()
-
-    def _check_open(self, what: str) -> None:
-        if self.closed:
-            raise SimulatorClosed(f"Simulator cannot {what} because it is closed.")
-        if what != "reset" and self._host.failure is not None:
-            raise SimulationError(
-                "an error was raised inside the simulation, whose state is undefined since; "
-                "call sim.reset() before going on"
-            )
 
 
 def _choose_seed(network: Network | None, seed: int | None) -> int:

@@ -14,7 +14,7 @@ from nengo_dl.runtime.inputs.host import HostRuntime
 from nengo_dl.runtime.results.simulated import Simulated
 from nengo_dl.runtime.sequences.keras_model import NengoModel
 from nengo_dl.runtime.simulation.engine import Engine
-from nengo_dl.runtime.simulation.processes import OneThread
+from nengo_dl.runtime.simulation.guards import OneThread
 from nengo_dl.runtime.simulation.state import State
 from nengo_dl.runtime.training.fitting import Training
 
@@ -28,6 +28,7 @@ class SimulatorParts(Simulated):
     _engine: Engine
     _host: HostRuntime
     _inputs: Mapping[Node, Input]
+    _input_names: Mapping[Node, str]
     _names: Mapping[Node | Probe, str]
     _seed: int
     _state: State

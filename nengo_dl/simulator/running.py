@@ -11,16 +11,15 @@ from typing import Any
 
 import numpy as np
 from nengo import Probe
-from nengo.exceptions import ValidationError
+from nengo.exceptions import SimulationError, SimulatorClosed
 
 from nengo_dl import tuning
-from nengo_dl.compiler.program import Input
 from nengo_dl.runtime import checks
 from nengo_dl.runtime.inputs import feeds
 from nengo_dl.runtime.results.recording import ProbeRecord
+from nengo_dl.runtime.simulation.guards import DeferredInterrupt
 from nengo_dl.runtime.simulation.state import State
 from nengo_dl.runtime.training.arguments import prediction_hooks
-from nengo_dl.runtime.training.interrupt import DeferredInterrupt
 from nengo_dl.simulator.parts import SimulatorParts
 from nengo_dl.simulator.progress import RunTracker
 
@@ -93,31 +92,43 @@ class RunningInterface(SimulatorParts):
         >>> sim.run_steps(20, data={stimulus: values})
         """
         self._check_open("run")
-        rows = self._feed(data)
-        n_steps = feeds.check_steps(rows, steps if n_steps is None else n_steps)
-        self._check_one_batch(rows)
         stateful = checks.checked_flag("stateful", stateful)
         bar = self.progress_bar if progress_bar is None else progress_bar
         bar = checks.checked_progress_bar(bar)
+        n_steps = steps if n_steps is None else n_steps
+        rows, n_steps = feeds.of_run(
+            data, self._inputs, self._input_names, n_steps, self.batch_size
+        )
         tracker = _tracker(bar, n_steps, self._engine.chunks.n_traces == 0)
         with self._alone, tracker as progress, DeferredInterrupt() as interrupt:
             before = self._state
-            for record in self.records.values():
-                record.expect(n_steps)
+            if n_steps > tuning.SHORT_RUN_STEPS:
+                for record in self.records.values():
+                    record.expect(n_steps)
             for state, outputs in self._run(self._state, n_steps, rows):
-                n = state.n_steps - self.n_steps
+                n = state.n_steps - self._state.n_steps
                 self._record(state, outputs, n)
                 self._raise_failure()
                 if progress is not None:
                     progress.step(n)
-                interrupt.check()
+                if interrupt.received:
+                    interrupt.check()
             keep = stateful and self._built.choices.stateful
             self._state = self._after(before, self._state, keep)
+
+    def _check_open(self, what: str) -> None:
+        if self.closed:
+            raise SimulatorClosed(f"Simulator cannot {what} because it is closed.")
+        if what != "reset" and self._host.failure is not None:
+            raise SimulationError(
+                "an error was raised inside the simulation, whose state is undefined since; "
+                "call sim.reset() before going on"
+            )
 
     def _after(self, before: State, after: State, keep: bool, n_items: int | None = None) -> State:
         """The state from which the next call goes on, where only the first ``n_items`` count."""
         if keep:
-            return self._engine.settle(after)
+            return self._engine.settle(after) if after.carried else after
         return self._engine.keeping_learned(before, after, n_items)
 
     def _record(self, state: State, outputs: list, n_steps: int) -> None:
@@ -128,7 +139,7 @@ class RunningInterface(SimulatorParts):
         before, marks = self._state, [record.mark() for record in records]
         try:
             for record, values in zip(records, outputs, strict=True):
-                record.append(values, self.n_steps + 1, n_steps)
+                record.append(values, before.n_steps + 1, n_steps)
             self._state = state
         except BaseException:
             for record, mark in zip(records, marks, strict=True):
@@ -154,7 +165,8 @@ class RunningInterface(SimulatorParts):
         return State(after.tensors, failed - 1, after.carried), outputs
 
     def _raise_failure(self) -> None:
-        self._host.check()
+        if self._host.failure is not None:
+            self._host.check()
 
     def predict(
         self,
@@ -228,7 +240,8 @@ class RunningInterface(SimulatorParts):
         >>> sim.predict_on_batch({stimulus: np.ones((2, 20, 1))})[probe].shape
         (2, 20, 1)
         """
-        self._check_one_batch(self._feed(x, "x"), "x", fewer=True)
+        rows = feeds.by_input(x, self._inputs, self._input_names, "x")
+        feeds.check_minibatch(rows, self._input_names, self.batch_size, "x", fewer=True)
         return self.predict(x, n_steps, **kwargs)
 
     def _predict_minibatch(self, state: State, n_steps: int, rows: dict) -> tuple[State, dict]:
@@ -241,24 +254,6 @@ class RunningInterface(SimulatorParts):
             state = after
             self._raise_failure()
         return state, {probe: record.values() for probe, record in parts.items()}
-
-    # -- checks ------------------------------------------------------------------------------------
-
-    def _feed(self, data: Any, argument: str = "data") -> dict[Input, np.ndarray]:
-        if data is None:
-            return {}
-        names = {node: self._names[node] for node in self._inputs}
-        return feeds.by_input(data, self._inputs, names, argument)
-
-    def _check_one_batch(self, rows: dict, argument: str = "data", fewer: bool = False) -> None:
-        for item, values in rows.items():
-            if len(values) > self.batch_size or (len(values) < self.batch_size and not fewer):
-                raise ValidationError(
-                    f"the array for Node {self._names[item.node]!r} has batch size {len(values)}; "
-                    f"expected {self.batch_size}{' at most' if fewer else ''}, the simulator's "
-                    "minibatch_size (predict takes other batches)",
-                    attr=argument,
-                )
 
 
 def _tracker(bar: Any, n_steps: int, compiles: bool):

@@ -194,8 +194,8 @@ def test_training(names):
     assert {v.name for v in private.kept_weights(layer)} == {"gamma", "beta"}
     assert private.sees_traces(keras.callbacks.TensorBoard(profile_batch=2))
     variable = keras.Variable([1.0])
-    assert private.present(variable) is variable.value
-    assert private.present(SimpleNamespace(value=3)) == 3
+    assert private.present_values([variable]) == [variable.value]
+    assert private.present_values([SimpleNamespace(value=3)]) == [3]
 
 
 @pytest.mark.parametrize("same_fields", [True, False])

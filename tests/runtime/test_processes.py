@@ -53,7 +53,7 @@ def test_minibatches_in_forked_processes():
 
 
 def test_what_hangs_in_a_forked_process_is_an_error(monkeypatch):
-    monkeypatch.setattr(processes, "_forked", True)
+    monkeypatch.setattr(processes, "forked", True)
     monkeypatch.setattr(tuning, "PATIENCE_SECONDS", 0.3)
     never = threading.Event()
     with pytest.raises(SimulationError, match="was forked"):

@@ -12,7 +12,7 @@ import numpy as np
 from jax.experimental import io_callback
 
 from nengo_dl import process_settings, tuning
-from nengo_dl._private.keras import present
+from nengo_dl._private.keras import present_values
 from nengo_dl.runtime.backends import large_product
 from nengo_dl.runtime.backends.jax_convolutions import write_out_transpositions
 from nengo_dl.runtime.backends.jax_executables import (
@@ -40,8 +40,9 @@ compiles_host_calls = True
 #: options with which XLA needs 0.4 of the time to compile the pieces of a step of 100 neurons,
 #: which are as fast (they are slower where there are thousands)
 QUICKLY = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": 1}
-#: compiled functions are given the values of variables
+#: compiled functions are given the values of variables, which are other objects when they change
 reads_variables = False
+versions = present_values
 
 
 def precision(dtype: str):
@@ -65,11 +66,6 @@ def tensor(array: np.ndarray, dtype: str):
     # JAX's own conversions and copies compile a function for each shape, which takes 25 ms; the
     # copy is numpy's, as a tensor may share the memory of the array that it is made of
     return jax.device_put(np.array(array, dtype=dtype))
-
-
-def argument(array: np.ndarray, dtype: str):
-    """An array to call a compiled function with; it takes those of numpy fastest."""
-    return np.asarray(array, dtype=dtype)
 
 
 def shared(size: int, dtype: str):
@@ -180,10 +176,6 @@ def can_be_short(jit: bool | None) -> bool:
     return jit is not False and not is_distributed() and not jax.config.jax_disable_jit
 
 
-def version(variable):
-    return present(variable)
-
-
 def reference(variable):
     """Functions are given the values themselves."""
     return variable.value
@@ -284,21 +276,21 @@ def variable_values(model):
     """
     optimizer = getattr(model, "optimizer", None)
     variables = [*model.variables, *(() if optimizer is None else optimizer.variables)]
-    return [(v, np.array(v.value)) for v in variables if not _is_lost(v)]
+    pairs = zip(variables, present_values(variables), strict=True)
+    return [(variable, np.array(value)) for variable, value in pairs if not _is_lost(value)]
 
 
 def restore_variables(model, values) -> None:
     """Give the variables those of `variable_values` if one was lost, all of them so that they fit
     together.
     """
-    if any(_is_lost(variable) for variable, _ in values):
+    if any(map(_is_lost, present_values([variable for variable, _ in values]))):
         for variable, value in values:
             variable.assign(value)
     model.reset_metrics()
 
 
-def _is_lost(variable) -> bool:
-    value = present(variable)
+def _is_lost(value) -> bool:
     return value is None or value.is_deleted()
 
 

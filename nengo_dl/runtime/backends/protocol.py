@@ -39,9 +39,6 @@ class Backend(Protocol):
     def array(self, value: Any) -> np.ndarray:
         """A tensor's values on the host."""
 
-    def argument(self, array: np.ndarray, dtype: str) -> Any:
-        """An array to call a compiled function with."""
-
     def shared(self, size: int, dtype: str) -> tuple[np.ndarray, Any]:
         """A vector, and an argument of compiled functions whose values are those of the vector
         when such a function is called; to be filled again when the results of the call are there.
@@ -57,6 +54,7 @@ class Backend(Protocol):
 
     def chunk_function(self, chunk: Chunk, jit: bool | None) -> Callable:
         """A function ``(arguments, fixed, state, rows, first_step, n_steps) -> (state, outputs)``.
+        The last three are arrays that do not change any more.
 
         ``jit``: True compiles with XLA, False does not, None chooses.
         """
@@ -92,9 +90,9 @@ class Backend(Protocol):
     def trace(self, function: Callable, tensors: Any) -> None:
         """Call ``function`` with tensors that have no values."""
 
-    def version(self, variable: Any) -> Any:
-        """Another object whenever a Keras variable has another value, where functions do not read
-        variables.
+    def versions(self, variables: Sequence[Any]) -> list:
+        """For each Keras variable another object whenever it has another value, where functions do
+        not read variables.
         """
 
     def reference(self, variable: Any) -> Any:

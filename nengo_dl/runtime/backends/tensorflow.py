@@ -64,16 +64,12 @@ def tensor(array: np.ndarray, dtype: str):
     return tf.constant(array, dtype=dtype)
 
 
-def argument(array: np.ndarray, dtype: str):
-    return tensor_of(np.asarray(array, dtype=dtype, order="C"))
-
-
 def shared(size: int, dtype: str) -> tuple[np.ndarray, Any]:
     itemsize = np.dtype(dtype).itemsize
     memory = np.zeros(size * itemsize + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
     vector = memory[start : start + size * itemsize].view(dtype)
-    made = argument(vector, dtype)
+    made = tensor_of(vector)
     # only what is on the CPU, and aligned as TensorFlow wants it, is not a copy
     return vector, made if np.shares_memory(np.asarray(made), vector) else vector
 
@@ -153,8 +149,9 @@ def can_be_short(jit: bool | None) -> bool:
     return jit is not False and not is_distributed()
 
 
-def version(variable):
+def versions(variables) -> list:
     """Whether a Keras variable has changed cannot be seen, but `read` finds what it is."""
+    return []
 
 
 def reference(variable):
@@ -195,7 +192,8 @@ def _compile(chunk: Chunk, jit: bool):
     concrete: dict[tuple, Callable] = {}
 
     def run(arguments, fixed, state, rows, first_step, n_steps):
-        flat = [*arguments.values(), *fixed, *state, *rows, first_step, n_steps]
+        arrays = map(tensor_of, (*rows, first_step, n_steps))
+        flat = [*arguments.values(), *fixed, *state, *arrays]
         # rows are the same for all items, or different for each
         shapes = tuple(row.shape[1] for row in rows)
         if shapes not in concrete:

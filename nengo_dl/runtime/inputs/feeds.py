@@ -35,6 +35,39 @@ def by_input(
     }
 
 
+def of_run(
+    data: Any,
+    inputs: Mapping[Node, Input],
+    names: Mapping[Node, str],
+    n_steps: int | None,
+    minibatch_size: int,
+) -> tuple[dict[Input, np.ndarray], int]:
+    """Data by input, of one minibatch, and the number of steps of a run."""
+    rows = {} if data is None else by_input(data, inputs, names)
+    check_minibatch(rows, names, minibatch_size)
+    return rows, check_steps(rows, n_steps)
+
+
+def check_minibatch(
+    rows: Mapping[Input, np.ndarray],
+    names: Mapping[Node, str],
+    minibatch_size: int,
+    argument: str = "data",
+    fewer: bool = False,
+) -> None:
+    """Data has the items of one minibatch, or ``fewer``."""
+    for item, values in rows.items():
+        n = len(values)
+        if n > minibatch_size or (n < minibatch_size and not fewer):
+            assert item.node is not None
+            raise ValidationError(
+                f"the array for Node {names[item.node]!r} has batch size {n}; expected "
+                f"{minibatch_size}{' at most' if fewer else ''}, the simulator's minibatch_size "
+                "(predict takes other batches)",
+                attr=argument,
+            )
+
+
 def by_node(
     data: Any, inputs: Mapping[Node, Input], names: Mapping[Node, str], argument: str = "data"
 ) -> dict[Node, Any]:
@@ -45,7 +78,7 @@ def by_node(
         data = _from_list(data, list(inputs), argument)
     result: dict[Node, Any] = {}
     for key, value in data.items():
-        node = named(key, names)
+        node = named(key, names) if isinstance(key, str) else key
         if node not in inputs:
             raise ValidationError(_unknown(key, node, names), attr=argument)
         if node in result:
@@ -156,8 +189,10 @@ def check_steps(
     data: Mapping[Input, np.ndarray], n_steps: int | None, argument: str = "data"
 ) -> int:
     """The number of steps on which all arrays, and ``n_steps`` if given, agree."""
-    if not data and n_steps is not None:
-        return checked_count("n_steps", n_steps)
+    if n_steps is not None:
+        n_steps = checked_count("n_steps", n_steps)
+        if not data:
+            return n_steps
     lengths = {item.name: rows.shape[1] for item, rows in data.items()}
     if len(set(lengths.values())) > 1:
         raise ValidationError(
@@ -170,14 +205,15 @@ def check_steps(
         raise ValidationError(
             "n_steps is needed where no data is given, to know how long to run", attr="n_steps"
         )
-    steps = checked_count("n_steps", given if n_steps is None else n_steps)
-    if given is not None and given != steps:
+    if n_steps is None:
+        return checked_count("n_steps", given)
+    if given != n_steps:
         raise ValidationError(
-            f"the data has {given} steps but {steps} steps were asked for; "
+            f"the data has {given} steps but {n_steps} steps were asked for; "
             "give data for exactly the steps that are run",
             attr=argument,
         )
-    return steps
+    return n_steps
 
 
 def check_batch(arrays: Sequence[np.ndarray], argument: str = "data") -> int | None:

@@ -63,12 +63,10 @@ def unique_names(objects: Iterable, reserved: Iterable[str] = ()) -> dict:
     return {obj: names[obj] for obj in stems}
 
 
-def named(key: Any, names: Mapping[Any, str]) -> Any:
-    """The object that a key means: an object, its name in ``names``, or its label; None for any
-    other string.
+def named(key: str, names: Mapping[Any, str]) -> Any:
+    """The object of which this is the name in ``names``, or the label; None for any other
+    string.
     """
-    if not isinstance(key, str):
-        return key
     by_name = {name: obj for obj, name in names.items()}
     labelled = (obj for obj in names if obj.label == key)
     return by_name[key] if key in by_name else next(labelled, None)

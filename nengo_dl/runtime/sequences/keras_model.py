@@ -107,6 +107,7 @@ class NengoModel(keras.Model):
         }
         self._changed_constants: set[str] = set()
         self.quantized = RoundedValues(lowered.layout.stored, quantizers or {})
+        self._rounds = bool(self.quantized)
         self.fixed = StoredValues(lowered.arguments, "fixed_values", dtype, trainable=False)
         self.state = StoredValues(self._initial_state(), "state", dtype, trainable=False)
         self.built = True
@@ -173,7 +174,7 @@ class NengoModel(keras.Model):
         """Tensors of everything that the step functions take as arguments."""
         variables = self.argument_variables()
         tensors = {name: ops.convert_to_tensor(value) for name, value in variables.items()}
-        return self.quantized.round(tensors)
+        return self.quantized.round(tensors) if self._rounds else tensors
 
     def present_tensor(self, stored: Stored) -> Any:
         """The value that the network computes with of a stored parameter or constant."""

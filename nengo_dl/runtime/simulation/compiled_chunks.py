@@ -67,9 +67,9 @@ class CompiledChunks:
         dtype = "int32" if value.dtype.kind in "iu" else self.settings.dtype
         return self.placement.tensor(value.astype(dtype))
 
-    def capacity_for(self, changing: tuple[Input, ...], n_steps: int) -> int:
+    def _capacity_for(self, changing: tuple[Input, ...], n_steps: int) -> int:
         """Rows of the buffers for a run of so many steps: few where runs are short."""
-        capacity, few = self.most_steps, 1 << (int(n_steps) - 1).bit_length()
+        capacity, few = self.most_steps, 1 << (n_steps - 1).bit_length()
         if n_steps > tuning.SHORT_RUN_STEPS or few >= capacity:
             self._few_runs = 0
             return capacity
@@ -78,12 +78,15 @@ class CompiledChunks:
             return few
         return few if self._few_runs >= tuning.SHORT_RUNS else capacity
 
-    def function(self, changing: tuple[Input, ...], capacity: int) -> Any:
-        """The function for these; made at the first call."""
+    def function_for(self, changing: tuple[Input, ...], n_steps: int) -> tuple[Any, int]:
+        """A function for a run of so many steps, made at the first call, and the most steps that
+        it takes.
+        """
+        capacity = self._capacity_for(changing, n_steps)
         found = self.functions.get((changing, capacity))
         if found is None:
             found = self.functions[changing, capacity] = self._make(changing, capacity)
-        return found
+        return found, capacity
 
     def _make(self, changing: tuple[Input, ...], capacity: int):
         training = bool(self.model.learning_phase)
@@ -178,19 +181,16 @@ class CompiledChunks:
         with self.placement.scope():
             tensors, outputs = function(
                 arguments,
-                [self.tensor(value) for value in fixed],
+                list(map(self.tensor, fixed)),
                 list(state),
-                [
-                    self.backend.argument(self._padded(r, capacity), self.settings.dtype)
-                    for r in rows
-                ],
-                self.backend.argument(np.asarray(first), "int32"),
-                self.backend.argument(np.asarray(n), "int32"),
+                [self._padded(values, capacity) for values in rows],
+                np.array(first, np.int32),
+                np.array(n, np.int32),
             )
-            return tensors, [np.asarray(value) for value in outputs]
+            return tensors, list(map(np.asarray, outputs))
 
-    def _padded(self, rows: np.ndarray, capacity: int) -> Any:
+    def _padded(self, rows: np.ndarray, capacity: int) -> np.ndarray:
         """(batch, n, size) -> (capacity, batch, size)"""
         result = np.zeros((capacity, len(rows), rows.shape[2]), dtype=self.settings.dtype)
         result[: rows.shape[1]] = np.swapaxes(rows, 0, 1)
-        return self.backend.argument(result, self.settings.dtype)
+        return result

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,22 +16,22 @@ from nengo_dl.compiler.layout import Stored
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.inputs.sources import own_rows
 from nengo_dl.runtime.sequences.keras_model import NengoModel
+from nengo_dl.runtime.simulation import processes
 from nengo_dl.runtime.simulation.compiled_chunks import CompiledChunks
 from nengo_dl.runtime.simulation.placement import Placement
-from nengo_dl.runtime.simulation.processes import Watch
 from nengo_dl.runtime.simulation.short_runs import ShortRuns
 from nengo_dl.runtime.simulation.state import State
 
 
 @dataclass(frozen=True)
-class _Changing:
-    """Inputs that change from step to step, those of them for which there is no data, and those
-    that do not change.
+class _Inputs:
+    """Inputs that change from step to step, those of them for which there is no data, and the
+    values of those that do not change, (1, size) each.
     """
 
     changing: tuple[Input, ...]
     own: list[Input]
-    fixed: list[Input]
+    fixed: list[np.ndarray]
 
 
 class Engine:
@@ -64,12 +63,10 @@ class Engine:
         self.chunks = CompiledChunks(model, placement, unroll, jit)
         self.kept = model.kept
         self._comfortable = tuning.FIRST_CHUNK_STEPS
-        self._watch = Watch()
-        self._changing_with: dict[tuple[Input, ...], _Changing] = {}
-
-    def scope(self) -> AbstractContextManager:
-        """Context in which tensors of the network's precision live on its device."""
-        return self.placement.scope()
+        self._watch = processes.Watch()
+        self._inputs_with: dict[tuple[Input, ...], _Inputs] = {}
+        #: makes a context in which tensors of the network's precision live on its device
+        self.scope = placement.scope
 
     def initial_state(self) -> State:
         """The state before the first step."""
@@ -104,23 +101,20 @@ class Engine:
         ``data`` has arrays of shape (minibatch_size or 1, n_steps, size). Outputs have shape
         (minibatch_size, steps of the chunk, width), or 1 step where only the last is kept.
         """
-        inputs = self._changing(data)
-        capacity = self.chunks.capacity_for(inputs.changing, n_steps)
-        if n_steps <= min(capacity, tuning.SHORT_RUN_STEPS, self._comfortable):
-            return [self._run_chunk(state, n_steps, inputs, data, capacity)]
-        return self._run_chunks(state, n_steps, inputs, data, capacity)
+        inputs = self._inputs_for(data)
+        run, capacity = self.chunks.function_for(inputs.changing, n_steps)
+        if n_steps <= min(capacity, self._comfortable):
+            return [self._run_chunk(state, n_steps, inputs, data, run)]
+        return self._run_chunks(state, n_steps, inputs, data, run, capacity)
 
     def _run_chunks(
-        self, state: State, n_steps: int, inputs: _Changing, data, capacity: int
+        self, state: State, n_steps: int, inputs: _Inputs, data, run: Callable, capacity: int
     ) -> Iterator[tuple[State, list[np.ndarray]]]:
         done = 0
         while done < n_steps:
             n = min(capacity, n_steps - done, self._comfortable)
             chunk_data = {item: rows[:, done : done + n] for item, rows in data.items()}
-            n_traces, start = self.chunks.n_traces, time.perf_counter()
-            state, outputs = self._run_chunk(state, n, inputs, chunk_data, capacity)
-            if self.chunks.n_traces == n_traces:
-                self._learn_speed(n, time.perf_counter() - start)
+            state, outputs = self._run_chunk(state, n, inputs, chunk_data, run)
             yield state, outputs
             done += n
 
@@ -130,34 +124,39 @@ class Engine:
         """
         self._comfortable = max(1, int(n_steps * tuning.CHUNK_SECONDS / max(seconds, 1e-6)))
 
-    def _changing(self, data: Mapping[Input, np.ndarray]) -> _Changing:
+    def _inputs_for(self, data: Mapping[Input, np.ndarray]) -> _Inputs:
+        """What goes in where there is data for these."""
         given = tuple(data)
-        found = self._changing_with.get(given)
+        found = self._inputs_with.get(given)
         if found is None:
             program_inputs = self.lowered.layout.inputs
             own = [i for i in program_inputs if i not in data and not self.sources[i].constant]
             changing = [i for i in program_inputs if i in data or i in own]
             changing.extend(i for i in data if i not in program_inputs)
-            fixed = [i for i in program_inputs if i not in changing]
-            found = self._changing_with[given] = _Changing(tuple(changing), own, fixed)
+            fixed = [self.sources[i].rows(1, 1) for i in program_inputs if i not in changing]
+            found = self._inputs_with[given] = _Inputs(tuple(changing), own, fixed)
         return found
 
     def _run_chunk(
-        self, state: State, n: int, inputs: _Changing, data, capacity: int
+        self, state: State, n: int, inputs: _Inputs, data, run: Callable
     ) -> tuple[State, list[np.ndarray]]:
-        first, sources = state.n_steps + 1, self.sources
+        first, n_traces, start = state.n_steps + 1, self.chunks.n_traces, time.perf_counter()
         if inputs.own:
-            data = {**data, **own_rows(sources, inputs.own, first, n)}
+            data = {**data, **own_rows(self.sources, inputs.own, first, n)}
         rows = [data[item] for item in inputs.changing]
-        fixed = [sources[item].rows(first, n) for item in inputs.fixed]
         carried = self.model.carried() if state.carried is None else state.carried
         before = [*state.tensors, *carried] if carried else state.tensors
-        run = self.chunks.function(inputs.changing, capacity)
-        tensors, outputs = self._watch.call(self._in_scope, run, fixed, before, rows, first, n)
+        values = run, inputs.fixed, before, rows, first, n
+        if processes.forked:
+            tensors, outputs = self._watch.call(self._in_scope, *values)
+        else:
+            tensors, outputs = self._in_scope(*values)
         outputs = [
             value[:n].swapaxes(0, 1) if keep else value[:, None]
             for value, keep in zip(outputs, self.kept, strict=True)
         ]
+        if self.chunks.n_traces == n_traces:
+            self._learn_speed(n, time.perf_counter() - start)
         if not carried:
             return State(tensors, state.n_steps + n, ()), outputs
         n_states = len(state.tensors)

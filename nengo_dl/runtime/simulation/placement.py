@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,14 +21,14 @@ class Placement:
     dtype: str
     device: str | None
 
-    def scope(self) -> AbstractContextManager:
-        """Context in which tensors of the type live on the device."""
-        if self.dtype != "float64" and self.device is None:
-            return nullcontext()
-        return self._scope()
+    @cached_property
+    def scope(self) -> Callable[[], AbstractContextManager]:
+        """Makes a context in which tensors of the type live on the device."""
+        is_default = self.dtype != "float64" and self.device is None
+        return nullcontext if is_default else self._chosen
 
     @contextmanager
-    def _scope(self) -> Iterator[None]:
+    def _chosen(self) -> Iterator[None]:
         with self.backend.precision(self.dtype), self.backend.placement(self.device):
             yield
 

@@ -1,4 +1,4 @@
-"""Simulators in several threads, and in processes that were forked."""
+"""Simulators in processes that were forked."""
 
 from __future__ import annotations
 
@@ -14,40 +14,17 @@ from nengo.exceptions import SimulationError
 
 from nengo_dl import tuning
 
-_forked = False
+#: whether this process was forked from another one
+forked = False
 
 
 def _note_fork() -> None:
-    global _forked
-    _forked = True
+    global forked
+    forked = True
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_note_fork)
-
-
-class OneThread:
-    """Context manager that only one thread can be in, as often as it likes; in others it raises an
-    error.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-
-    def __enter__(self) -> None:
-        if not self._lock.acquire(blocking=False):
-            raise SimulationError(
-                "the simulator is running in another thread; a simulator can be used by one thread "
-                "at a time, so make one for each thread (those of one network compile only once)"
-            )
-
-    def __exit__(self, *_: Any) -> None:
-        self._lock.release()
-
-    def check(self) -> None:
-        """Raise the error if another thread is inside."""
-        with self:
-            pass
 
 
 class Watch:
@@ -62,7 +39,7 @@ class Watch:
 
     def is_needed(self) -> bool:
         """Whether this process was forked, and has not computed as is to be watched."""
-        return _forked and not self._seen.is_set()
+        return forked and not self._seen.is_set()
 
     def well(self) -> None:
         """There was a result."""

@@ -116,7 +116,7 @@ class ShortRuns:
 
     def _given_for(self, fixed: Sequence[np.ndarray]) -> list[Any]:
         """What is the same in each call until a parameter changes."""
-        now = [*map(self._backend.version, self._variables), *fixed]
+        now = [*self._backend.versions(self._variables), *fixed]
         ids = [*map(id, now)]
         if ids != self._ids:
             self._given = self._find_given(fixed)

@@ -18,6 +18,7 @@ from nengo_dl.runtime.inputs.names import Endpoints
 from nengo_dl.runtime.sequences.blocks import Blocks, ticks
 from nengo_dl.runtime.sequences.keras_model import NengoModel
 from nengo_dl.runtime.simulation.engine import Engine
+from nengo_dl.runtime.simulation.guards import DeferredInterrupt
 from nengo_dl.runtime.simulation.processes import Watch
 from nengo_dl.runtime.simulation.state import State
 from nengo_dl.runtime.step.lowered_network import tensor_name
@@ -26,7 +27,6 @@ from nengo_dl.runtime.training.batch_hooks import batches_per_call
 from nengo_dl.runtime.training.batches import is_batches, number_of_batches
 from nengo_dl.runtime.training.compiled_functions import CompiledFunctions
 from nengo_dl.runtime.training.data import Start, TrainingData, split
-from nengo_dl.runtime.training.interrupt import DeferredInterrupt
 from nengo_dl.runtime.training.objectives import Objectives
 from nengo_dl.runtime.training.session import Session
 from nengo_dl.runtime.training.trainability import Trainability

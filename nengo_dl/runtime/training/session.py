@@ -6,8 +6,8 @@ import keras
 
 from nengo_dl.runtime.backends.protocol import Backend
 from nengo_dl.runtime.sequences.keras_model import NengoModel
+from nengo_dl.runtime.simulation.guards import DeferredInterrupt
 from nengo_dl.runtime.simulation.processes import Watch
-from nengo_dl.runtime.training.interrupt import DeferredInterrupt
 
 
 class Session(keras.callbacks.Callback):

@@ -151,7 +151,7 @@ class Targets:
 
     def probe_name(self, key: Any, argument: str) -> str:
         """The name of a Probe, given by itself or by its name."""
-        probe = named(key, self.probe_names)
+        probe = named(key, self.probe_names) if isinstance(key, str) else key
         if probe not in self.probe_names:
             known = ", ".join(repr(n) for n in self.probe_names.values()) or "none"
             raise ValidationError(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import nengo_dl
-from nengo_dl.runtime.training.interrupt import DeferredInterrupt
+from nengo_dl.runtime.simulation.guards import DeferredInterrupt
 from runtime.networks import tutorial
 
 ENDLESS = 10**8

@@ -1,4 +1,4 @@
-"""Ctrl-C between two chunks of a run and not inside one."""
+"""What keeps a run whole: one thread at a time, and no Ctrl-C inside a chunk of steps."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import importlib
 import signal
 import sys
 import threading
+from typing import Any
+
+from nengo.exceptions import SimulationError
 
 # CPython's own functions, without the enumerations that `signal` makes of handlers: in a tenth of
 # the time, which single steps notice
@@ -22,7 +25,8 @@ class DeferredInterrupt:
     """
 
     def __init__(self):
-        self._received = False
+        #: whether Ctrl-C is waiting
+        self.received = False
         self._handler = None
 
     def __enter__(self) -> DeferredInterrupt:
@@ -40,12 +44,36 @@ class DeferredInterrupt:
             self.check()
 
     def _receive(self, number, frame) -> None:
-        if self._received:
+        if self.received:
             self._handler(number, frame)
-        self._received = True
+        self.received = True
 
     def check(self) -> None:
         """Do now what Ctrl-C does, by default raise KeyboardInterrupt."""
-        if self._received:
-            self._received = False
+        if self.received:
+            self.received = False
             self._handler(signal.SIGINT, None)
+
+
+class OneThread:
+    """Context manager that only one thread can be in, as often as it likes; in others it raises an
+    error.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            raise SimulationError(
+                "the simulator is running in another thread; a simulator can be used by one thread "
+                "at a time, so make one for each thread (those of one network compile only once)"
+            )
+
+    def __exit__(self, *_: Any) -> None:
+        self._lock.release()
+
+    def check(self) -> None:
+        """Raise the error if another thread is inside."""
+        with self:
+            pass

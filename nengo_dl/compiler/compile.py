@@ -11,10 +11,10 @@ from nengo.builder.operator import Operator
 from nengo.builder.signal import Signal
 
 from nengo_dl.compiler import verify
+from nengo_dl.compiler.compiled import Compiled
 from nengo_dl.compiler.defer import defer_large_updates
-from nengo_dl.compiler.description import describe
 from nengo_dl.compiler.frontend import lift_inputs
-from nengo_dl.compiler.layout import Assemble, Layout, make_layout
+from nengo_dl.compiler.layout import make_layout
 from nengo_dl.compiler.order import order_signals
 from nengo_dl.compiler.plan import Planner, greedy_planner
 from nengo_dl.compiler.program import Program, probed_signals
@@ -33,29 +33,6 @@ class Options:
     #: operators -> those to use in their place
     replaced: Mapping[Operator, Operator] = field(default_factory=dict)
     minibatch_size: int = 1
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """A network ready to be lowered; ``print``, or a notebook, shows its groups, when they are
-    computed, and how each operand is read.
-    """
-
-    program: Program
-    layout: Layout
-    n_built_operators: int
-    minibatch_size: int = 1
-
-    def __str__(self) -> str:
-        return describe(self).text()
-
-    def _repr_html_(self) -> str:
-        return describe(self).html()
-
-    @property
-    def n_groups(self) -> int:
-        """Number of groups that are computed."""
-        return sum(not isinstance(i, Assemble) for i in self.layout.instructions)
 
 
 def compile_model(model: Model, options: Options | None = None) -> Compiled:

@@ -20,7 +20,7 @@ class ConvertActivation(LayerConverter):
     @classmethod
     def convertible(cls, layer, converter):
         """See `LayerConverter.convertible`."""
-        if converter.swaps(layer) is layer and activation_problem(layer, converter):
+        if converter.swaps(layer) is layer and activation_problem(layer, converter.swaps):
             return False, no_equivalent(layer)
         return super().convertible(layer, converter)
 

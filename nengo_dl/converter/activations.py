@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import nengo
@@ -21,9 +21,6 @@ from nengo_dl.converter.spellings import (
     identify,
 )
 from nengo_dl.neurons import ELU, GELU, ClippedReLU, LeakyReLU, SiLU
-
-if TYPE_CHECKING:
-    from nengo_dl.converter.core import Converter
 
 #: of Klambauer et al., 2017, "Self-normalizing neural networks" (arXiv:1706.02515)
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
@@ -96,9 +93,9 @@ def on_items(activation: Any) -> Any:
     return function
 
 
-def activation_problem(activation: Any, converter: Converter) -> str:
+def activation_problem(activation: Any, swaps: Swaps) -> str:
     """Why an activation needs a TensorNode; empty where it needs none."""
-    swapped = converter.swaps(activation)
+    swapped = swaps(activation)
     if is_linear(swapped) or softmax_axes(swapped) is not None or neuron_type(swapped) is not None:
         return ""
     return f"its activation {describe(swapped)!r} has no neuron type in Nengo"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import nengo
@@ -12,13 +12,11 @@ from nengo.neurons import NeuronType
 
 from nengo_dl.converter import activations
 from nengo_dl.converter.linear import part
+from nengo_dl.converter.parts import Conversion
 from nengo_dl.converter.populations import Population, channels_of
 from nengo_dl.converter.scaling import scaled
 from nengo_dl.normalizations import Softmax
 from nengo_dl.tensor_node import TensorNode
-
-if TYPE_CHECKING:
-    from nengo_dl.converter.core import Converter
 
 Shape = tuple[int, ...]
 
@@ -85,13 +83,13 @@ class LayerConverter:
     unsupported_training_args: tuple = ()
     moves_through_time = False
 
-    def __init__(self, layer: Any, converter: Converter):
+    def __init__(self, layer: Any, converter: Conversion):
         self.layer, self.converter = layer, converter
 
     # -- to be overridden --------------------------------------------------------------------------
 
     @classmethod
-    def convertible(cls, layer: Any, converter: Converter) -> tuple[bool, str]:
+    def convertible(cls, layer: Any, converter: Conversion) -> tuple[bool, str]:
         """Whether a layer can be converted, and if not, why.
 
         Overriding methods should ask this one first.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nengo
 import numpy as np
 from nengo.exceptions import ValidationError
 
 from nengo_dl.converter import lookup, measuring
+from nengo_dl.converter.parts import Conversion
 from nengo_dl.converter.populations import Population
 from nengo_dl.converter.rates import (
     LayerRates,
@@ -21,14 +22,11 @@ from nengo_dl.converter.scaling import rate_type
 from nengo_dl.neurons import IntegratedSpiking
 from nengo_dl.normalizations import Normalization
 
-if TYPE_CHECKING:
-    from nengo_dl.converter.core import Converter
-
 #: what the scale of a channel that is hardly active is measured by, as a share of the layer's
 LEAST_SHARE = 0.05
 
 
-def calibrate(converter: Converter, data: Any, n_steps: int, target: Any, dt: float) -> Report:
+def calibrate(converter: Conversion, data: Any, n_steps: int, target: Any, dt: float) -> Report:
     """See `Converter.calibrate`."""
     if converter.temporal_model:
         raise ValidationError(
@@ -49,7 +47,7 @@ def calibrate(converter: Converter, data: Any, n_steps: int, target: Any, dt: fl
     return measuring.measure(converter, data, n_steps, dt)
 
 
-def average_outputs(converter: Converter, n_steps: int) -> None:
+def average_outputs(converter: Conversion, n_steps: int) -> None:
     """Let the outputs be sums of what there was so far, which after so many steps are means."""
     sources = {conn.pre_obj for conn in converter.net.all_connections}
     for value in converter.graph.outputs:

@@ -17,7 +17,6 @@ from nengo_dl.converter.activation import ConvertActivation
 from nengo_dl.converter.activations import Swaps
 from nengo_dl.converter.fallback import Fallback
 from nengo_dl.converter.graph import Call, Value, check_mask, trace, trace_layer
-from nengo_dl.converter.populations import Population
 from nengo_dl.converter.spiking import Spiking
 from nengo_dl.input_node import ConstantNode, InputNode
 from nengo_dl.runtime.checks import checked_flag, number
@@ -139,14 +138,8 @@ class Converter(Spiking):
         self.swaps = Swaps(swap_activations)
         self._scales = rates.scales(self, scale_firing_rates, sample_inputs, target_rate)
         self._synapses = lookup.by_layer(self.graph, synapse, "synapse", _synapse)
-        #: Nengo object of each value; synapse of neurons; where connections to an object go
-        self.objects: dict[Value, Any] = {}
-        self.synapses: dict[Any, Any] = {}
-        self.populations: dict[nengo.Ensemble, Population] = {}
-        self.entrances: dict[Any, Any] = {}
-        #: copies of the Keras layers that are in TensorNodes
-        self.copies: dict[keras.layers.Layer, keras.layers.Layer] = {}
-        self.fallbacks: dict[str, str] = {}
+        self.objects, self.synapses, self.populations, self.entrances = {}, {}, {}, {}
+        self.copies, self.fallbacks = {}, {}
         self._filtered: dict[Any, nengo.Node] = {}
         self._one: nengo.Node | None = None
         with nengo.Network(label=model.name) as self.net:
@@ -228,7 +221,7 @@ class Converter(Spiking):
             )
         is_one = issubclass(cls, ConvertActivation)
         activation = layer if is_one else getattr(layer, "activation", None)
-        return cls, activations.activation_problem(activation, self)
+        return cls, activations.activation_problem(activation, self.swaps)
 
     def _note_fallback(self, call: Call, reason: str, impossible: bool) -> None:
         if impossible or not self.allow_fallback:

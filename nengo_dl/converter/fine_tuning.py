@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,13 +13,11 @@ from nengo.exceptions import ValidationError
 
 from nengo_dl.converter import lookup, probing
 from nengo_dl.converter.calibration import average_outputs
+from nengo_dl.converter.parts import Conversion
 from nengo_dl.losses import Penalty
 from nengo_dl.neurons import IntegratedSpiking
 from nengo_dl.runtime.checks import number
 from nengo_dl.simulator import Simulator
-
-if TYPE_CHECKING:
-    from nengo_dl.converter.core import Converter
 
 LEARNING_RATE = 3e-4
 #: of the penalty on rates, whose unit is the target
@@ -49,7 +47,7 @@ class MeanRate(Penalty):
 
 
 def fine_tune(
-    converter: Converter,
+    converter: Conversion,
     x: Any,
     y: Any,
     n_steps: int,
@@ -97,7 +95,7 @@ def fine_tune(
             sim.freeze_params(trained)
 
 
-def _losses(converter: Converter, arrays: list, y: Any, loss: Any) -> tuple[dict, dict]:
+def _losses(converter: Conversion, arrays: list, y: Any, loss: Any) -> tuple[dict, dict]:
     """The loss and the targets, (batch, 1, size), of each output's probe."""
     outputs = converter.graph.outputs
     probes = [converter.outputs[value.tensor] for value in outputs]
@@ -135,7 +133,7 @@ def _batches(converter, arrays, targets, batch_size: int, n_steps: int, seed: in
 
 
 @contextmanager
-def _training(converter: Converter) -> Iterator[None]:
+def _training(converter: Conversion) -> Iterator[None]:
     """Settings with which neurons spike in training, and what counts is the last step."""
     net = converter.net
     probes = list(converter.outputs.values())

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nengo
 import numpy as np
 
 from nengo_dl.converter import lookup, probing
+from nengo_dl.converter.graph import Value
+from nengo_dl.converter.parts import Conversion
 from nengo_dl.converter.rates import PERCENTILE, MeasuredRates, Report, high_rates
 from nengo_dl.simulator import Simulator
-
-if TYPE_CHECKING:
-    from nengo_dl.converter.core import Converter
-    from nengo_dl.converter.graph import Value
 
 #: bytes that the recorded steps of a minibatch may have
 MOST_BYTES = 2**28
 
 
-def measure(converter: Converter, inputs: Any, n_steps: int, dt: float) -> Report:
+def measure(converter: Conversion, inputs: Any, n_steps: int, dt: float) -> Report:
     """See `Converter.measure_rates`."""
     arrays = lookup.input_arrays(converter.graph, inputs, "inputs")
     values = converter.graph.evaluate(arrays)
@@ -75,7 +73,9 @@ class Simulation:
         For how long each is shown.
     """
 
-    def __init__(self, converter: Converter, arrays: Sequence[np.ndarray], n_steps: int, dt: float):
+    def __init__(
+        self, converter: Conversion, arrays: Sequence[np.ndarray], n_steps: int, dt: float
+    ):
         self.converter, self.arrays, self.n_steps, self.dt = converter, arrays, n_steps, dt
 
     def run(self) -> tuple[dict[nengo.Ensemble, tuple], dict[Value, np.ndarray]]:
@@ -112,7 +112,7 @@ class Simulation:
         return probing.minibatch_size(len(self.arrays[0]), int(fits))
 
 
-def warn_of_silence(converter: Converter, values: dict, n_steps: int, dt: float) -> None:
+def warn_of_silence(converter: Conversion, values: dict, n_steps: int, dt: float) -> None:
     """Say which layers have no neuron that the model makes expect a spike of."""
     silent = []
     for ens, population in converter.populations.items():

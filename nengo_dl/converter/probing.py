@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nengo
 import numpy as np
 
 from nengo_dl.config import get_setting, set_setting
-
-if TYPE_CHECKING:
-    from nengo_dl.converter.core import Converter
+from nengo_dl.converter.parts import Conversion
 
 #: largest minibatch
 LARGEST = 100
@@ -47,7 +45,7 @@ def probes(net: nengo.Network, objects: Sequence[Any]) -> Iterator[list[nengo.Pr
         del net.probes[n_before:]
 
 
-def input_data(converter: Converter, arrays: Sequence[np.ndarray], n_steps: int = 1) -> dict:
+def input_data(converter: Conversion, arrays: Sequence[np.ndarray], n_steps: int = 1) -> dict:
     """What a simulator of the network takes for arrays of the model's inputs.
 
     In a model without time each item is given for ``n_steps``.

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from nengo.exceptions import ValidationError
 from nengo.neurons import LIFRate, NeuronType
 
 from nengo_dl.converter import lookup
+from nengo_dl.converter.parts import Conversion
 from nengo_dl.converter.scaling import has_amplitude
 from nengo_dl.runtime.checks import number
-
-if TYPE_CHECKING:
-    from nengo_dl.converter.core import Converter
 
 #: hertz, of neurons that may fire as fast as they like: a spike in each step of Nengo's default
 FASTEST = 1000.0
@@ -224,7 +222,7 @@ class MeasuredScales:
         return list(self._report.values())
 
 
-def scales(converter: Converter, choice: Any, sample_inputs: Any, target: Any) -> Any:
+def scales(converter: Conversion, choice: Any, sample_inputs: Any, target: Any) -> Any:
     """The scale of each layer, from what the user gave."""
     if not isinstance(choice, str):
         return ChosenScales(converter.graph, choice)

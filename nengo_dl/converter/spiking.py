@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from nengo_dl.converter import calibration, fine_tuning, lookup, measuring, rates
+from nengo_dl.converter.parts import Conversion
 from nengo_dl.runtime.checks import checked_count
 
-if TYPE_CHECKING:
-    from nengo_dl.converter.core import Converter
 
-
-class Spiking:
+class Spiking(Conversion):
     """The part of `nengo_dl.Converter` that is about spikes."""
-
-    @property
-    def _converter(self) -> Converter:
-        return cast("Converter", self)
 
     def calibrate(
         self,
@@ -78,7 +72,7 @@ class Spiking:
         20
         """
         steps = checked_count("steps", steps)
-        return calibration.calibrate(self._converter, data, steps, target_rate, dt)
+        return calibration.calibrate(self, data, steps, target_rate, dt)
 
     def fine_tune(
         self,
@@ -143,9 +137,9 @@ class Spiking:
         steps = checked_count("steps", steps)
         updates = checked_count("updates", updates)
         options = (batch_size, optimizer, loss, target_rate, dt, seed)
-        fine_tuning.fine_tune(self._converter, x, y, steps, updates, *options)
-        arrays = lookup.input_arrays(self._converter.graph, x, "x")
-        return measuring.measure(self._converter, [array[:200] for array in arrays], steps, dt)
+        fine_tuning.fine_tune(self, x, y, steps, updates, *options)
+        arrays = lookup.input_arrays(self.graph, x, "x")
+        return measuring.measure(self, [array[:200] for array in arrays], steps, dt)
 
     def measure_rates(self, inputs: Any, n_steps: int = 50, dt: float = 0.001) -> rates.Report:
         """Firing rates of all neurons in the network while it is given inputs.
@@ -178,4 +172,4 @@ class Spiking:
         >>> len(measured)  # layers of neurons
         1
         """
-        return measuring.measure(self._converter, inputs, checked_count("n_steps", n_steps), dt)
+        return measuring.measure(self, inputs, checked_count("n_steps", n_steps), dt)

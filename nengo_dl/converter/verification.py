@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,10 +12,8 @@ from nengo.exceptions import ValidationError
 from nengo_dl.converter import lookup, probing
 from nengo_dl.converter.graph import Graph, Value
 from nengo_dl.converter.linear import array
+from nengo_dl.converter.parts import Conversion
 from nengo_dl.simulator import Simulator
-
-if TYPE_CHECKING:
-    from nengo_dl.converter.core import Converter
 
 #: items and, in temporal models, steps of random inputs
 N_ITEMS, N_STEPS = 4, 7
@@ -23,7 +21,7 @@ N_ITEMS, N_STEPS = 4, 7
 LEARNING_RATE = 0.01
 
 
-def verify(converter: Converter, training: bool, inputs: Any, atol: float, rtol: float) -> bool:
+def verify(converter: Conversion, training: bool, inputs: Any, atol: float, rtol: float) -> bool:
     """See `Converter.verify`."""
     graph = converter.graph
     if inputs is None:
@@ -54,7 +52,7 @@ class _Comparison:
     """Both sides on the same inputs, before or after a step of training."""
 
     def __init__(
-        self, converter: Converter, arrays: Sequence[np.ndarray], atol: float, rtol: float
+        self, converter: Conversion, arrays: Sequence[np.ndarray], atol: float, rtol: float
     ):
         self.converter, self.graph = converter, converter.graph
         self.arrays, self.atol, self.rtol = list(arrays), atol, rtol

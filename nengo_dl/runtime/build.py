@@ -14,7 +14,8 @@ from nengo.rc import rc
 
 import nengo_dl.lowering  # noqa: F401  (enters the kernels)
 from nengo_dl import config, surrogates
-from nengo_dl.compiler.compile import Compiled, Options, compile_model
+from nengo_dl.compiler.compile import Options, compile_model
+from nengo_dl.compiler.compiled import Compiled
 from nengo_dl.compiler.frontend import build_model
 from nengo_dl.compiler.kernel import Settings, is_host_call
 from nengo_dl.compiler.program import Input

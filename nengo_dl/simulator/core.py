@@ -14,7 +14,7 @@ from nengo.utils.progress import Progress, ProgressTracker
 
 from nengo_dl.compat.arguments import older_arguments
 from nengo_dl.compat.simulator import OlderCalls
-from nengo_dl.compiler.compile import Compiled
+from nengo_dl.compiler.compiled import Compiled
 from nengo_dl.runtime import backends, build, checks
 from nengo_dl.runtime.inputs.names import Endpoints
 from nengo_dl.runtime.results import snapshot

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import html
 import math
-from typing import TYPE_CHECKING
 
 import keras
 from nengo import Network
 
-from nengo_dl.compiler.description import python_calls
-
-if TYPE_CHECKING:
-    from nengo_dl.simulator.core import Simulator
+from nengo_dl.compiler.compiled import python_calls
+from nengo_dl.simulator.parts import SimulatorParts
 
 
 def _size(network: Network) -> str:
@@ -22,7 +19,7 @@ def _size(network: Network) -> str:
     )
 
 
-def simulator_text(sim: Simulator) -> str:
+def simulator_text(sim: SimulatorParts) -> str:
     """The simulator's network, its size and what it has done, in a line."""
     network = sim.model.toplevel
     what = "a built model" if network is None else f"{network}: {_size(network)}"
@@ -33,7 +30,7 @@ def simulator_text(sim: Simulator) -> str:
     )
 
 
-def simulator_html(sim: Simulator) -> str:
+def simulator_html(sim: SimulatorParts) -> str:
     """A table of the simulator's size, what it has done and what its probes have recorded."""
     network = sim.model.toplevel
     rows = {"network": sim.model.label or getattr(network, "label", None) or "without a label"}

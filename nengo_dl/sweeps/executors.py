@@ -23,9 +23,10 @@ from nengo.exceptions import SimulationError, ValidationError
 
 from nengo_dl import tuning
 from nengo_dl.compiler.building.blas import n_cores
+from nengo_dl.sweeps.job import Job
 from nengo_dl.sweeps.points import Point
 from nengo_dl.sweeps.rows import Row, failed
-from nengo_dl.sweeps.work import Job, run_points
+from nengo_dl.sweeps.work import run_points
 
 Group = list[Point]
 

@@ -27,8 +27,8 @@ from nengo_dl.runtime import build
 from nengo_dl.runtime.inputs.host import DETERMINISTIC
 from nengo_dl.settings import set_setting
 from nengo_dl.simulator import Simulator
+from nengo_dl.sweeps.job import Job, data_of
 from nengo_dl.sweeps.points import Point
-from nengo_dl.sweeps.work import Job, data_of
 
 #: how many members of a structure were simulated side by side in this process: for so many there is
 #: a compiled function

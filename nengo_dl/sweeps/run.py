@@ -13,11 +13,11 @@ from nengo.utils.progress import Progress, ProgressTracker
 
 from nengo_dl.runtime import checks
 from nengo_dl.sweeps.executors import Workers, done_by
+from nengo_dl.sweeps.job import Job
 from nengo_dl.sweeps.points import Point, Points, cut, grid_points, listed_points
 from nengo_dl.sweeps.results import Results
 from nengo_dl.sweeps.rows import Rows, RowsInMemory
 from nengo_dl.sweeps.store import Store
-from nengo_dl.sweeps.work import Job
 
 logger = logging.getLogger(__name__)
 

@@ -21,9 +21,9 @@ import numpy as np
 from nengo.exceptions import ValidationError
 
 from nengo_dl.runtime.parameters.whole_file import write_whole
+from nengo_dl.sweeps.job import Job
 from nengo_dl.sweeps.points import Points
 from nengo_dl.sweeps.rows import Row
-from nengo_dl.sweeps.work import Job
 
 logger = logging.getLogger(__name__)
 

@@ -5,31 +5,18 @@ Importing this loads no backend: the process that shares the work out needs none
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from nengo.exceptions import ValidationError
 
 from nengo_dl.process_settings import collected_later
+from nengo_dl.sweeps.job import Job
 from nengo_dl.sweeps.points import Point
 from nengo_dl.sweeps.rows import Row, checked_values, failed
 
 if TYPE_CHECKING:
     from nengo_dl.sweeps.members import Groups, Member
-
-
-@dataclass(frozen=True)
-class Job:
-    """What all points have in common; it is sent with the points."""
-
-    make: Callable[..., Any]
-    n_steps: int
-    dt: float
-    #: values for Nodes by label, or a function of the parameters that gives some
-    data: Callable[..., Mapping[str, Any]] | dict[str, np.ndarray] | None = None
-    analyse: Callable[..., Any] | None = None
 
 
 def run_points(job: Job, points: Sequence[Point]) -> list[Row]:
@@ -75,17 +62,3 @@ def _row(job: Job, point: Point, recorded: dict[str, np.ndarray]) -> Row:
         return Row(point.number, checked_values(name, found))
     except Exception as error:
         return failed(point.number, error)
-
-
-def data_of(job: Job, point: Point) -> dict[str, np.ndarray]:
-    """Values for the Nodes of a point, by label, each of shape (n_steps, size)."""
-    shared = job.data(**point.parameters) if callable(job.data) else job.data
-    if shared is None:
-        return dict(point.data)
-    if not isinstance(shared, Mapping):
-        raise ValidationError(
-            f"data(**parameters) returned {shared!r}, expected a dict of arrays by the labels of "
-            "Nodes",
-            attr="data",
-        )
-    return {**{label: np.asarray(values) for label, values in shared.items()}, **point.data}

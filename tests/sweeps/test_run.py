@@ -12,9 +12,9 @@ import nengo_dl
 from nengo_dl import tuning
 from nengo_dl.sweeps import executors
 from nengo_dl.sweeps.executors import Workers, done_by
+from nengo_dl.sweeps.job import Job
 from nengo_dl.sweeps.points import Point
 from nengo_dl.sweeps.rows import Row
-from nengo_dl.sweeps.work import Job
 from sweeps.networks import Bomb, analysis_fails, fails, last, mean, small, with_bomb
 
 # -- points that raise -----------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from nengo.builder import Model
 from nengo.builder.signal import Signal
 
 from nengo_dl.compiler.attributes import Attribute
-from nengo_dl.compiler.compile import Compiled
+from nengo_dl.compiler.compiled import Compiled
 from nengo_dl.runtime.results.recording import ProbeRecord
 
 

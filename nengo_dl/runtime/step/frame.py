@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from nengo_dl.compiler.layout import Assemble
+from nengo_dl.compiler.kernel import Prepared
+from nengo_dl.compiler.layout import Assemble, Layout
 from nengo_dl.compiler.operand import Recipe
+from nengo_dl.lowering.context import StepContext, Variables
+from nengo_dl.runtime.step.assembler import Assembler
 
-if TYPE_CHECKING:
-    from nengo_dl.runtime.step.lowered_network import LoweredNetwork
+
+class Lowered(Protocol):
+    """What a frame asks of a network, the `LoweredNetwork`."""
+
+    layout: Layout
+    kernels: dict[int, Prepared]
+    assembler: Assembler
+
+    def time(self, step_index: Any) -> Any:
+        """The time at a step."""
+
+    def variables(self, arguments: dict, carried: Sequence = ()) -> Variables:
+        """The values of Keras variables."""
+
+    def context(self, step_index: Any, training: bool, variables: Variables) -> StepContext:
+        """What kernels are told."""
+
+    def full(self, value: Any) -> Any:
+        """A value for each item."""
 
 
 class Invariant(NamedTuple):
@@ -66,7 +86,7 @@ class Frame:
 
     def __init__(
         self,
-        network: LoweredNetwork,
+        network: Lowered,
         invariant: Invariant,
         state: Mapping[int, Any],
         rows: Mapping[int, Any],

@@ -14,7 +14,7 @@ import keras.ops as ops
 import numpy as np
 
 from nengo_dl.compiler import verify
-from nengo_dl.compiler.compile import Compiled
+from nengo_dl.compiler.compiled import Compiled
 from nengo_dl.compiler.dataflow import Dataflow
 from nengo_dl.compiler.hoist import Schedule, hoist
 from nengo_dl.compiler.kernel import Prepared, Settings

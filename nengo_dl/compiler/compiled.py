@@ -1,11 +1,10 @@
-"""A compiled network as a table, for people to read."""
+"""A compiled network, and as a table, for people to read."""
 
 from __future__ import annotations
 
 import html
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from nengo import Node
 
@@ -14,12 +13,32 @@ from nengo_dl.compiler.dataflow import Dataflow
 from nengo_dl.compiler.distribute import distribute
 from nengo_dl.compiler.hoist import Schedule, hoist
 from nengo_dl.compiler.kernel import is_host_call, is_wiring
-from nengo_dl.compiler.layout import Assemble
+from nengo_dl.compiler.layout import Assemble, Layout
 from nengo_dl.compiler.program import Program
 from nengo_dl.input_node import ConstantNode
 
-if TYPE_CHECKING:
-    from nengo_dl.compiler.compile import Compiled
+
+@dataclass(frozen=True)
+class Compiled:
+    """A network ready to be lowered; ``print``, or a notebook, shows its groups, when they are
+    computed, and how each operand is read.
+    """
+
+    program: Program
+    layout: Layout
+    n_built_operators: int
+    minibatch_size: int = 1
+
+    def __str__(self) -> str:
+        return describe(self).text()
+
+    def _repr_html_(self) -> str:
+        return describe(self).html()
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups that are computed."""
+        return sum(not isinstance(i, Assemble) for i in self.layout.instructions)
 
 
 @dataclass(frozen=True)

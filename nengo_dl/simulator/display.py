@@ -13,10 +13,13 @@ from nengo_dl.simulator.parts import SimulatorParts
 
 
 def _size(network: Network) -> str:
-    return (
-        f"{network.n_neurons:,} neurons in {len(network.all_ensembles):,} ensembles, "
-        f"{len(network.all_connections):,} connections"
-    )
+    neurons = _counted(network.n_neurons, "neuron")
+    ensembles = _counted(len(network.all_ensembles), "ensemble")
+    return f"{neurons} in {ensembles}, {_counted(len(network.all_connections), 'connection')}"
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def simulator_text(sim: SimulatorParts) -> str:

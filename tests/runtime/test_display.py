@@ -49,7 +49,7 @@ def sim_and_bar():
 def test_repr_says_what_it_is(sim_and_bar):
     sim, _, _ = sim_and_bar
     text = repr(sim)
-    assert text.startswith('<nengo_dl.Simulator of <Network "twice">: 5 neurons in 1 ensembles')
+    assert text.startswith('<nengo_dl.Simulator of <Network "twice">: 5 neurons in 1 ensemble,')
     assert "minibatch of 2 on " in text and text.endswith(", closed>")
 
 

@@ -33,6 +33,7 @@ from nengo_dl.compiler.simplify import (
     remove_reset_incs,
     remove_unmodified_resets,
     remove_zero_incs,
+    split_outer_products,
 )
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "remove_reset_incs",
     "remove_unmodified_resets",
     "remove_zero_incs",
+    "split_outer_products",
     "transitive_planner",
     "tree_planner",
 ]

@@ -12,6 +12,8 @@ MOST_TERMS = 12
 #: ... as are those of more gathers than this: one large gather takes less time than several
 MOST_GATHERS = 2
 
+#: elements from which on a matrix of rank one is multiplied as a row and a column
+OUTER_ELEMENTS = 256
 #: rows of at least so many numbers, and up to how many of them, half as many in minibatches, are
 #: added as slices (JAX on the processor)
 SLICED_WIDTH, SLICED_ROWS = 1024, 32

@@ -25,6 +25,7 @@ from nengo.builder.operator import (
 from nengo.builder.signal import Signal
 from nengo.builder.transforms import ConvInc, ConvTransposeInc
 
+from nengo_dl import tuning
 from nengo_dl.compiler.operators import DotSet, ElementwiseSet, as_set
 
 Operators = list[Operator]
@@ -176,6 +177,51 @@ def _is_identity(a: np.ndarray, is_dot: bool) -> bool:
     return bool(np.all(a == 1)) and (a.ndim < 2 and (not is_dot or a.size == 1))
 
 
+def split_outer_products(operators: Operators, unknown: frozenset = NOTHING) -> Operators:
+    """Replace a product with a constant matrix of rank one, as of a gate that inhibits all neurons
+    of an ensemble, by two: with a row, which gives one number, and of that with a column.
+
+    What several such products have in common is computed once: a gate often has many targets.
+    """
+    constants = _Constants(operators, unknown)
+    numbers: dict[tuple[Signal, bytes], Signal] = {}
+    rewritten = []
+    for op in operators:
+        matrix = constants.value(op.A) if type(op) is DotInc else None
+        factors = None if matrix is None else _outer_factors(matrix)
+        if factors is None:
+            rewritten.append(op)
+            continue
+        column, row = (Signal(value, name=f"{op.A.name}.factor") for value in factors)
+        key = op.X, row.initial_value.tobytes()
+        if key not in numbers:
+            numbers[key] = Signal(np.zeros(1), name=f"{op.A.name}.product")
+            rewritten.append(Reset(numbers[key], tag=op.tag))
+            rewritten.append(DotInc(row, op.X, numbers[key], tag=op.tag))
+        rewritten.append(ElementwiseInc(column, numbers[key], op.Y, tag=op.tag))
+    return rewritten
+
+
+def _outer_factors(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """A column (n,) and a row (1, m) whose product is the matrix but for rounding; None where there
+    are none, or where that would not be less work.
+    """
+    small = matrix.ndim != 2 or min(matrix.shape) < 2 or matrix.size < tuning.OUTER_ELEMENTS
+    if small or matrix.dtype.kind != "f":
+        return None
+    i, j = np.unravel_index(np.argmax(np.abs(matrix)), matrix.shape)
+    row, largest = matrix[i], matrix[i, j]
+    tolerance = 4 * np.finfo(matrix.dtype).eps * abs(largest)
+    if not largest:
+        return None
+    # most matrices differ from a product in the first rows
+    for rows in (matrix[:2], matrix):
+        column = rows[:, j] / largest
+        if np.abs(rows - column[:, None] * row).max() > tolerance:
+            return None
+    return column, row[None]
+
+
 def remove_unread(operators: Iterable[Operator], wanted: Iterable[Signal]) -> Operators:
     """Drop what is computed and then read by nothing, for instance the decoded output of an
     EnsembleArray of which only other functions are used.
@@ -214,6 +260,7 @@ default_simplifications: tuple[Simplification, ...] = (
     remove_zero_incs,
     remove_identity_muls,
     remove_constant_copies,
+    split_outer_products,
     remove_reset_incs,
 )
 

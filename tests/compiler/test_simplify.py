@@ -26,6 +26,7 @@ from nengo_dl.compiler.simplify import (
     remove_unread,
     remove_zero_incs,
     simplify,
+    split_outer_products,
 )
 
 
@@ -295,6 +296,67 @@ class TestIdentityMuls:
         (copy,) = simplify(operators, [remove_reset_incs, remove_identity_muls])
         assert type(copy) is Copy
         assert copy.sets == [y]
+
+
+class TestOuterProducts:
+    matrix = np.outer([-2, 0, 0.5] * 10, np.arange(1.0, 11))
+
+    def test_shared_rows_are_computed_once(self):
+        x, y, z = Signal(np.linspace(-1, 1, 10)), zeros(30), zeros(30)
+        operators = [Reset(y), DotInc(constant(self.matrix), x, y), Reset(z)]
+        operators += [DotInc(constant(3 * self.matrix), x, z), DotInc(constant(self.matrix), x, z)]
+        signals = [x, y, z]
+        expected = nengo_values(make_model(operators), signals, 3)
+        left = split_outer_products(operators)
+        assert kinds(left).count("DotInc") == 2  # of the matrix, and of three times it
+        assert kinds(left).count("ElementwiseInc") == 3
+        by_nengo = nengo_values(make_model(left), signals, 3)
+        by_us = compiled_values(
+            make_model(operators), signals, 3, simplifications=[split_outer_products]
+        )
+        for sig in signals:
+            np.testing.assert_allclose(by_nengo[sig], expected[sig], rtol=1e-14, atol=1e-14)
+            np.testing.assert_allclose(by_us[sig], expected[sig], rtol=1e-12, atol=1e-12)
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            matrix + 1e-9 * np.eye(30, 10),
+            np.zeros((30, 10)),
+            matrix[:4],  # small
+            matrix[:1].repeat(30, axis=1),  # a row
+            np.ones((30, 10), dtype=int),
+        ],
+        ids=["another rank", "zeros", "small", "row", "integers"],
+    )
+    def test_kept(self, value):
+        weights = Signal(value, readonly=True)
+        operators = [DotInc(weights, zeros(value.shape[1]), zeros(len(value)))]
+        assert split_outer_products(operators) == operators
+
+    def test_kept_where_it_may_be_trained(self):
+        weights = constant(self.matrix)
+        operators = [DotInc(weights, zeros(10), zeros(30))]
+        assert split_outer_products(operators, frozenset([weights])) == operators
+
+    def test_gates(self):
+        with nengo.Network(seed=0) as net:
+            nengo_dl.configure_settings(inference_only=True)
+            gate = nengo.Ensemble(20, 1)
+            targets = [nengo.Ensemble(n, 1) for n in (15, 20, 15)]
+            for ens in targets:
+                nengo.Connection(gate, ens.neurons, transform=[[-0.3]] * ens.n_neurons)
+            nengo.Connection(nengo.Node(lambda t: np.sin(40 * t)), gate)
+            probes = [nengo.Probe(ens.neurons) for ens in targets]
+        with nengo.Simulator(net, progress_bar=False) as sim:
+            sim.run(0.2)
+        with nengo_dl.Simulator(net, progress_bar=False) as ours:
+            ours.run(0.2)
+            shapes = [op.A.shape for op in ours.program.program.operators if hasattr(op, "A")]
+            assert (15, 20) not in shapes and (1, 20) in shapes
+            for probe in probes:
+                np.testing.assert_allclose(ours.data[probe], sim.data[probe], atol=1e-3)
+                assert np.any(sim.data[probe])
 
 
 # -- together --------------------------------------------------------------------------------------

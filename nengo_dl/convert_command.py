@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 #: name of a neuron type on the command line -> module and class
 NEURONS = {
@@ -25,7 +26,7 @@ SUFFIXES = (".py", ".npz", ".nir")
 SCRIPT = '''"""A Keras model as a Nengo network."""
 
 import keras
-import nengo
+import nengo{numpy}
 
 import nengo_dl
 
@@ -84,6 +85,16 @@ class Swap(click.ParamType):
 @click.option(
     "--synapse", type=click.FloatRange(min=0), help="Lowpass on the neurons' output, in seconds."
 )
+@click.option(
+    "--samples",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Some inputs of the model, (batch, ...), as a .npy file, for --steps.",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    help="Choose neurons and rates so that inputs shown for so many steps are told apart.",
+)
 @click.option("--inference-only", is_flag=True, help="Need not behave as the model in training.")
 @click.option("--max-to-avg-pool", is_flag=True, help="Average pooling for maximum pooling.")
 @click.option("--no-fallback", is_flag=True, help="Fail where Nengo has no equivalent of a layer.")
@@ -103,6 +114,8 @@ def convert(
     swaps: tuple[tuple[str, str], ...],
     scale: float | None,
     synapse: float | None,
+    samples: Path | None,
+    steps: int | None,
     inference_only: bool,
     max_to_avg_pool: bool,
     no_fallback: bool,
@@ -119,8 +132,13 @@ def convert(
     For example: nengo-dl convert classifier.keras --swap relu=spiking_relu --scale-firing-rates
     100 --synapse 0.01 -o classifier_network.py
 
+    With spikes that need no tuning: nengo-dl convert classifier.keras --samples images.npy
+    --steps 20 -o classifier_network.py
+
     Or, to see whether Nengo has all layers: nengo-dl convert classifier.keras --verify
     """
+    if (samples is None) != (steps is None):
+        raise click.UsageError("--samples and --steps go together.")
     for path in outputs:
         if path.suffix not in SUFFIXES:
             raise click.BadParameter(
@@ -131,11 +149,10 @@ def convert(
     loaded = _load(model)
     plain = {"inference_only": inference_only, "max_to_avg_pool": max_to_avg_pool}
     plain["allow_fallback"] = not no_fallback
-    chosen = {
-        "swap_activations": _swaps(swaps),
-        "scale_firing_rates": scale,
-        "synapse": synapse,
-    }
+    numbers = {"scale_firing_rates": scale, "synapse": synapse, "steps": steps}
+    chosen: dict[str, Any] = {"swap_activations": _swaps(swaps), **numbers}
+    if samples is not None:
+        chosen["sample_inputs"] = _samples(samples)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the report says it
         converter = _converted(loaded, {**plain, **chosen})
@@ -143,14 +160,7 @@ def convert(
         if verify:
             _verify(_converted(loaded, plain))
         for path in outputs:
-            _write(
-                converter,
-                path,
-                model,
-                plain,
-                swaps,
-                {"scale_firing_rates": scale, "synapse": synapse},
-            )
+            _write(converter, path, model, plain, swaps, numbers, samples)
             click.echo(f"written to {printable(path)}")
 
 
@@ -171,6 +181,19 @@ def _load(path: Path) -> Any:
         raise click.BadParameter(
             printable(f"Keras cannot load {path}: {first}"), param_hint="MODEL"
         ) from error
+
+
+def _samples(path: Path) -> np.ndarray:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:  # whatever else is in the file
+        array = error
+    if not isinstance(array, np.ndarray):
+        raise click.BadParameter(
+            f"{printable(path)} is not an array of numbers that numpy.save wrote.",
+            param_hint="--samples",
+        )
+    return array
 
 
 def _swaps(swaps: tuple[tuple[str, str], ...]) -> dict[str, Any]:
@@ -231,12 +254,13 @@ def _verify(converter: Any) -> None:
     click.echo("verified: the network's outputs are the model's")
 
 
-def _write(converter, path: Path, model: Path, plain, swaps, scaling) -> None:
+def _write(converter, path: Path, model: Path, plain, swaps, numbers, samples) -> None:
     from nengo.exceptions import NengoException
 
     try:
         if path.suffix == ".py":
-            path.write_text(_script(model, plain, swaps, scaling), encoding="utf-8")
+            script = _script(model, plain, swaps, numbers, samples)
+            path.write_text(script, encoding="utf-8")
         elif path.suffix == ".npz":
             from nengo_dl.simulator import Simulator
 
@@ -252,13 +276,19 @@ def _write(converter, path: Path, model: Path, plain, swaps, scaling) -> None:
         raise click.ClickException(message) from error
 
 
-def _script(model: Path, plain: dict, swaps, scaling: dict) -> str:
+def _script(model: Path, plain: dict, swaps, numbers: dict, samples: Path | None) -> str:
     """The code that makes the network again."""
     defaults = {"inference_only": False, "max_to_avg_pool": False, "allow_fallback": True}
     arguments = {k: ascii(v) for k, v in plain.items() if v != defaults[k]}
     if swaps:
         pairs = (f"{ascii(a)}: {'.'.join(NEURONS[n])}()" for a, n in swaps)
         arguments["swap_activations"] = "{" + ", ".join(pairs) + "}"
-    arguments |= {k: ascii(v) for k, v in scaling.items() if v is not None}
+    arguments |= {k: ascii(v) for k, v in numbers.items() if v is not None}
+    if samples is not None:
+        arguments["sample_inputs"] = f"np.load({ascii(str(samples.resolve()))})"
     lines = "".join(f"\n        {name}={value}," for name, value in arguments.items())
-    return SCRIPT.format(path=ascii(str(model.resolve())), arguments=lines)
+    return SCRIPT.format(
+        path=ascii(str(model.resolve())),
+        arguments=lines,
+        numpy="" if samples is None else "\nimport numpy as np",
+    )

@@ -69,6 +69,23 @@ def test_the_script_makes_the_network(saved, tmp_path, capsys):
     np.testing.assert_allclose(mean, model.predict(x, verbose=0), atol=0.01)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_spikes_in_few_steps(saved, tmp_path, capsys):
+    model, path = saved
+    script, samples = tmp_path / "network.py", tmp_path / "samples's.npy"
+    x = np.random.RandomState(0).uniform(size=(20, 4, 4, 1)).astype("float32")
+    np.save(samples, x)
+    result = run(path, "--samples", samples, "--steps", 30, "-o", script)
+    assert result.exit_code == 0, result.output
+    assert "IntegratedSpiking" in result.output
+    made = runpy.run_path(str(script), run_name="__main__")
+    assert capsys.readouterr().out.startswith("dense [")
+    (node,), (probe,) = made["converted"].inputs.values(), made["converted"].outputs.values()
+    with nengo_dl.Simulator(made["converted"].net, progress_bar=False) as sim:
+        output = sim.predict({node: x.reshape(20, 1, -1).repeat(30, axis=1)})[probe]
+    np.testing.assert_allclose(output[:, -1], model.predict(x, verbose=0), atol=0.05)
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -140,6 +157,8 @@ def test_wrong_use_is_one_sentence(saved, tmp_path):
     other.write_bytes(b"")
     damaged = tmp_path / "damaged.keras"
     damaged.write_bytes(b"no model")
+    pickled = tmp_path / "pickled.npy"
+    np.save(pickled, np.array([{}]), allow_pickle=True)
     cases = [
         ([tmp_path / "none.keras"], "does not exist"),
         ([other], "does not end in .keras; save the model with model.save"),
@@ -150,6 +169,9 @@ def test_wrong_use_is_one_sentence(saved, tmp_path):
         ([path, "--swap", "nothing=lif"], "the key 'nothing' is not an activation"),
         ([path, "-o", tmp_path / "a.txt"], "ends in '.txt'; expected .py, .npz, .nir"),
         ([path, "--synapse", "-1"], "--synapse"),
+        ([path, "--steps", 5], "--samples and --steps go together"),
+        ([path, "--steps", 5, "--samples", pickled], "not an array of numbers that numpy.save"),
+        ([path, "--steps", 5, "--samples", damaged], "not an array of numbers that numpy.save"),
     ]
     for arguments, message in cases:
         result = run(*arguments)

@@ -12,7 +12,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import nengo
@@ -21,11 +21,19 @@ import numpy as np
 import nengo_dl
 from nengo_dl.benchmarks.spiking_mnist import load_data
 from nengo_dl.converter.rates import table
+from nengo_dl.optional import installed
 
 #: steps after which accuracies are printed
 SHOWN = (5, 10, 15, 20, 30, 60)
 #: of fine-tuning: steps, hertz of the highest rates before, and of the mean rate
 TUNED_STEPS, TUNED_HIGH, TUNED_MEAN = 15, 400, 50
+
+
+class Curve(NamedTuple):
+    """Accuracy, and spikes for an image until then, by the number of steps."""
+
+    accuracy: np.ndarray
+    spikes: np.ndarray
 
 
 def make_model() -> keras.Model:
@@ -103,6 +111,7 @@ def run(
     n_test: int,
     kind: str = "strides",
     updates: int = 0,
+    picture: str | None = None,
 ) -> dict[str, float]:
     """Train, convert, test and print; returns the accuracies after the last step."""
     (x, y), (x_test, y_test) = load_data(data)
@@ -123,11 +132,17 @@ def run(
     spikes = {"swap_activations": swaps(model)}
     auto = {"scale_firing_rates": "auto", "sample_inputs": x[:200], "synapse": synapse}
 
+    curves: dict[str, Curve] = {}
+
     def test(name: str, converter: nengo_dl.Converter, n_steps: int) -> None:
         in_time = accuracy(converter, x_test, y_test, n_steps)
-        shown = ", ".join(f"{n}: {in_time[n - 1]:.2%}" for n in SHOWN if n <= n_steps)
+        steps = [n for n in SHOWN if n <= n_steps]
+        shown = ", ".join(f"{n}: {in_time[n - 1]:.2%}" for n in steps)
         print(f"{name}, of {n_test} images, by steps: {shown}", flush=True)
         result[name] = float(in_time[-1])
+        if picture is not None:
+            spikes = [converter.measure_rates(x_test[:100], n).spikes for n in steps]
+            curves[name] = Curve(in_time, np.interp(np.arange(1, n_steps + 1), steps, spikes))
 
     test("activations exchanged", convert(model, **spikes), n_steps)
     converter = convert(model, **spikes, **auto)
@@ -144,7 +159,29 @@ def run(
         print(converter.fine_tune(x, y, **tuned))
         print(converter.measure_rates(x_test[:200], TUNED_STEPS))
         test("fine-tuned", converter, TUNED_STEPS)
+    if picture is not None:
+        draw(curves, result["Keras"], picture)
     return result
+
+
+def draw(curves: dict[str, Curve], reference: float, path: str) -> None:
+    """Accuracies by the number of steps, and by that of spikes for an image."""
+    with installed("demo"):
+        from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.6), layout="constrained")
+    by_steps, by_spikes = figure.subplots(1, 2, sharey=True)
+    for name, curve in curves.items():
+        by_steps.plot(np.arange(1, len(curve.accuracy) + 1), curve.accuracy, label=name)
+        by_spikes.plot(curve.spikes[4:], curve.accuracy[4:], label=name)
+    for axes, what in (by_steps, "steps of 1 ms"), (by_spikes, "spikes for an image"):
+        axes.axhline(reference, color="0.5", linestyle=":", label="Keras")
+        axes.set_xlabel(what)
+        axes.set_xscale("log")
+        axes.set_ylim(0.9, 1.0)
+    by_steps.set_ylabel("accuracy")
+    by_steps.legend(loc="lower right", fontsize="small")
+    figure.savefig(path, dpi=160)
 
 
 def main() -> None:
@@ -157,6 +194,7 @@ def main() -> None:
     parser.add_argument("--synapse", type=float, default=0.01)
     parser.add_argument("--test", type=int, default=10000, help="number of test images")
     parser.add_argument("--updates", type=int, default=0, help="of fine-tuning, none by default")
+    parser.add_argument("--picture", help="file for the curves of accuracy")
     given = parser.parse_args()
     run(
         given.data,
@@ -166,6 +204,7 @@ def main() -> None:
         given.test,
         given.model,
         given.updates,
+        given.picture,
     )
 
 

@@ -29,6 +29,16 @@ SHOWN = (5, 10, 15, 20, 30, 60)
 TUNED_STEPS, TUNED_HIGH, TUNED_MEAN = 15, 400, 50
 
 
+#: what is tested -> its label in the picture
+LABELS = {
+    "activations exchanged": "activations exchanged\n(never above 13 %)",
+    "auto": 'scale_firing_rates="auto"',
+    "calibrated": "calibrate",
+    "few spikes": f"calibrate, {TUNED_HIGH} Hz",
+    "fine-tuned": f"... and fine_tune, {TUNED_MEAN} Hz",
+}
+
+
 class Curve(NamedTuple):
     """Accuracy, and spikes for an image until then, by the number of steps."""
 
@@ -169,19 +179,20 @@ def draw(curves: dict[str, Curve], reference: float, path: str) -> None:
     with installed("demo"):
         from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 3.6), layout="constrained")
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
     by_steps, by_spikes = figure.subplots(1, 2, sharey=True)
-    for name, curve in curves.items():
-        by_steps.plot(np.arange(1, len(curve.accuracy) + 1), curve.accuracy, label=name)
-        by_spikes.plot(curve.spikes[4:], curve.accuracy[4:], label=name)
+    for color, (name, curve) in enumerate(curves.items()):
+        style = {"label": LABELS[name], "color": f"C{color}"}
+        by_steps.plot(np.arange(1, len(curve.accuracy) + 1), 100 * curve.accuracy, **style)
+        by_spikes.plot(curve.spikes[4:], 100 * curve.accuracy[4:], **style)
     for axes, what in (by_steps, "steps of 1 ms"), (by_spikes, "spikes for an image"):
-        axes.axhline(reference, color="0.5", linestyle=":", label="Keras")
-        axes.set_xlabel(what)
-        axes.set_xscale("log")
-        axes.set_ylim(0.9, 1.0)
-    by_steps.set_ylabel("accuracy")
-    by_steps.legend(loc="lower right", fontsize="small")
-    figure.savefig(path, dpi=160)
+        axes.axhline(100 * reference, color="0.5", linestyle=":", label="Keras")
+        axes.set(xlabel=what, xscale="log", ylim=(90, 100))
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+    by_spikes.set_xlim(left=300)
+    by_steps.set_ylabel("accuracy (%)")
+    figure.legend(*by_steps.get_legend_handles_labels(), loc="outside right upper")
+    figure.savefig(path, dpi=200, transparent=True)
 
 
 def main() -> None:

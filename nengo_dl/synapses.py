@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from nengo.exceptions import ValidationError
-from nengo.params import Parameter
+from nengo.params import NumberParam, Parameter
 from nengo.rc import rc
 from nengo.synapses import LinearFilter, Synapse, SynapseParam
 from nengo.utils.numpy import array_hash
@@ -19,13 +19,16 @@ class _Seconds(Parameter):
 
     equatable = True
 
-    def __init__(self, name: str):
-        super().__init__(name, optional=False, readonly=True)
+    def __init__(self, name: str, optional: bool = False):
+        super().__init__(name, optional=optional, readonly=True)
 
     def hashvalue(self, instance: Any) -> int:
-        return array_hash(np.asarray(getattr(instance, self.name)))
+        value = getattr(instance, self.name)
+        return 0 if value is None else array_hash(np.asarray(value))
 
-    def coerce(self, instance: Any, value: Any) -> float | np.ndarray:
+    def coerce(self, instance: Any, value: Any) -> float | np.ndarray | None:
+        if value is None and self.optional:
+            return None
         values, wrong = _as_array(value), None
         if values.dtype.kind not in "fiu":
             wrong = f"a number of seconds, or one for each element, got {value!r}"
@@ -64,14 +67,35 @@ class Delay(Synapse):
         elements after the transform. Whole steps are made of it when a simulator is built.
     then : Synapse or float or None
         What filters the delayed input; a number is the time constant of a `nengo.Lowpass`.
+    longest : float or None
+        The longest delay that training may give, in seconds; needed where ``tau`` is trained.
+    spread : float or (size,) array_like or None
+        How far from a delay training looks at the input, in seconds: the standard deviation of the
+        weights that stand for the delay there. It is trained with ``tau``. By default a third of
+        ``longest``.
     kwargs
         Those of `nengo.synapses.Synapse`.
+
+    Notes
+    -----
+    ``network.config[connection].trainable_attributes = "tau"`` lets nengo_dl train the delays, from
+    those given here to any between 0 and ``longest``. While it trains, a delay is a normal
+    distribution over the last inputs, with the centre ``tau`` and the width ``spread``: gradients
+    reach as far, and as a delay is found its width shrinks, since both are trained [1]_. Elsewhere
+    it is a whole number of steps.
+
+    References
+    ----------
+    .. [1] Khalfaoui-Hassani, Pellegrini, Masquelier (2023), "Dilated convolution with learnable
+       spacings: beyond bilinear interpolation", arXiv:2306.00817; Hammouamri, Khalfaoui-Hassani,
+       Masquelier (2023), "Learning delays in spiking neural networks using dilated convolutions
+       with learnable spacings", arXiv:2306.17670.
 
     Raises
     ------
     nengo.exceptions.ValidationError
-        For a delay that is negative or not a number; when a simulator is built, for another number
-        of delays than the connection has elements.
+        For a delay that is negative, not a number or longer than ``longest``; when a simulator is
+        built, for another number of delays than the connection has elements.
 
     Examples
     --------
@@ -87,21 +111,37 @@ class Delay(Synapse):
 
     tau = _Seconds("tau")
     then = SynapseParam("then", default=None, readonly=True)
+    longest = NumberParam(
+        "longest", default=None, optional=True, low=0, low_open=True, readonly=True
+    )
+    spread = _Seconds("spread", optional=True)
 
     def __init__(
         self,
         tau: Any,
         then: Synapse | float | None = None,
+        longest: float | None = None,
+        spread: Any = None,
         **kwargs: Any,
     ):
         super().__init__(**{"default_size_in": _as_array(tau).size, **kwargs})
         self.tau = tau
         self.then = then
+        self.longest = longest
+        if longest is not None and np.any(self.tau > longest):
+            raise ValidationError(
+                f"expected no delay above longest={longest:g}, got {np.max(self.tau):g}",
+                attr="tau",
+                obj=self,
+            )
+        if spread is None and longest is not None:
+            spread = longest / 3
+        self.spread = spread
 
     @property
     def alone(self) -> Delay:
         """The delay without what filters it."""
-        return type(self)(self.tau)
+        return type(self)(self.tau, None, self.longest, self.spread)
 
     def steps(self, shape: tuple[int, ...], dt: float) -> np.ndarray:
         """The delays of a signal of this shape in steps, (size,)."""
@@ -118,7 +158,8 @@ class Delay(Synapse):
 
     def n_slots(self, dt: float) -> int:
         """The steps whose inputs have to be kept, the present one included."""
-        return int(np.rint(np.max(self.tau) / dt)) + 1
+        longest = np.max(self.tau) if self.longest is None else self.longest
+        return int(np.rint(longest / dt)) + 1
 
     def make_state(self, shape_in, shape_out, dt, dtype=None, y0=0):
         """The last inputs, one after the other, where the next one goes, and what ``then`` has."""

@@ -7,6 +7,7 @@ from nengo.builder.operator import Operator
 from nengo.builder.processes import SimProcess
 from nengo.builder.signal import Signal
 
+from nengo_dl.compiler.attributes import TrainedFilter, with_attributes
 from nengo_dl.compiler.kernel import is_host_call
 from nengo_dl.synapses import Delay
 
@@ -26,4 +27,7 @@ def in_series(op: Operator) -> tuple[Operator, ...]:
     after = SimProcess(delay.then, delayed, op.output, op.t, op.mode, inner, op.tag)
     if is_host_call(after):
         return (op,)
-    return SimProcess(delay.alone, op.input, delayed, op.t, "set", own, op.tag), after
+    first: Operator = SimProcess(delay.alone, op.input, delayed, op.t, "set", own, op.tag)
+    if isinstance(op, TrainedFilter):
+        first = with_attributes(first, op.attributes)
+    return first, after

@@ -12,8 +12,14 @@ from typing import Any
 import keras.ops as ops
 import numpy as np
 
+from nengo_dl.compiler.attributes import Attribute, Encoding, TrainedFilter
 from nengo_dl.compiler.kernel import Kernel, Prepared
+from nengo_dl.lowering.parameters import trained_columns
 from nengo_dl.synapses import Delay
+
+#: the least width of a distribution, in steps: with it, all but 1 % is the input of one step if the
+#: delay is a whole number of them, and halfway between two both count the same
+NARROWEST = 0.3
 
 
 class _Ring:
@@ -53,31 +59,15 @@ class _Ring:
             _rolled(last, ops.mod(-following, self.n_slots)), (-1, self.n_slots * self.size)
         )
 
-    def columns(self, number: Any) -> Any:
-        """Where the delayed input of each element is."""
-        return self.slot(number - self.steps.astype(np.int32)) + np.arange(
-            self.size, dtype=np.int32
-        )
+    def columns(self, numbers: Any) -> Any:
+        """Where the input of each element is that it had in a step of its own."""
+        return self.slot(numbers) + np.arange(self.size, dtype=np.int32)
 
 
-class DelayKernel(Kernel):
-    """Delays of any lengths; those of a signal are all equal, or not.
+class _RingKernel(Kernel):
+    """Delays, which keep the inputs of the last steps."""
 
-    All steps at once are the inputs, shifted.
-
-    Parameters
-    ----------
-    process
-        The delay of an operator.
-    """
-
-    carries = {1: 1}  # noqa: RUF012
-
-    def __init__(self, process: Delay):
-        self.uniform = bool(np.all(process.tau == np.max(process.tau)))
-
-    def merge_key(self, op):
-        return (self.uniform,)
+    carries = {1: 1}
 
     def reads(self, op):
         return (op.input, op.state["buffer"])
@@ -85,29 +75,125 @@ class DelayKernel(Kernel):
     def writes(self, op):
         return (op.output, op.state["buffer"])
 
+
+class DelayKernel(_RingKernel):
+    """Delays of any lengths; those of a signal are all equal, or not.
+
+    Parameters
+    ----------
+    process
+        The delay of an operator.
+    """
+
+    def __init__(self, process: Delay):
+        self.uniform = bool(np.all(process.tau == np.max(process.tau)))
+
+    def merge_key(self, op):
+        return (self.uniform,)
+
     def prepare(self, ops_, settings):
         rings = _rings(ops_, settings.dt)
-        read = _read_slots if self.uniform else _read_columns
+        steps = np.concatenate([ring.steps for ring in rings])
 
         def step(context, constants, u, buffer):
-            batch, now = buffer.shape[0], context.step_index
-            u, zero = ops.broadcast_to(u, (batch, u.shape[1])), 0 * now
-            for ring in rings:
-                buffer = ops.slice_update(buffer, [zero, ring.slot(now)], u[:, ring.inputs])
-            return read(rings, buffer, now), buffer
+            now = context.step_index
+            buffer = _written(rings, u, buffer, now)
+            if self.uniform:
+                return _read_slots(rings, buffer, now), buffer
+            return _read_columns(rings, buffer, now, steps), buffer
 
         def sequence(context, constants, u, buffer):
             inputs, buffer = _pushed(rings, u, buffer, context.step_index)
-            return _shifted(rings, inputs, u.shape[1]), buffer
+            return _shifted(inputs, steps, u.shape[1]), buffer
 
         return Prepared(step, sequence=sequence)
+
+
+class TrainedDelayKernel(_RingKernel):
+    """Delays that training changes: a normal distribution over the last inputs while it does, and
+    whole steps elsewhere.
+
+    Parameters
+    ----------
+    op
+        An operator of the group.
+    """
+
+    def __init__(self, op: TrainedFilter):
+        self.n_slots = op.state["buffer"].size // op.input.size
+
+    def merge_key(self, op):
+        return (self.n_slots,)
+
+    def reads(self, op):
+        return (*super().reads(op), *(_attribute(op, name).signal for name in ("tau", "spread")))
+
+    def prepare(self, ops_, settings):
+        rings, dt, longest = _rings(ops_, settings.dt), settings.dt, self.n_slots - 1
+        sizes = [ring.size for ring in rings]
+        tau = trained_columns([_attribute(op, "tau") for op in ops_], sizes)
+        spread = trained_columns([_attribute(op, "spread") for op in ops_], sizes)
+
+        def centre(stored):
+            steps = tau(stored) / dt
+            # with a gradient beyond the limits, too, which leads back
+            return steps + ops.stop_gradient(ops.clip(steps, 0, longest) - steps)
+
+        def step(context, constants, u, buffer, centre, width):
+            now = context.step_index
+            buffer = _written(rings, u, buffer, now)
+            if context.training:
+                ago = ops.mod(now - np.arange(self.n_slots, dtype=np.int32), self.n_slots)
+                weights = _weights(ago, centre, width)
+                parts = [ops.sum(weights[:, r.inputs] * r.part(buffer), axis=1) for r in rings]
+                return ops.concatenate(parts, axis=1), buffer
+            return _read_columns(rings, buffer, now, _whole(centre)), buffer
+
+        def sequence(context, constants, u, buffer, centre, width):
+            inputs, buffer = _pushed(rings, u, buffer, context.step_index)
+            if context.training:
+                weights = _weights(np.arange(self.n_slots, dtype=np.int32), centre, width)
+                return _weighted(inputs, weights, u.shape[1]), buffer
+            return _shifted(inputs, _whole(centre), u.shape[1]), buffer
+
+        arrange = {2: centre, 3: lambda stored: spread(stored) / dt}
+        return Prepared(step, arrange=arrange, sequence=sequence)
+
+
+def delay_encodings(delay: Delay) -> dict[str, Encoding]:
+    """How training holds the attributes of a delay; none where no limit is known.
+
+    A delay counts in parts of the longest one. Its width has a long way to go, from many steps to a
+    part of one, in the time in which the delay itself arrives.
+    """
+    if delay.longest is None:
+        return {}
+    return {
+        "tau": Encoding(unit=delay.longest, limits=(0.0, delay.longest)),
+        "spread": Encoding(positive=True, unit=3.0),
+    }
+
+
+def _attribute(op: TrainedFilter, name: str) -> Attribute:
+    return next(attribute for attribute in op.attributes if attribute.name == name)
+
+
+def _weights(ago: Any, centre: Any, width: Any) -> Any:
+    """What the inputs of so many steps ago, (slots,), count for each element, (slots, width)."""
+    distance = ops.cast(ago, centre.dtype)[:, None] - centre
+    return ops.softmax(-0.5 * ops.square(distance / (width + NARROWEST)), axis=0)
+
+
+def _whole(centre: Any) -> Any:
+    """Delays in whole steps, (width,)."""
+    return ops.cast(ops.round(centre[0]), "int32")
 
 
 def _rings(operators: Sequence, dt: float) -> list[_Ring]:
     rings: list[_Ring] = []
     first = base = 0
     for op in operators:
-        steps = op.process.steps(op.input.shape, dt)
+        steps = op.process.steps(op.input.shape, dt).astype(np.int32)
         rings.append(_Ring(steps, op.process.n_slots(dt), first, base))
         first, base = first + len(steps), base + op.state["buffer"].size
     return rings
@@ -123,10 +209,18 @@ def _read_slots(rings: Sequence[_Ring], buffer: Any, now: Any) -> Any:
     return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=1)
 
 
-def _read_columns(rings: Sequence[_Ring], buffer: Any, now: Any) -> Any:
+def _written(rings: Sequence[_Ring], u: Any, buffer: Any, now: Any) -> Any:
+    """The buffer with the inputs of this step."""
+    u, zero = ops.broadcast_to(u, (buffer.shape[0], u.shape[1])), 0 * now
+    for ring in rings:
+        buffer = ops.slice_update(buffer, [zero, ring.slot(now)], u[:, ring.inputs])
+    return buffer
+
+
+def _read_columns(rings: Sequence[_Ring], buffer: Any, now: Any, steps: Any) -> Any:
     """The delayed inputs, of any delays."""
     batch, width = buffer.shape
-    columns = ops.concatenate([ring.columns(now) for ring in rings])
+    columns = ops.concatenate([ring.columns(now - steps[ring.inputs]) for ring in rings])
     if batch == 1:
         return ops.take(buffer, columns, axis=1)
     # as one vector: XLA's gather along the last of two axes is several times slower
@@ -157,19 +251,30 @@ def _pushed(rings: Sequence[_Ring], u: Any, buffer: Any, first: Any) -> tuple[An
     return ops.concatenate(inputs, axis=2), ops.concatenate(after, axis=1)
 
 
-def _shifted(rings: Sequence[_Ring], inputs: Any, n_steps: int) -> Any:
-    """What is left of the inputs if each element is shifted by its delay, (batch, steps, width).
+def _shifted(inputs: Any, steps: Any, n_steps: int) -> Any:
+    """What is left of the inputs if each element is delayed, (batch, steps, width).
 
     A shift by any number of steps is one by 1, 2, 4, ... steps, or none: a few selections, where
     the gradient of a gather would be a sum of single numbers.
     """
-    shifts = inputs.shape[1] - n_steps - np.concatenate([ring.steps for ring in rings])
-    if np.ptp(shifts) == 0:
+    longest = inputs.shape[1] - n_steps
+    shifts = longest - steps
+    if isinstance(shifts, np.ndarray) and np.ptp(shifts) == 0:
         return inputs[:, shifts[0] : shifts[0] + n_steps]
-    n_bits = int(np.max(shifts)).bit_length()
+    n_bits = longest.bit_length()
     missing = max(0, n_steps + 2**n_bits - 1 - inputs.shape[1])
     x = ops.pad(inputs, ((0, 0), (0, missing), (0, 0)))
     for bit in range(n_bits):
         kept = x.shape[1] - 2**bit
-        x = ops.where(shifts >> bit & 1 == 1, x[:, 2**bit :], x[:, :kept])
+        is_set = ops.mod(shifts // 2**bit, 2) == 1
+        x = ops.where(is_set, x[:, 2**bit :], x[:, :kept])
     return x[:, :n_steps]
+
+
+def _weighted(inputs: Any, weights: Any, n_steps: int) -> Any:
+    """The sums of the inputs of so many steps ago, times their weights, (batch, steps, width)."""
+    longest = inputs.shape[1] - n_steps
+    terms = [
+        weights[k] * inputs[:, longest - k : longest - k + n_steps] for k in range(longest + 1)
+    ]
+    return sum(terms[1:], terms[0])

@@ -111,9 +111,9 @@ class StagedNetwork:
         """Compute an instruction that carries states, for all steps."""
         instruction, kernel = self.network.layout.instructions[number], self.network.kernels[number]
         assert isinstance(instruction, Run) and kernel.sequence is not None
-        states, same = instruction.kernel.carries, frame.invariant.operands
+        states = instruction.kernel.carries
         operands = [
-            value if k in states or (number, k) in same else self._by_item(value, n_steps)
+            value if k in states or k in kernel.arrange else self._by_item(value, n_steps)
             for k, value in enumerate(frame.operands(number))
         ]
         results = kernel.sequence(frame.context, frame.constants(number), *operands)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # what `__getattr__` loads; a test compares the two
         regularizers,
         surrogates,
         sweeps,
+        synapses,
         viz,
     )
     from nengo_dl.compat.modules import neuron_builders, obj
@@ -87,6 +88,7 @@ __all__ = [
     "surrogates",
     "sweep",
     "sweeps",
+    "synapses",
     "tensor_layer",
     "viz",
 ]

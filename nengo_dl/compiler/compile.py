@@ -18,6 +18,7 @@ from nengo_dl.compiler.layout import make_layout
 from nengo_dl.compiler.order import order_signals
 from nengo_dl.compiler.plan import Planner, greedy_planner
 from nengo_dl.compiler.program import Program, probed_signals
+from nengo_dl.compiler.series import in_series
 from nengo_dl.compiler.share import separate_shared
 from nengo_dl.compiler.simplify import default_simplifications, remove_unread, simplify
 
@@ -43,7 +44,7 @@ def compile_model(model: Model, options: Options | None = None) -> Compiled:
     read = remove_unread(program.operators, probed_signals(model))
     program = replace(program, unread=_unread(program, read))
     operators = simplify(
-        [options.replaced.get(op, op) for op in read],
+        [part for op in read for part in in_series(options.replaced.get(op, op))],
         options.simplifications,
         inputs | frozenset(options.trainable),
     )

@@ -8,10 +8,13 @@ than n_steps products of (batch) rows, and its gradient is summed over the steps
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nengo_dl.compiler.dataflow import Dataflow
 from nengo_dl.compiler.hoist import Schedule
 from nengo_dl.compiler.layout import Run
+from nengo_dl.compiler.operand import Recipe, Slice
 
 #: multiplications of a step from which on a product is worth a stage of its own: from there on its
 #: gain is more than the time that another loop takes
@@ -52,7 +55,7 @@ def distribute(schedule: Schedule, batch: int) -> tuple[Stage, ...]:
     places: list[int] = []  # even for loops, odd for what is computed at once
     for part in parts:
         latest = max((places[k] for k in part.after), default=-1)
-        alone = not part.states and len(part.numbers) == 1 and _is_alone(schedule, *part.numbers)
+        alone = len(part.numbers) == 1 and _is_alone(schedule, *part.numbers, part.states)
         if latest % 2 == 0:  # the latest is in a loop
             places.append(latest + (alone and part.numbers[0] in heavy))
         else:
@@ -83,7 +86,13 @@ def _sees_steps_in_turn(schedule: Schedule, number: int) -> bool:
 def _is_heavy(schedule: Schedule, number: int, batch: int) -> bool:
     """Whether an instruction is a product with constant weights worth a stage of its own."""
     instruction = schedule.flow.layout.instructions[number]
-    if not isinstance(instruction, Run) or not instruction.kernel.every_step_alone:
+    if not isinstance(instruction, Run):
+        return False
+    if instruction.kernel.carries:
+        return (
+            max(instruction.operands[k].width for k in instruction.kernel.carries) * batch >= HEAVY
+        )
+    if not instruction.kernel.every_step_alone:
         return False
     if instruction.kernel.layer is not None:
         return instruction.kernel.has_weights
@@ -103,10 +112,35 @@ def _is_light(schedule: Schedule, number: int, batch: int) -> bool:
     return elementwise or max(widths) * batch < HEAVY
 
 
-def _is_alone(schedule: Schedule, number: int) -> bool:
-    """Whether an instruction can be computed for all steps at once."""
+def _is_alone(schedule: Schedule, number: int, states: Sequence[int]) -> bool:
+    """Whether an instruction, with the states that it depends on, can be computed for all steps at
+    once.
+    """
     flow, instruction = schedule.flow, schedule.flow.layout.instructions[number]
-    reads_time = flow.layout.time.index in flow.reads[number]
-    return not reads_time and (
-        not isinstance(instruction, Run) or instruction.kernel.every_step_alone
-    )
+    if flow.layout.time.index in flow.reads[number]:
+        return False
+    if states:
+        return isinstance(instruction, Run) and _carries(flow, number, instruction, states)
+    return not isinstance(instruction, Run) or instruction.kernel.every_step_alone
+
+
+def _carries(flow: Dataflow, number: int, run: Run, states: Sequence[int]) -> bool:
+    """Whether states are, as they are, what an instruction carries from step to step, which nothing
+    else reads.
+    """
+    after = {flow.states[k]: _whole_tensor(flow.layout.next_state[k]) for k in states}
+    results = {operand: run.results[k].index for operand, k in run.kernel.carries.items()}
+    if after != {_whole_tensor(run.operands[k]): result for k, result in results.items()}:
+        return False
+    tensors = {*after, *results.values()}
+    others = [
+        *(read for n, read in enumerate(flow.reads) if n != number),
+        *(read for k, read in enumerate(flow.next_reads) if k not in states),
+        *flow.output_reads,
+    ]
+    return all(tensors.isdisjoint(read) for read in others)
+
+
+def _whole_tensor(recipe: Recipe) -> int | None:
+    """The tensor that a recipe is, as it is."""
+    return recipe.tensor if isinstance(recipe, Slice) and recipe.whole else None

@@ -8,8 +8,9 @@ themselves (``keras.ops``) live in ``nengo_dl.lowering``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -50,7 +51,10 @@ class Prepared:
     step wants; where the operand is constant that is done once, before the loop. ``host_function``
     is what a kernel ``on_host`` calls, for a loop that calls it itself:
     ``host_function(host, batch, step_index, operands, results)``. ``matrix`` is the number of
-    elements of the matrix, if it is only one, that all items are multiplied with.
+    elements of the matrix, if it is only one, that all items are multiplied with. ``sequence`` is
+    as ``step``, for all steps at once, of a kernel that `Kernel.carries` states: what changes from
+    step to step is (batch, n_steps, width), the states are those before the first step and those
+    after the last one; ``context.step_index`` is the first step.
     """
 
     step: Callable[..., tuple[Any, ...]]
@@ -60,6 +64,7 @@ class Prepared:
     arrange: dict[int, Callable] = field(default_factory=dict)
     host_function: Callable[..., None] | None = None
     matrix: int = 0
+    sequence: Callable[..., tuple[Any, ...]] | None = None
 
 
 class Kernel(ABC):
@@ -79,6 +84,9 @@ class Kernel(ABC):
     #: whether a step only depends on its operands, so that many can be computed at once, as items
     #: of a larger batch, where they do not depend on each other
     every_step_alone = False
+    #: the operands that are states, and the results that are their next values, where all steps can
+    #: be computed at once nevertheless (`Prepared.sequence`)
+    carries: Mapping[int, int] = MappingProxyType({})
     #: whether results that are many more numbers than the operands, and are needed in the next step
     #: only, may be computed there, from these operands; they are zero where the operands are
     deferrable = False

@@ -128,8 +128,9 @@ def verify_stages(schedule: Schedule, stages: Sequence[Stage]) -> None:
         made |= flow.made_by(stage.numbers, stage.states)
         if not flow.read_by(stage.numbers, stage.states) & of_loop <= made:
             raise VerificationError(f"stage {number} reads what a later one makes")
-        if stage.states and not stage.in_loop:
-            raise VerificationError(f"stage {number} has states, but no loop")
+        read = flow.read_by((), stage.states)
+        if not stage.in_loop and not read <= flow.made_by(stage.numbers):
+            raise VerificationError(f"stage {number} has states that it does not make, but no loop")
 
 
 def verify_pieces(schedule: Schedule, pieces: Sequence[Piece]) -> None:

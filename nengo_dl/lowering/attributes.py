@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
 import keras.ops as ops
 import numpy as np
 from nengo.builder.neurons import SimNeurons
@@ -12,47 +9,45 @@ from nengo.builder.operator import Operator
 from nengo.builder.processes import SimProcess
 from nengo.synapses import Alpha, Lowpass
 
-from nengo_dl.compiler.attributes import Attribute, TrainedFilter, TrainedNeurons
-from nengo_dl.compiler.kernel import Kernel, Prepared, register
+from nengo_dl.compiler.attributes import Encoding, TrainedFilter, TrainedNeurons
+from nengo_dl.compiler.kernel import Kernel, Prepared, is_host_call, register
+from nengo_dl.compiler.series import in_series
+from nengo_dl.lowering.delays import TrainedDelayKernel, delay_encodings
 from nengo_dl.lowering.filters import alpha_coefficients, alpha_step, lowpass_decay
 from nengo_dl.lowering.neurons import NeuronKernel, lowering_of
-from nengo_dl.lowering.parameters import columns, split
+from nengo_dl.lowering.parameters import columns, split, trained_columns
+from nengo_dl.synapses import Delay
 
 
-def trainable_attributes(operator: Operator) -> dict[str, bool]:
-    """The attributes of an operator's neuron type or synapse that can be trained, and whether
-    each has to stay positive.
+def trainable_attributes(operator: Operator) -> dict[str, Encoding]:
+    """The attributes of an operator's neuron type or synapse that can be trained, and how training
+    holds each.
     """
     if isinstance(operator, SimNeurons):
         lowering = lowering_of(operator.neurons)
         if lowering is None or operator.state_extra:
             return {}
         return {
-            name: getattr(getattr(type(operator.neurons), name, None), "low", None) == 0
+            name: Encoding(getattr(getattr(type(operator.neurons), name, None), "low", None) == 0)
             for name in lowering.parameters
             if not isinstance(getattr(operator.neurons, name), (bool, np.bool_))
         }
     if isinstance(operator, SimProcess) and type(operator.process) in (Lowpass, Alpha):
         if operator.process.analog and operator.process.method == "zoh":
-            return {"tau": True}
+            return {"tau": Encoding(positive=True)}
+    if _is_delay(operator):
+        on_host = any(map(is_host_call, in_series(operator)))
+        return {} if on_host else delay_encodings(operator.process)
     return {}
 
 
-def _values(attributes: Sequence[Attribute], sizes: Sequence[int]) -> Callable[[Any], Any]:
-    """A function that turns the signals of an attribute, (1, operators), into its values, one a
-    column.
-    """
-    initial = columns([a.initial for a in attributes], [1] * len(sizes))
-    positive, size = attributes[0].positive, max(sizes)
+def trained_with(operator: Operator, name: str) -> tuple[str, ...]:
+    """The attributes of an operator's synapse that training changes where it changes this one."""
+    return tuple(trainable_attributes(operator)) if _is_delay(operator) else (name,)
 
-    def arrange(stored):
-        first = ops.convert_to_tensor(initial, dtype=stored.dtype)
-        values = first * ops.exp(stored) if positive else first + stored
-        if all(n == size for n in sizes):
-            return ops.reshape(ops.repeat(values, size, axis=1), (1, -1))
-        return ops.take(values, np.repeat(np.arange(len(sizes)), sizes), axis=1)
 
-    return arrange
+def _is_delay(operator: Operator) -> bool:
+    return isinstance(operator, SimProcess) and type(operator.process) is Delay
 
 
 class TrainedNeuronsKernel(NeuronKernel):
@@ -79,7 +74,7 @@ class TrainedNeuronsKernel(NeuronKernel):
         )
         n_state, names = 1 + len(self.lowering.state), self.names
         arrange = {
-            n_state + k: _values([op.attributes[k] for op in ops_], sizes)
+            n_state + k: trained_columns([op.attributes[k] for op in ops_], sizes)
             for k in range(len(names))
         }
 
@@ -109,7 +104,7 @@ class TrainedLowpassKernel(_TrainedFilterKernel):
     """``x = a x + (1 - a) u`` with ``a = exp(-dt / tau)``"""
 
     def prepare(self, ops_, settings):
-        tau = _values([op.attributes[0] for op in ops_], [op.input.size for op in ops_])
+        tau = trained_columns([op.attributes[0] for op in ops_], [op.input.size for op in ops_])
 
         def step(context, constants, u, x, decay):
             x = u + decay * (x - u)
@@ -129,7 +124,7 @@ class TrainedAlphaKernel(_TrainedFilterKernel):
 
     def prepare(self, ops_, settings):
         n, size, dt = len(ops_), self.size, settings.dt
-        tau = _values([op.attributes[0] for op in ops_], [size] * n)
+        tau = trained_columns([op.attributes[0] for op in ops_], [size] * n)
 
         def step(context, constants, u, x, coefficients):
             x = ops.reshape(x, (-1, n, 2, size))
@@ -150,6 +145,8 @@ def _choose_trained_neurons(op):
 
 @register(TrainedFilter)
 def _choose_trained_filter(op):
+    if type(op.process) is Delay:
+        return TrainedDelayKernel(op)
     if type(op.process) is Alpha:
         return TrainedAlphaKernel(op.input.size)
     return TrainedLowpassKernel()

@@ -14,9 +14,11 @@ from nengo.builder.processes import SimProcess
 from nengo.synapses import LinearFilter, Triangle
 
 from nengo_dl.compiler.kernel import Kernel, Prepared, register
+from nengo_dl.lowering.delays import DelayKernel
 from nengo_dl.lowering.normalizations import NormalizationKernel
 from nengo_dl.lowering.parameters import columns, split
 from nengo_dl.normalizations import Normalization
+from nengo_dl.synapses import Delay
 
 
 class _FilterKernel(Kernel):
@@ -158,6 +160,8 @@ def _choose_process(op):
     process = op.process
     if isinstance(process, Normalization) and op.input is not None:
         return NormalizationKernel()
+    if type(process) is Delay and process.then is None and op.input is not None:
+        return DelayKernel(process)
     if (
         isinstance(process, Triangle)
         and type(process).make_step is Triangle.make_step

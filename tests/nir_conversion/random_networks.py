@@ -5,14 +5,23 @@ import numpy as np
 from hypothesis import strategies as st
 
 from nengo_dl.input_node import ConstantNode
+from nengo_dl.synapses import Delay
 from nir_conversion.simulate import chip_lif, signal
 
-SYNAPSES = (None, nengo.Lowpass(0.005), nengo.Lowpass(0.02), nengo.Alpha(0.01))
+SYNAPSES = (
+    None,
+    nengo.Lowpass(0.005),
+    nengo.Lowpass(0.02),
+    nengo.Alpha(0.01),
+    Delay(0.003, then=nengo.Lowpass(0.005)),
+)
 FILTERS = (
     *SYNAPSES[1:],
     nengo.LinearFilter([3.0], [0.001, 0.11, 1.0]),
     nengo.LinearFilter([1], [1, 0, 0], analog=False),
+    Delay(0.002),
 )
+OF_TWO = (*SYNAPSES, Delay([0.001, 0.004]), Delay([0.0, 0.003], then=nengo.Alpha(0.01)))
 
 
 @st.composite
@@ -45,7 +54,7 @@ def networks(draw):
             nengo.Connection(out, ensembles[0], transform=[[1, -1]], synapse=0.01)
         for ens in ensembles:
             nengo.Probe(ens.neurons, label=f"spikes {ens.label}")
-        nengo.Probe(out, label="out", synapse=draw(st.sampled_from(SYNAPSES)))
+        nengo.Probe(out, label="out", synapse=draw(st.sampled_from(OF_TWO)))
         nengo.Probe(ensembles[-1], label="decoded", synapse=0.01)
     return net
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 import nengo_dl
+from nengo_dl.synapses import Delay
 
 nir = pytest.importorskip("nir")
 
@@ -117,12 +118,15 @@ def test_in_this_simulator():
         )
         # multiplied by the gain as built, whatever becomes of the encoders
         weights = np.random.RandomState(0).normal(scale=0.1, size=(20, 2))
-        nengo.Connection(net.nodes[0], net.ens.neurons, transform=weights, synapse=None)
+        synapse = Delay(np.linspace(0, 0.01, 20), longest=0.1)
+        nengo.Connection(net.nodes[0], net.ens.neurons, transform=weights, synapse=synapse)
     with nengo_dl.Simulator(net, progress_bar=False) as sim:
-        change_parameters(sim)
+        change_parameters(sim, add=0.02)
         graph = to_nir(sim)
         sim.run_steps(60)
         expected = {p.label: sim.data[p] for p in net.probes}
+    (delay,) = (node.delay for node in graph.nodes.values() if isinstance(node, nir.Delay))
+    np.testing.assert_allclose(delay[[0, -1]], [0.003, 0.013])  # a step for the connection
     again = from_nir(graph, inputs={"stimulus": net.nodes[0].output})
     with again:
         nengo_dl.configure_settings(dtype="float64")

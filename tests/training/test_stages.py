@@ -8,6 +8,7 @@ import pytest
 import nengo_dl
 from nengo_dl.compiler import distribute
 from nengo_dl.runtime.sequences.stages import StagedNetwork
+from nengo_dl.synapses import Delay
 
 N_STEPS, BATCH = 7, 2
 
@@ -26,12 +27,17 @@ def network(surrogate=None):
         d = nengo.Ensemble(6, 1, neuron_type=nengo.Sigmoid(), **neurons).neurons
         nengo.Connection(net.image, a, transform=conv, synapse=None)
         nengo.Connection(a, b, transform=nengo_dl.dists.He(), synapse=None)
-        nengo.Connection(b, c, transform=nengo_dl.dists.Glorot(), synapse=0.005)
+        delay = Delay([0.001, 0.005], then=0.005)
+        nengo.Connection(b, c, transform=nengo_dl.dists.Glorot(), synapse=delay)
         nengo.Connection(net.drive, c[0], synapse=None)
-        nengo.Connection(c, c, synapse=0.02)
+        nengo.Connection(c, c, synapse=Delay(0.002, then=0.02))
         nengo.Connection(c.neurons[:10], d, transform=nengo_dl.dists.He(), synapse=None)
         net.last = nengo.Probe(d)
-        net.all = [nengo.Probe(c, synapse=0.01), nengo.Probe(b, "voltage"), nengo.Probe(a[3:6])]
+        net.all = [
+            nengo.Probe(c, synapse=Delay(0.003)),
+            nengo.Probe(b, "voltage"),
+            nengo.Probe(a[3:6]),
+        ]
         nengo_dl.configure_settings(keep_history=True)
         net.config[net.last].keep_history = False
     return net

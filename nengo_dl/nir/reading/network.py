@@ -15,11 +15,12 @@ from nengo.exceptions import ValidationError
 from nengo_dl.input_node import ConstantNode
 from nengo_dl.nir.reading.flatten import FlatGraph, flatten
 from nengo_dl.nir.reading.gains import raise_gain
-from nengo_dl.nir.reading.neurons import Port, PortMaker, wait
+from nengo_dl.nir.reading.neurons import Port, PortMaker
 from nengo_dl.nir.reading.shapes import Shape, find_shapes
 from nengo_dl.nir.reading.weights import TYPES, Weights, read_weights
 from nengo_dl.nir.times import Times
 from nengo_dl.runtime.checks import checked_path
+from nengo_dl.synapses import Delay
 
 
 class GraphNetwork(Network):
@@ -259,4 +260,4 @@ class _Reading:
     def _connect(self, pre: Any, post: Any, path: list, **arguments: Any) -> None:
         """Connect two objects, with a delay where an edge of the path closes a loop."""
         delayed = any(edge in self.graph.delayed for edge in path)
-        nengo.Connection(pre, post, synapse=wait(1) if delayed else None, **arguments)
+        nengo.Connection(pre, post, synapse=Delay(0) if delayed else None, **arguments)

@@ -16,6 +16,7 @@ from nengo.synapses import Synapse
 from nengo_dl.input_node import ConstantNode
 from nengo_dl.nir.reading.shapes import Shape, parameter
 from nengo_dl.nir.times import NO_LEAK, NO_MEMORY, Times
+from nengo_dl.synapses import Delay
 
 #: where voltages may start, of which NIR says nothing
 STARTS = ("zero", "v_reset", "v_leak")
@@ -197,8 +198,13 @@ class PortMaker:
         steps = np.rint(delay / self.times.scale / self.times.dt)
         if np.any(steps < 0):
             raise ValidationError(f"{name!r} has a delay below 0", attr="graph")
-        for n, chosen in _groups(steps):
-            nengo.Connection(_part(into, chosen), _part(out, chosen), synapse=wait(int(n)))
+        at_once, later = np.flatnonzero(steps == 0), np.flatnonzero(steps > 0)
+        if len(at_once):
+            nengo.Connection(_part(into, at_once), _part(out, at_once), synapse=None)
+        if len(later):
+            tau = (steps[later] - 1) * self.times.dt  # a connection takes one step itself
+            synapse = Delay(tau if np.ptp(tau) else tau[0])
+            nengo.Connection(_part(into, later), _part(out, later), synapse=synapse)
         return Port(into, out)
 
     def _filtered(self, name: str, taus, factors, out: Any, added=None) -> Node:
@@ -224,11 +230,6 @@ class PortMaker:
     def _taus(self, tau: np.ndarray, name: str) -> np.ndarray:
         known = {value: self.times.from_nir(value, name) for value in np.unique(tau)}
         return np.array([known[value] for value in tau])
-
-
-def wait(steps: int) -> LinearFilter | None:
-    """A synapse that gives the value of some steps ago."""
-    return LinearFilter([1], [1] + [0] * steps, analog=False) if steps else None
 
 
 def _height(v_threshold: np.ndarray, v_reset: np.ndarray, name: str) -> np.ndarray:

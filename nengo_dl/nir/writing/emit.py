@@ -151,7 +151,8 @@ class ChainWriter:
         if isinstance(op, Integrate):
             return nir.I(r=array(full * op.gain / times.scale)), layout
         assert isinstance(op, Wait)
-        return nir.Delay(delay=array(full * op.steps * times.written_dt)), layout
+        steps = layout.arrange(np.broadcast_to(op.steps, (len(layout.order),)))
+        return nir.Delay(delay=array(steps * times.written_dt)), layout
 
 
 def _takes_shift(op: Any, pending: list) -> bool:

@@ -25,6 +25,7 @@ from nengo_dl.nir.writing.operations import (
 )
 from nengo_dl.nir.writing.operations import Dense as DenseOperation
 from nengo_dl.runtime.parameters.parameter_signals import has_full_weights, is_decoded
+from nengo_dl.synapses import Delay
 
 
 class ConnectionReader:
@@ -131,6 +132,8 @@ class ConnectionReader:
             )
         if synapse is None:
             return []
+        if isinstance(synapse, Delay):
+            return [*self._wait(synapse), *self.filters(owner, synapse.then)]
         if isinstance(synapse, Alpha):
             second = LeakyFilter(synapse.tau, joined=True)
             return [LeakyFilter(synapse.tau), second] if synapse.tau else []
@@ -145,6 +148,14 @@ class ConnectionReader:
             f"its synapse, {synapse}, is neither a lowpass, a chain of them, an integrator, nor a "
             "delay",
         )
+
+    def _wait(self, delay: Delay) -> list:
+        """A delay without a filter, which has the step of every connection itself."""
+        steps = np.rint(np.asarray(delay.tau) / self.built.dt).astype(int)
+        steps = steps + (delay.then is None)
+        if np.ptp(steps) == 0:
+            return [Wait(int(np.max(steps)))]
+        return [Wait(tuple(steps.tolist()))]
 
     # -- where it goes ----------------------------------------------------------------------------
 

@@ -103,15 +103,15 @@ class Integrate:
 
 @dataclass(frozen=True)
 class Wait:
-    """The value some steps ago."""
+    """The value some steps ago, of all elements as many or of each its own number."""
 
-    steps: int
+    steps: int | tuple[int, ...]
 
 
 Operation = Dense | Elementwise | Shift | Convolve | LeakyFilter | Integrate | Wait
 Operations = tuple[Operation, ...]
 
-#: linear, with a state, and the same for each element
+#: linear, with a state, and of each element for itself
 FILTERS = (LeakyFilter, Integrate, Wait)
 
 
@@ -135,6 +135,8 @@ def _does_nothing(op: Operation) -> bool:
         return bool(np.all(op.factors == 1))
     if isinstance(op, Shift):
         return not np.any(op.values)
+    if isinstance(op, Wait):
+        return not np.any(op.steps)
     return isinstance(op, Dense) and is_identity(op.matrix)
 
 

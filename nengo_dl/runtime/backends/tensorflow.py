@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from nengo_dl._private.tensorflow import EagerTensor, direct_call, is_in_xla, stored, tensor_of
-from nengo_dl.runtime.backends import large_product
+from nengo_dl.runtime.backends import large_product, tensorflow_slice_update
 from nengo_dl.runtime.backends.shared_functions import chunk_functions
 from nengo_dl.runtime.backends.tensorflow_blocks import (  # noqa: F401  (it belongs to the backend)
     block_function,
@@ -41,6 +41,7 @@ compiles_host_calls = False
 #: compiled functions of short runs read variables themselves; three reads from outside take as long
 #: as such a run
 reads_variables = True
+tensorflow_slice_update.register()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from nengo import Connection, Ensemble, Probe
 from nengo.base import NengoObject
 from nengo.neurons import RatesToSpikesNeuronType
@@ -35,15 +36,16 @@ def holder(obj: NengoObject, attribute: str) -> FrozenObject | None:
     return found if found is not None and attribute in iter_params(found) else None
 
 
-def attribute_params(obj: NengoObject, values: Mapping[str, float]) -> dict[str, Any]:
+def attribute_params(obj: NengoObject, values: Mapping[str, Any]) -> dict[str, Any]:
     """The keyword argument that gives an object's neuron type or synapse other attributes."""
     if not values:
         return {}
     name = holder_name(obj)
     assert name is not None  # only those that have one have values
     old = getattr(obj, name)
-    own = {k: float(v) for k, v in values.items() if holder(obj, k) is old}
-    inner = {k: float(v) for k, v in values.items() if k not in own}
+    numbers = {k: float(v) if np.ndim(v) == 0 else np.array(v) for k, v in values.items()}
+    own = {k: v for k, v in numbers.items() if holder(obj, k) is old}
+    inner = {k: v for k, v in numbers.items() if k not in own}
     if inner:
         own["base_type"] = changed(old.base_type, inner)
     return {name: changed(old, own)}

@@ -27,6 +27,7 @@ from nengo_dl.runtime.parameters.parameter_signals import (
     is_decoded,
     is_decoded_probe,
 )
+from nengo_dl.synapses import Delay
 
 
 def load_params_into(network: Network, path: str | os.PathLike) -> None:
@@ -160,7 +161,13 @@ def expected_shapes(obj: NengoObject) -> dict[str, tuple]:
 
 def _attribute_shapes(obj: NengoObject, names: Iterable[str]) -> dict[str, tuple]:
     """Those of ``names`` that are attributes of the object's neuron type or synapse."""
-    return {name: () for name in names if holder(obj, name) is not None}
+    found = {name: holder(obj, name) for name in names}
+    return {n: _attribute_shape(its, n) for n, its in found.items() if its is not None}
+
+
+def _attribute_shape(its: Any, name: str) -> tuple[int, ...]:
+    """Of a delay all attributes are as many as there are delays."""
+    return np.shape(getattr(its, "tau" if isinstance(its, Delay) else name))
 
 
 def _weight_shapes(conn: Connection) -> dict[str, tuple]:
@@ -191,9 +198,7 @@ def _pairs(shapes: Mapping[str, Mapping[str, tuple]]) -> dict[tuple[str, str], t
 
 def _params(obj: NengoObject, found: Mapping[str, np.ndarray]) -> dict[str, Any]:
     found = {name: np.asarray(value, dtype=_dtype(value)) for name, value in found.items()}
-    attributes = {
-        name: value.item() for name, value in found.items() if holder(obj, name) is not None
-    }
+    attributes = {name: value for name, value in found.items() if holder(obj, name) is not None}
     return {**_own_params(obj, found), **attribute_params(obj, attributes)}
 
 

@@ -242,7 +242,7 @@ def present_attributes(
     """The keyword argument of an object whose neuron type or synapse has trained attributes, with
     their present values; none without them.
     """
-    return attribute_params(obj, {a.name: a.decode(present(a.signal)).item() for a in attributes})
+    return attribute_params(obj, {a.name: a.decode(present(a.signal)) for a in attributes})
 
 
 def with_data(matrix: Any, data: np.ndarray) -> Any:

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 from nengo import Ensemble, Network, Probe
 from nengo.base import NengoObject
 from nengo.builder import Model
@@ -16,10 +17,11 @@ from nengo.exceptions import ConfigError
 
 from nengo_dl import config
 from nengo_dl.compiler.attributes import Attribute, with_attributes
-from nengo_dl.lowering.attributes import trainable_attributes
+from nengo_dl.lowering.attributes import trainable_attributes, trained_with
 from nengo_dl.runtime.parameters.attributes import holder, holder_name
 from nengo_dl.runtime.parameters.parameter_signals import connections_to_probes
 from nengo_dl.runtime.parameters.stored import Parameter
+from nengo_dl.synapses import Delay
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,12 @@ def find_attributes(model: Model, toplevel: Network | None) -> TrainedAttributes
             unused[name] = unused.get(name, True) and operator is None
             if operator is None and on_object:
                 raise ConfigError(_without(obj, name, operators))
-        chosen = {name: operator for name, operator in found.items() if operator is not None}
+        chosen = {
+            other: operator
+            for name, operator in found.items()
+            if operator is not None
+            for other in trained_with(operator, name)
+        }
         made = {name: _attribute(obj, name, operator) for name, operator in chosen.items()}
         if made:
             of[obj] = tuple(made.values())
@@ -86,12 +93,16 @@ def find_attributes(model: Model, toplevel: Network | None) -> TrainedAttributes
 
 
 def _attribute(obj: NengoObject, name: str, operator: Operator) -> Attribute:
-    value, positive = float(getattr(holder(obj, name), name)), trainable_attributes(operator)[name]
-    if positive and value <= 0:
+    its, encoding = holder(obj, name), trainable_attributes(operator)[name]
+    value = np.asarray(getattr(its, name), dtype=np.float64)
+    if isinstance(its, Delay):  # one number may stand for all of its delays
+        value = np.broadcast_to(value, np.shape(its.tau)).copy()
+    if encoding.positive and np.any(value <= 0):
         raise ConfigError(
-            f"{name} of {obj} is {value:g}; training keeps it positive, so it has to start so"
+            f"{name} of {obj} is {np.min(value):g}; training keeps it positive, so it has to start "
+            "so"
         )
-    return Attribute.new(name, value, positive)
+    return Attribute.new(name, value, encoding)
 
 
 class _Operators:
@@ -131,4 +142,5 @@ def _without(obj: NengoObject, name: str, operators: _Operators) -> str:
         f"{name!r} of {obj} cannot be trained: its {holder_name(obj)} is {of_what}, with "
         + (f"the trainable attributes {', '.join(known)}" if known else "no trainable attributes")
         + (f" (did you mean {close[0]!r}?)" if close else "")
+        + ("; give it the longest that a delay may be" if isinstance(of_what, Delay) else "")
     )

@@ -46,7 +46,7 @@ def differing_shapes(sim: Running, slots: Slots, found: Mapping[Key, Any]) -> li
         allowed[key] = [shape, *per_item]
     for key, ens in slots.gains.items():
         allowed[key] = [(ens.n_neurons,), (sim.minibatch_size, ens.n_neurons)]
-    allowed.update({key: [()] for key in slots.attributes})
+    allowed.update({key: [attribute.shape] for key, attribute in slots.attributes.items()})
     allowed.update({key: [tuple(v.shape)] for key, v in slots.variables.items()})
     allowed.update({key: [value.shape] for key, (value, _) in slots.fixed.items()})
     return [
@@ -71,8 +71,10 @@ def differing_values(sim: Running, slots: Slots, contents: Contents) -> list[str
                 "network before it is simulated)"
             )
     for key, attribute in slots.attributes.items():
-        if attribute.positive and not 0 < found[key] < np.inf:
-            wrong.append(f"{key[1]} of {key[0]!r} is {found[key]}, which is not positive")
+        if not attribute.allows(found[key]):
+            limits = attribute.encoding.limits
+            expected = "positive" if limits is None else f"between {limits[0]:g} and {limits[1]:g}"
+            wrong.append(f"{key[1]} of {key[0]!r} is {found[key]}, which is not {expected}")
     for key, (value, has_to_agree) in slots.fixed.items():
         if has_to_agree and not np.allclose(found[key], value, rtol=1e-6, atol=0):
             wrong.append(

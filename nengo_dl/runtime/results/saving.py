@@ -71,7 +71,7 @@ def parameter_arrays(sim: Running, slots: Slots) -> dict[Key, np.ndarray]:
     for key, signal in slots.signals.items():
         parameters[key] = _compact(values.get(signal, initial_values(signal)[None]), signal)
     for key, attribute in slots.attributes.items():
-        parameters[key] = attribute.decode(values[attribute.signal][0, 0])
+        parameters[key] = attribute.decode(values[attribute.signal])
     for key, ens in slots.gains.items():
         signal = slots.signals[key[0], "scaled_encoders"]
         scaled = _compact(as_built(values[signal], signal), signal) if signal in values else None
@@ -171,7 +171,7 @@ def _signal_values(slots: Slots, parameters: Mapping[Key, np.ndarray]) -> dict:
         for key, signal in slots.signals.items()
     }
     for key, attribute in slots.attributes.items():
-        values[attribute.signal] = attribute.encode(parameters[key]).reshape(1, 1)
+        values[attribute.signal] = attribute.encode(parameters[key])
     return values
 
 

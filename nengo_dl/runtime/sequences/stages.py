@@ -11,6 +11,7 @@ import keras.ops as ops
 from nengo_dl.compiler import verify
 from nengo_dl.compiler.dataflow import tensors_of
 from nengo_dl.compiler.distribute import Stage, distribute
+from nengo_dl.compiler.layout import Run
 from nengo_dl.compiler.operand import Recipe
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.step.frame import Frame, Invariant
@@ -70,7 +71,7 @@ class StagedNetwork:
                 made = self._made(stage) & self._read_by(self.stages[i + 1 :], recipes)
                 self._loop(backend, stage, invariant, state, history, n_steps, start.step, made)
             else:
-                self._at_once(stage, invariant, history, n_steps)
+                self._at_once(stage, invariant, state, history, n_steps, start.step)
         results = [
             self._output(recipe, invariant, history, n_steps if keep else 1)
             for recipe, keep in zip(recipes, wanted.kept, strict=True)
@@ -87,13 +88,40 @@ class StagedNetwork:
     def _frame(self, invariant: Invariant, state, rows, step_index) -> Frame:
         return Frame(self.network, invariant, state, rows, step_index, self.training)
 
-    def _at_once(self, stage: Stage, invariant: Invariant, history: dict, n_steps: int) -> None:
-        """Compute instructions with the steps as part of the batch."""
+    def _at_once(self, stage, invariant, state, history, n_steps, first_step) -> None:
+        """Compute instructions with the steps as part of the batch; changes ``state`` and
+        ``history``.
+        """
+        network, flow = self.network, self.network.flow
         rows = {k: ops.reshape(value, (-1, value.shape[-1])) for k, value in history.items()}
-        frame = self._frame(invariant, {}, rows, None)
-        frame.execute(stage.numbers)
-        for index in self._made(stage):
+        own = {flow.states[k]: state[k] for k in stage.states}
+        frame = self._frame(invariant, own, rows, first_step)
+        for number in stage.numbers:
+            if getattr(network.kernels.get(number), "sequence", None) is None:
+                frame.execute([number])
+            else:
+                self._whole_sequence(frame, number, n_steps)
+        for k, value in zip(stage.states, frame.next_state(stage.states), strict=True):
+            state[k] = value
+        carried = flow.read_by((), stage.states) | own.keys()
+        for index in self._made(stage) - carried:
             history[index] = self._by_item(frame.values[index], n_steps)
+
+    def _whole_sequence(self, frame: Frame, number: int, n_steps: int) -> None:
+        """Compute an instruction that carries states, for all steps."""
+        instruction, kernel = self.network.layout.instructions[number], self.network.kernels[number]
+        assert isinstance(instruction, Run) and kernel.sequence is not None
+        states = instruction.kernel.carries
+        operands = [
+            value if k in states or k in kernel.arrange else self._by_item(value, n_steps)
+            for k, value in enumerate(frame.operands(number))
+        ]
+        results = kernel.sequence(frame.context, frame.constants(number), *operands)
+        for k, (tensor, value) in enumerate(zip(instruction.results, results, strict=True)):
+            is_state = k in states.values()
+            frame.values[tensor.index] = (
+                value if is_state else ops.reshape(value, (-1, value.shape[-1]))
+            )
 
     def _by_item(self, value: Any, n_steps: int) -> Any:
         """(batch x n_steps or 1, size) -> (batch, n_steps, size)"""

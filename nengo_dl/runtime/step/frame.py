@@ -105,14 +105,23 @@ class Frame:
         """Run instructions; their results go into ``values``."""
         for number in numbers:
             instruction = self.network.layout.instructions[number]
-            operands = [self.operand(number, k) for k in range(len(instruction.operands))]
+            operands = self.operands(number)
             if isinstance(instruction, Assemble):
                 self.values[instruction.tensor.index] = sum(operands[1:], operands[0])
                 continue
-            kernel, arguments = self.network.kernels[number], self.invariant.arguments
-            constants = {name: arguments[f"kernel{number}.{name}"] for name in kernel.constants}
-            results = kernel.step(self.context, constants, *operands)
+            kernel = self.network.kernels[number]
+            results = kernel.step(self.context, self.constants(number), *operands)
             self.values.update(zip((t.index for t in instruction.results), results, strict=True))
+
+    def constants(self, number: int) -> dict[str, Any]:
+        """The constants of an instruction's kernel."""
+        names, arguments = self.network.kernels[number].constants, self.invariant.arguments
+        return {name: arguments[f"kernel{number}.{name}"] for name in names}
+
+    def operands(self, number: int) -> list:
+        """The operands of an instruction."""
+        n_operands = len(self.network.layout.instructions[number].operands)
+        return [self.operand(number, k) for k in range(n_operands)]
 
     def operand(self, number: int, k: int) -> Any:
         """The k-th operand of an instruction, arranged as its kernel wants it."""

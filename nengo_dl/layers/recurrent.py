@@ -14,8 +14,8 @@ from nengo_dl.surrogates import fast_sigmoid
 GAIN = 0.5
 #: arguments of the cells here besides those of the neurons
 _ARGUMENTS = (
-    *("recurrent_initializer", "recurrent_regularizer", "recurrent_constraint"),
-    *("use_bias", "bias_initializer", "bias_regularizer", "bias_constraint"),
+    *("recurrent_initializer", "recurrent_regularizer"),
+    *("use_bias", "bias_initializer", "bias_regularizer"),
 )
 
 
@@ -33,11 +33,9 @@ class RecurrentCell(NeuronCell):
         surrogate: Any = fast_sigmoid(4.0),  # noqa: B008, it is frozen
         recurrent_initializer: Any = None,
         recurrent_regularizer: Any = None,
-        recurrent_constraint: Any = None,
         use_bias: bool = False,
         bias_initializer: Any = "zeros",
         bias_regularizer: Any = None,
-        bias_constraint: Any = None,
         **kwargs: Any,
     ):
         super().__init__(units, dt, surrogate=surrogate, **kwargs)
@@ -46,11 +44,9 @@ class RecurrentCell(NeuronCell):
             recurrent_initializer = keras.initializers.Orthogonal(GAIN)
         self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
         self.recurrent_regularizer = keras.regularizers.get(recurrent_regularizer)
-        self.recurrent_constraint = keras.constraints.get(recurrent_constraint)
         self.use_bias = bool(use_bias)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.bias_regularizer = keras.regularizers.get(bias_regularizer)
-        self.bias_constraint = keras.constraints.get(bias_constraint)
         self.recurrent_kernel = self.bias = None
 
     def build(self, input_shape):
@@ -59,7 +55,6 @@ class RecurrentCell(NeuronCell):
             shape=(self.units, self.units),
             initializer=self.recurrent_initializer,
             regularizer=self.recurrent_regularizer,
-            constraint=self.recurrent_constraint,
             name="recurrent_kernel",
         )
         if self.use_bias:
@@ -67,17 +62,16 @@ class RecurrentCell(NeuronCell):
                 shape=(self.units,),
                 initializer=self.bias_initializer,
                 regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
                 name="bias",
             )
 
     def step(self, inputs, states, training):
         *states, spikes = states
-        if self.bias is not None:
-            inputs = inputs + ops.cast(self.bias, self.compute_dtype)
-        # a current of tau_rc / dt for a step raises the voltage by one threshold
+        # a spike of height 1 / dt that lasts dt raises the voltage by 1 / tau_rc
         jumps = ops.matmul(spikes, ops.cast(self.recurrent_kernel, self.compute_dtype))
         current = inputs / self.value("threshold") + self.value("tau_rc") * jumps
+        if self.bias is not None:
+            current = current + ops.cast(self.bias, self.compute_dtype)
         output, states = self.fire(current, states, training)
         return output, [*states, output / self.value("amplitude")]
 
@@ -86,10 +80,8 @@ class RecurrentCell(NeuronCell):
         config = {**super().get_config(), "use_bias": self.use_bias}
         for name, initializer in weights.items():
             regularizer = getattr(self, f"{name}_regularizer")
-            constraint = getattr(self, f"{name}_constraint")
             config[f"{name}_initializer"] = keras.initializers.serialize(initializer)
             config[f"{name}_regularizer"] = keras.regularizers.serialize(regularizer)
-            config[f"{name}_constraint"] = keras.constraints.serialize(constraint)
         return config
 
 
@@ -129,11 +121,11 @@ class RecurrentLIF(LIF):
         Of the recurrent weights, (units, units). By default orthogonal with a gain of 0.5. Together
         with the default surrogate this keeps the gradient of a current 200 steps back of the
         order of that of a present one, with a ``tau_rc`` of 20 steps.
-    recurrent_regularizer, recurrent_constraint : optional
-        Of the recurrent weights, as in Keras.
+    recurrent_regularizer : str or keras.regularizers.Regularizer, optional
+        Of the recurrent weights.
     use_bias : bool
-        Whether to add a trained bias to the currents.
-    bias_initializer, bias_regularizer, bias_constraint : optional
+        Whether to add a trained bias to the currents, in units of the threshold.
+    bias_initializer, bias_regularizer : optional
         Of the bias, as in Keras.
     truncate : int, optional
         Gradients go back through this many steps at most; see `SequenceLayer`.

@@ -20,6 +20,7 @@ from nengo.utils.numpy import is_number
 
 __all__ = ["RateDerivative", "arctan", "fast_sigmoid", "get", "triangle"]
 
+
 class _Shape:
     """A function with one positive parameter, which Keras saves with a layer."""
 

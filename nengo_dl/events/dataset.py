@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import keras
@@ -82,7 +81,7 @@ class EventDataset(keras.utils.PyDataset):
                 "expected one label for each"
             )
         self.shuffle = checked_flag("shuffle", shuffle)
-        self._to_frames = partial(to_frames, sensor_size=sensor_size, **frames)
+        self._frames = {"sensor_size": sensor_size, **frames}
         self._to_frames([])  # what cannot be is said now, not in a thread that reads batches
         self._rng = np.random.RandomState(checked_seed(seed))
         self._order = np.arange(len(recordings))
@@ -100,6 +99,9 @@ class EventDataset(keras.utils.PyDataset):
             recordings, labels = zip(*items, strict=True)
             return self._to_frames(list(recordings)), np.asarray(labels)
         return self._to_frames(items)
+
+    def _to_frames(self, recordings: list) -> np.ndarray:
+        return to_frames(recordings, **self._frames)
 
     def on_epoch_end(self) -> None:
         """Choose the order of the next epoch."""

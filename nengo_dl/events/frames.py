@@ -68,8 +68,8 @@ def to_frames(
     Returns
     -------
     numpy.ndarray
-        (n_steps, height, width, polarities), or with ``flat`` (n_steps, size); with one more axis in
-        front, that of the minibatch, for a list of recordings.
+        (n_steps, height, width, polarities), or with ``flat`` (n_steps, size); for a list of
+        recordings with one more axis in front, that of the minibatch.
 
     Raises
     ------
@@ -157,7 +157,6 @@ class Cutting:
         return pixels, steps, int(steps[-1]) + 1 if len(steps) else 0
 
 
-
 def checked_size(sensor_size: Any) -> tuple[int, int, int]:
     """Width, height and polarities of a sensor."""
     if not isinstance(sensor_size, (tuple, list)) or len(sensor_size) != 3:
@@ -166,4 +165,3 @@ def checked_size(sensor_size: Any) -> tuple[int, int, int]:
         )
     width, height, polarities = (checked_count("sensor_size", n) for n in sensor_size)
     return width, height, polarities
-

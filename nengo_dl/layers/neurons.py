@@ -206,7 +206,7 @@ class LIF(NeuronLayer):
     (None, 10, 8)
     """
 
-    cell_class = LIFCell
+    cell_class: type[NeuronCell] = LIFCell
 
     def __init__(
         self,
@@ -250,7 +250,7 @@ class AdaptiveLIF(NeuronLayer):
     True
     """
 
-    cell_class = AdaptiveLIFCell
+    cell_class: type[NeuronCell] = AdaptiveLIFCell
 
     def __init__(
         self,

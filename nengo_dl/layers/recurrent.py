@@ -27,9 +27,7 @@ class RecurrentCell(NeuronCell):
 
     def __init__(
         self,
-        units: int | None = None,
-        dt: Any = None,
-        *,
+        *args: Any,
         surrogate: Any = fast_sigmoid(4.0),  # noqa: B008, it is frozen
         recurrent_initializer: Any = None,
         recurrent_regularizer: Any = None,
@@ -38,7 +36,7 @@ class RecurrentCell(NeuronCell):
         bias_regularizer: Any = None,
         **kwargs: Any,
     ):
-        super().__init__(units, dt, surrogate=surrogate, **kwargs)
+        super().__init__(*args, surrogate=surrogate, **kwargs)  # type: ignore[misc]
         self.state_names = (*self.state_names, "spikes")
         if recurrent_initializer is None:
             recurrent_initializer = keras.initializers.Orthogonal(GAIN)

@@ -60,7 +60,7 @@ def test_recurrent_spikes():
     (given,) = energy.count_model(model, x, rates={"neurons": 100.0}).parts
     assert given.synops == pytest.approx(0.1 * part.macs)
     converter = nengo_dl.Converter(model, temporal_model=True)
-    (node,), (probe,) = converter.inputs.values(), converter.outputs.values()
+    (node,) = converter.inputs.values()
     with converter.net:
         nengo.Probe(converter.net.all_ensembles[0].neurons)
     with nengo_dl.Simulator(converter.net) as sim:

@@ -73,7 +73,9 @@ def test_start_end_and_padding():
     np.testing.assert_array_equal(
         events.to_frames(structured(), SIZE, start=0.0011), frames_after(1100)
     )
-    batch = events.to_frames([structured(EVENTS[:2]), structured(), structured([])], SIZE, padding=-1)
+    batch = events.to_frames(
+        [structured(EVENTS[:2]), structured(), structured([])], SIZE, padding=-1
+    )
     assert batch.shape == (3, 5, 3, 4, 2)
     np.testing.assert_array_equal(batch[1], whole)
     assert np.all(batch[0, 1:] == -1) and np.all(batch[2] == -1) and np.all(batch[0, :1] >= 0)
@@ -237,7 +239,9 @@ def test_training_in_keras():
     model.compile(
         keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"]
     )
-    data = events.EventDataset(recordings, labels, batch_size=20, flat=True, padding=-1, **ARGUMENTS)
+    data = events.EventDataset(
+        recordings, labels, batch_size=20, flat=True, padding=-1, **ARGUMENTS
+    )
     model.fit(data, epochs=20, verbose=0)
     assert model.evaluate(data, verbose=0)[1] > 0.95
 

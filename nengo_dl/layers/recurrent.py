@@ -10,7 +10,7 @@ from keras import ops
 from nengo_dl.layers.neurons import LIF, AdaptiveLIF, AdaptiveLIFCell, LIFCell, NeuronCell
 from nengo_dl.surrogates import fast_sigmoid
 
-#: with it the gradient of a current 200 steps ago is about as large as that of the present one
+#: with it the gradient of a current 200 steps ago is not far from that of the present one
 GAIN = 0.5
 #: arguments of the cells here besides those of the neurons
 _ARGUMENTS = (
@@ -117,8 +117,8 @@ class RecurrentLIF(LIF):
         they grow.
     recurrent_initializer : str or keras.initializers.Initializer, optional
         Of the recurrent weights, (units, units). By default orthogonal with a gain of 0.5. Together
-        with the default surrogate this keeps the gradient of a current 200 steps back of the
-        order of that of a present one, with a ``tau_rc`` of 20 steps.
+        with the default surrogate this keeps the gradient of a current 200 steps back within two
+        orders of magnitude of that of a present one, with a ``tau_rc`` of 20 steps.
     recurrent_regularizer : str or keras.regularizers.Regularizer, optional
         Of the recurrent weights.
     use_bias : bool

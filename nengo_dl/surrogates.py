@@ -10,18 +10,38 @@ arXiv:1901.09948). Voltages are in units of the threshold.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Any
 
+import keras
 from keras import ops
 from nengo.exceptions import ConfigError
 from nengo.utils.numpy import is_number
 
 __all__ = ["RateDerivative", "arctan", "fast_sigmoid", "get", "triangle"]
 
-Derivative = Callable[[Any], Any]
+
+class _Shape:
+    """A function with one positive parameter, which Keras saves with a layer."""
+
+    def __post_init__(self) -> None:
+        for name, value in self.get_config().items():
+            if not is_number(value) or not value > 0:
+                raise ConfigError(f"{name} was given {value!r}; expected a positive number")
+
+    def get_config(self) -> dict[str, Any]:
+        """The parameter by its name."""
+        return asdict(self)  # type: ignore[call-overload]
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> _Shape:
+        """The function of a `get_config`."""
+        return cls(**config)
 
 
-def fast_sigmoid(slope: float = 25.0) -> Derivative:
+@keras.saving.register_keras_serializable(package="nengo_dl")
+@dataclass(frozen=True)
+class fast_sigmoid(_Shape):
     """``1 / (1 + slope |x|)^2`` (Zenke and Ganguli, 2018, "SuperSpike").
 
     Examples
@@ -32,15 +52,16 @@ def fast_sigmoid(slope: float = 25.0) -> Derivative:
     >>> with nengo.Network() as net:
     ...     nengo_dl.configure_settings(surrogate=derivative)
     """
-    _check_positive("slope", slope)
 
-    def derivative(x):
-        return 1.0 / ops.square(1.0 + slope * ops.abs(x))
+    slope: float = 25.0
 
-    return derivative
+    def __call__(self, x: Any) -> Any:
+        return 1.0 / ops.square(1.0 + self.slope * ops.abs(x))
 
 
-def arctan(alpha: float = 2.0) -> Derivative:
+@keras.saving.register_keras_serializable(package="nengo_dl")
+@dataclass(frozen=True)
+class arctan(_Shape):
     """``(alpha / 2) / (1 + (pi/2 alpha x)^2)`` (Fang et al., 2021, "Incorporating learnable
     membrane time constant").
 
@@ -49,15 +70,16 @@ def arctan(alpha: float = 2.0) -> Derivative:
     >>> float(nengo_dl.surrogates.arctan(alpha=2.0)(0.0))
     1.0
     """
-    _check_positive("alpha", alpha)
 
-    def derivative(x):
-        return (alpha / 2.0) / (1.0 + ops.square(1.5707963267948966 * alpha * x))
+    alpha: float = 2.0
 
-    return derivative
+    def __call__(self, x: Any) -> Any:
+        return (self.alpha / 2.0) / (1.0 + ops.square(1.5707963267948966 * self.alpha * x))
 
 
-def triangle(width: float = 1.0) -> Derivative:
+@keras.saving.register_keras_serializable(package="nengo_dl")
+@dataclass(frozen=True)
+class triangle(_Shape):
     """``max(0, 1 - |x| / width) / width`` (Bellec et al., 2018, "Long short-term memory and
     learning-to-learn").
 
@@ -67,17 +89,11 @@ def triangle(width: float = 1.0) -> Derivative:
     >>> float(derivative(0.25)), float(derivative(2.0))
     (0.75, 0.0)
     """
-    _check_positive("width", width)
 
-    def derivative(x):
-        return ops.maximum(0.0, 1.0 - ops.abs(x) / width) / width
+    width: float = 1.0
 
-    return derivative
-
-
-def _check_positive(name: str, value: Any) -> None:
-    if not is_number(value) or not value > 0:
-        raise ConfigError(f"{name} was given {value!r}; expected a positive number")
+    def __call__(self, x: Any) -> Any:
+        return ops.maximum(0.0, 1.0 - ops.abs(x) / self.width) / self.width
 
 
 class RateDerivative:

@@ -21,6 +21,7 @@ from nengo_dl.converter.base import (
 )
 from nengo_dl.converter.linear import array
 from nengo_dl.converter.recurrent import check_sequence
+from nengo_dl.converter.regularizers import in_keras_shape
 from nengo_dl.filter_from import FilterFrom
 
 
@@ -72,7 +73,9 @@ class ConvertLIF(ConvertSequenceLayer):
             obj = self.add_nengo_obj(node_id, activation=self._type(names, kinds[0]))
             scale = {} if np.all(factors == 1) else {"transform": factors, "trainable": False}
             self.add_connection(node_id, obj, **scale)
+            self._recur(node_id, obj, [(obj, None)])
             return obj
+        neurons_of_kinds = []
         obj = self.add_node(cell.units, name)
         value = self.converter.calls[node_id].outputs[0]
         channels = channels_of(self.layer, value.shape)
@@ -82,7 +85,14 @@ class ConvertLIF(ConvertSequenceLayer):
             neurons = self.add_neurons(node_id, self._type(names, kind), population)
             self.connect(source, neurons, indices, transform=factors[indices])
             self.connect(neurons, obj, to=indices)
+            neurons_of_kinds.append((neurons, indices))
+        self._recur(node_id, obj, neurons_of_kinds)
         return obj
+
+    def _recur(self, node_id: int, obj: Any, kinds: list) -> None:
+        """Connect neurons among themselves: ``obj`` has their outputs, each of ``kinds`` is neurons
+        and which of all they are.
+        """
 
     def _values(self, attribute: str) -> np.ndarray:
         value = self.layer.attribute(attribute).astype(float)
@@ -92,6 +102,38 @@ class ConvertLIF(ConvertSequenceLayer):
         parameters = dict(zip(names, map(float, values), strict=True))
         state = {"voltage": nengo.dists.Choice([0])}
         return type(self.layer.cell.neuron_type)(**parameters, initial_state=state)
+
+
+@register(layers.RecurrentLIF, layers.RecurrentAdaptiveLIF)
+class ConvertRecurrentLIF(ConvertLIF):
+    """The same, with a connection from their spikes, of height 1 / dt, to the neurons."""
+
+    def _recur(self, node_id, obj, kinds):
+        cell, name = self.layer.cell, self.name(node_id)
+        kernel = array(cell.recurrent_kernel).T
+        nodes = [self.add_node(cell.units, f"{name}.{part}") for part in ("spikes", "jumps")]
+        spikes, jumps = nodes
+        # any synapse delays by a step; one of 0 seconds does nothing else
+        synapse = self.converter.synapses.get(obj)
+        synapse = nengo.Lowpass(0) if synapse is None else synapse
+        self.connect(obj, spikes, transform=1 / self._values("amplitude"), synapse=synapse)
+        self.connect(
+            spikes,
+            jumps,
+            transform=nengo.Dense(kernel.shape, init=kernel),
+            trainable=True,
+            persistent=True,
+            regularizer=in_keras_shape(cell.recurrent_regularizer, kernel.shape, axes=(1, 0)),
+            label=f"{name}.recurrent_kernel",
+        )
+        currents = self.add_node(cell.units, f"{name}.currents")
+        self.connect(jumps, currents, transform=self._values("tau_rc"))
+        if cell.use_bias:
+            bias = array(cell.bias)
+            regularizer = in_keras_shape(cell.bias_regularizer, bias.shape)
+            self.add_bias(node_id, currents, bias, regularizer=regularizer)
+        for neurons, indices in kinds:
+            self.connect(currents, neurons, indices)
 
 
 @register(layers.Lowpass, layers.Alpha)

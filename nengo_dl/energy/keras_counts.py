@@ -16,11 +16,14 @@ from nengo_dl.layers.arguments import default
 from nengo_dl.layers.legendre import LegendreMemory
 from nengo_dl.layers.lmu import LMU
 from nengo_dl.layers.neurons import LIF, AdaptiveLIF
+from nengo_dl.layers.recurrent import RecurrentAdaptiveLIF, RecurrentLIF
 from nengo_dl.layers.sequence_layer import SequenceLayer
 from nengo_dl.layers.spiking import SpikingActivation
 from nengo_dl.runtime.checks import checked_duration
 
 _SPIKING = (SpikingActivation, LIF, AdaptiveLIF)
+#: whose products are of their own spikes
+_RECURRENT = (RecurrentLIF, RecurrentAdaptiveLIF)
 _ACTIVATIONS = (keras.layers.Activation, keras.layers.ReLU, keras.layers.LeakyReLU)
 #: layers with trained weights that a device multiplies into others, or adds
 _NO_PRODUCTS = (keras.layers.BatchNormalization, SequenceLayer)
@@ -280,7 +283,10 @@ class _Counts:
         return repeats * self._times(use) * count(use.layer, use.shape_in, use.shape_out)
 
     def _share(self, use: Use) -> float:
-        """The mean share of a use's input that is not zero."""
+        """The mean share that is not zero of what a use multiplies: its input, or its spikes."""
+        if isinstance(use.layer, _RECURRENT):
+            rate = self.rates.get(use.layer.name, _rate(use))
+            return min(1.0, rate * self.dt)
         if use.source is not None:
             name = use.source.layer.name
             rate = self._neurons(use.source)[2]
@@ -297,7 +303,7 @@ class _Counts:
             units = math.prod(use.shape_out[1:] if every else use.shape_out)
             updates = units * use.shape_in[0] * self._times(use)
             if every and not recurrent:
-                rate = float(np.mean(use.magnitudes * _event_size(layer))) / use.items
+                rate = _rate(use)
         elif _is_nonlinear(layer):
             units = math.prod(use.shape_out)
             updates = units * self._times(use) * (self.n_steps if self.are_rates else 1)
@@ -312,6 +318,11 @@ def _is_nonlinear(layer: Any) -> bool:
     activation = getattr(layer, "activation", None)
     linear = activation is None or activation is keras.activations.linear
     return isinstance(layer, _ACTIVATIONS) or not linear
+
+
+def _rate(use: Use) -> float:
+    """Mean firing rate in hertz; of the last step, where the output has no other."""
+    return float(np.mean(use.magnitudes * _event_size(use.layer))) / use.items
 
 
 def _event_size(layer) -> Any:

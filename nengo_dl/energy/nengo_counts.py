@@ -8,11 +8,11 @@ from typing import Any
 
 import nengo
 import numpy as np
-from nengo import Connection, Ensemble
+from nengo import Connection, Ensemble, Lowpass, Node
 from nengo.builder import Model
 from nengo.ensemble import Neurons
 from nengo.neurons import Direct
-from nengo.transforms import Convolution, ConvolutionTranspose, NoTransform, Sparse
+from nengo.transforms import Convolution, ConvolutionTranspose, Dense, NoTransform, Sparse
 
 from nengo_dl.energy.report import EnergyReport, Part
 from nengo_dl.runtime.checks import checked_count
@@ -108,7 +108,7 @@ def _ensemble(sim: Any, ens: Ensemble, rates: Mapping, n_steps: int) -> Part:
 
 def _connection(sim: Any, conn: Connection, rates: Mapping, n_steps: int, dt: float) -> Part:
     connections, values = _size(sim, conn)
-    active = _active(conn, rates, dt) if connections else 0.0
+    active = _active(sim, conn, rates, dt) if connections else 0.0
     return Part(
         name=conn.label or f"{_name(conn.pre_obj)} to {_name(conn.post_obj)}",
         kind="Connection",
@@ -145,9 +145,14 @@ def _size(sim: Any, conn: Connection) -> tuple[float, int]:
     return (size if np.ndim(weights) else conn.size_out), size
 
 
-def _active(conn: Connection, rates: Mapping, dt: float) -> float:
+def _active(sim: Any, conn: Connection, rates: Mapping, dt: float) -> float:
     """Mean share of a connection's inputs that are not zero in a step."""
     pre = conn.pre_obj
+    if isinstance(pre, Node) and pre.output is None:
+        into = [c for c in sim.model.toplevel.all_connections if c.post_obj is pre]
+        if all(_passes_spikes_on(c) for c in into):
+            active = sum(c.size_out * _active(sim, c, rates, dt) for c in into)
+            return min(1.0, active / pre.size_in)
     ens = pre.ensemble if isinstance(pre, Neurons) else pre
     if not isinstance(ens, Ensemble) or not getattr(ens.neuron_type, "spiking", False):
         return 1.0
@@ -157,3 +162,15 @@ def _active(conn: Connection, rates: Mapping, dt: float) -> float:
             "or put a nengo.Probe without a synapse on its neurons"
         )
     return min(1.0, rates[ens] * dt)
+
+
+def _passes_spikes_on(conn: Connection) -> bool:
+    """Whether each output of a connection is zero where an input is, a step ago or now.
+
+    Its input has to be that of neurons, not of a Node: so that nothing goes around in a loop.
+    """
+    synapse, transform = conn.synapse, conn.transform
+    at_once = synapse is None or isinstance(synapse, Lowpass) and synapse.tau == 0
+    elementwise = type(transform) is Dense and len(transform.init_shape) < 2
+    elementwise = elementwise or isinstance(transform, NoTransform)
+    return isinstance(conn.pre_obj, Neurons) and at_once and elementwise

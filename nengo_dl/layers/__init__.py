@@ -8,6 +8,12 @@ from nengo_dl.layers.legendre import LegendreMemory, LegendreMemoryCell
 from nengo_dl.layers.lmu import LMU, LMUFeedforward
 from nengo_dl.layers.lmu_cell import LMUCell
 from nengo_dl.layers.neurons import LIF, AdaptiveLIF, AdaptiveLIFCell, LIFCell
+from nengo_dl.layers.recurrent import (
+    RecurrentAdaptiveLIF,
+    RecurrentAdaptiveLIFCell,
+    RecurrentLIF,
+    RecurrentLIFCell,
+)
 from nengo_dl.layers.sequence_layer import SequenceLayer
 from nengo_dl.layers.spiking import SpikingActivation, SpikingActivationCell
 
@@ -26,6 +32,10 @@ __all__ = [
     "LegendreMemoryCell",
     "Lowpass",
     "LowpassCell",
+    "RecurrentAdaptiveLIF",
+    "RecurrentAdaptiveLIFCell",
+    "RecurrentLIF",
+    "RecurrentLIFCell",
     "SequenceLayer",
     "SpikingActivation",
     "SpikingActivationCell",

@@ -64,8 +64,11 @@ class NeuronCell(Cell):
         self._kernel, self._parameters = NeuronKernel(lowering), tuple(parameters)
 
     def step(self, inputs, states, training):
+        return self.fire(inputs / self.value("threshold"), states, training)
+
+    def fire(self, current: Any, states: list, training: bool) -> tuple[Any, list]:
+        """A step with a current in units of the threshold."""
         context = step_context(self, training, self.lif_smoothing, self._surrogate)
-        current = inputs / self.value("threshold")
         arguments = {name: self.value(name) for name in self._parameters}
         operands = (current, *states)
         output, *states = self._kernel.run(self._kernel.lowering.step, context, operands, arguments)
@@ -138,22 +141,26 @@ class AdaptiveLIFCell(NeuronCell):
         super().__init__(parameters, units=units, dt=dt, **kwargs)
 
 
-_CELL_ARGUMENTS = (
-    "threshold",
-    "surrogate",
-    "lif_smoothing",
-    "trainable_attributes",
-)
+class NeuronLayer(SequenceLayer):
+    """A layer of neurons: gives its cell what is the cell's of its arguments."""
 
+    cell_class: type[NeuronCell]
+    #: names of arguments of the cell, besides those of the neurons
+    cell_arguments: tuple[str, ...] = (
+        "threshold",
+        "surrogate",
+        "lif_smoothing",
+        "trainable_attributes",
+    )
 
-def _cell(cell_class: type[NeuronCell], arguments: dict[str, Any], kwargs: dict[str, Any]) -> Cell:
-    """A cell of ``arguments`` and those of ``kwargs`` that are not for the layer."""
-    own = {name: kwargs.pop(name) for name in _CELL_ARGUMENTS if name in kwargs}
-    return cell_class(**arguments, **own, dtype=cell_dtype(kwargs))
+    def __init__(self, given: tuple, arguments: dict[str, Any], kwargs: dict[str, Any]):
+        refuse_units(type(self).__name__, *given)
+        own = {name: kwargs.pop(name) for name in self.cell_arguments if name in kwargs}
+        super().__init__(self.cell_class(**arguments, **own, dtype=cell_dtype(kwargs)), **kwargs)
 
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
-class LIF(SequenceLayer):
+class LIF(NeuronLayer):
     """Leaky integrate-and-fire neurons, those of `nengo.LIF`.
 
     The input is a current of shape (batch, steps, ...), for example the output of a Dense layer.
@@ -199,6 +206,8 @@ class LIF(SequenceLayer):
     (None, 10, 8)
     """
 
+    cell_class: type[NeuronCell] = LIFCell
+
     def __init__(
         self,
         *given: Any,
@@ -209,7 +218,6 @@ class LIF(SequenceLayer):
         amplitude: Any = 1.0,
         **kwargs: Any,
     ):
-        refuse_units(type(self).__name__, *given)
         arguments = {
             "dt": dt,
             "tau_rc": tau_rc,
@@ -217,11 +225,11 @@ class LIF(SequenceLayer):
             "min_voltage": min_voltage,
             "amplitude": amplitude,
         }
-        super().__init__(_cell(LIFCell, arguments, kwargs), **kwargs)
+        super().__init__(given, arguments, kwargs)
 
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
-class AdaptiveLIF(SequenceLayer):
+class AdaptiveLIF(NeuronLayer):
     """Leaky integrate-and-fire neurons that adapt, those of `nengo.AdaptiveLIF`.
 
     Parameters
@@ -242,6 +250,8 @@ class AdaptiveLIF(SequenceLayer):
     True
     """
 
+    cell_class: type[NeuronCell] = AdaptiveLIFCell
+
     def __init__(
         self,
         *given: Any,
@@ -254,7 +264,6 @@ class AdaptiveLIF(SequenceLayer):
         amplitude: Any = 1.0,
         **kwargs: Any,
     ):
-        refuse_units(type(self).__name__, *given)
         arguments = {
             "dt": dt,
             "tau_n": tau_n,
@@ -264,4 +273,4 @@ class AdaptiveLIF(SequenceLayer):
             "min_voltage": min_voltage,
             "amplitude": amplitude,
         }
-        super().__init__(_cell(AdaptiveLIFCell, arguments, kwargs), **kwargs)
+        super().__init__(given, arguments, kwargs)

@@ -11,6 +11,27 @@ from keras import ops
 
 from nengo_dl.layers.arguments import refuse_units
 from nengo_dl.layers.cell import Cell
+from nengo_dl.runtime.checks import integer
+
+
+class _Truncated:
+    """A cell whose state passes no gradient on after every ``steps`` steps.
+
+    The last part of its state, (batch, 1), counts them.
+    """
+
+    def __init__(self, cell: Any, steps: int, training: bool):
+        self.cell, self.steps, self.training = cell, steps, training
+        self.state_size = [*cell.state_size, 1]
+
+    def call(self, inputs, states):
+        *states, count = states
+        cut = count >= self.steps
+        states = [ops.where(cut, ops.stop_gradient(state), state) for state in states]
+        output, states = self.cell(inputs, states, training=self.training)
+        return output, [*states, ops.where(cut, 0.0, count) + 1.0]
+
+    __call__ = call
 
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
@@ -32,6 +53,9 @@ class SequenceLayer(keras.layers.RNN):
         mask, and where the number of steps is not known.
     time_major : bool
         Whether inputs, masks and outputs are (steps, batch, ...) instead of (batch, steps, ...).
+    truncate : int, optional
+        Gradients of the state stop after every so many steps, as in truncated backpropagation
+        through time; by default they go back to the first step. Steps are computed one by one.
     **kwargs
         ``return_state``, ``go_backwards``, ``stateful``, ``unroll``, ``zero_output_for_mask`` and
         the arguments of every Keras layer.
@@ -43,11 +67,15 @@ class SequenceLayer(keras.layers.RNN):
         return_sequences: bool = True,
         parallel: bool = True,
         time_major: bool = False,
+        truncate: int | None = None,
         **kwargs,
     ):
         refuse_units(type(self).__name__, kwargs.pop("units", None))
         super().__init__(cell, return_sequences=return_sequences, **kwargs)
         self.parallel, self.time_major = parallel, bool(time_major)
+        if truncate is not None and (integer(truncate) or 0) < 1:
+            raise ValueError(f"truncate was given {truncate!r}; expected a number of steps or None")
+        self.truncate = truncate
 
     @property
     def dt(self) -> float:
@@ -156,7 +184,8 @@ class SequenceLayer(keras.layers.RNN):
             masks.get_dropout_mask(x[:, 0])
             masks.get_recurrent_dropout_mask(states[0])
         found = None
-        if self.parallel and mask is None and not self.unroll and length is not None:
+        at_once = self.parallel and self.truncate is None and not self.unroll
+        if at_once and mask is None and length is not None:
             x_in_order = ops.flip(x, axis=1) if self.go_backwards else x
             found = self.cell.all_steps(
                 x_in_order, states, bool(training), self.return_sequences, fresh
@@ -178,6 +207,21 @@ class SequenceLayer(keras.layers.RNN):
             output = ops.swapaxes(output, 0, 1)
         return (output, *states) if self.return_state else output
 
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        """Step through sequences of shape (batch, steps, units)."""
+        if self.truncate is None:
+            return super().inner_loop(sequences, initial_state, mask, training=training)
+        loop = keras.layers.RNN(
+            _Truncated(self.cell, self.truncate, training),
+            return_sequences=self.return_sequences,
+            go_backwards=self.go_backwards,
+            unroll=self.unroll,
+            zero_output_for_mask=self.zero_output_for_mask,
+        )
+        count = ops.zeros_like(initial_state[0][:, :1])
+        last, outputs, states = loop.inner_loop(sequences, [*initial_state, count], mask)
+        return last, outputs, states[:-1]
+
     def get_config(self) -> dict[str, Any]:
         """What makes an equal layer."""
         inner = self.cell.get_config()
@@ -185,6 +229,7 @@ class SequenceLayer(keras.layers.RNN):
             **super().get_config(),
             "parallel": self.parallel,
             "time_major": self.time_major,
+            "truncate": self.truncate,
         }
         if type(self) is SequenceLayer:
             return config

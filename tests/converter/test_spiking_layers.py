@@ -10,11 +10,18 @@ from nengo_dl import Converter, layers
 
 STEPS, UNITS = 40, 3
 
+WEIGHTS = {"recurrent_initializer": keras.initializers.RandomNormal(0, 0.5, seed=0)}
 LAYERS = {
     "spiking": lambda: layers.SpikingActivation("relu"),
     "lif": lambda: layers.LIF(tau_rc=0.015, threshold=[0.5, 1.0, 2.0]),
     "lifs": lambda: layers.LIF(tau_rc=[0.015, 0.02, 0.015], amplitude=[1.0, 2.0, 1.0]),
     "adaptive": lambda: layers.AdaptiveLIF(tau_n=0.05),
+    "recurrent": lambda: layers.RecurrentLIF(
+        threshold=[0.5, 1.0, 2.0], amplitude=0.5, use_bias=True, bias_initializer="ones", **WEIGHTS
+    ),
+    "kinds": lambda: layers.RecurrentAdaptiveLIF(
+        tau_n=0.05, inc_n=0.1, tau_rc=[0.01, 0.02, 0.03], amplitude=[0.1, 0.2, 0.1], **WEIGHTS
+    ),
     "lowpass": lambda: layers.Lowpass([0.01, 0.02, 0.01]),
     "alpha": lambda: layers.Alpha(0.01),
     "memory": lambda: layers.LegendreMemory(4, 0.02, return_sequences=True),

@@ -30,6 +30,8 @@ USED_MOST = (
     *("Simulator", "Converter", "configure_settings", "TensorNode", "Layer", "tensor_layer"),
     *("load_params_into", "NengoLayer", "register_neurons", "InputNode"),
     *(f"layers.{name}" for name in ("SpikingActivation", "LIF", "AdaptiveLIF", "Lowpass", "Alpha")),
+    *(f"layers.{name}" for name in ("RecurrentLIF", "RecurrentAdaptiveLIF")),
+    *(f"events.{name}" for name in nengo_dl.events.__all__),
     *(f"layers.{name}" for name in ("LegendreMemory", "LMU", "LMUFeedforward")),
     *(f"losses.{name}" for name in ("nan_mse", "Regularize", "FiringRates")),
     *(f"dists.{name}" for name in nengo_dl.dists.__all__),

@@ -46,6 +46,30 @@ def test_spiking_model():
     assert report.joules("cpu") == pytest.approx(expected)
 
 
+@pytest.mark.core
+def test_recurrent_spikes():
+    """They multiply the recurrent weights, in a Keras model and in the network that it becomes."""
+    layer = layers.RecurrentLIF(amplitude=0.01, name="neurons")
+    model = keras.Sequential([keras.Input((STEPS, 4)), layer])
+    x = np.random.RandomState(0).uniform(5, 30, (1, STEPS, 4)).astype("float32")
+    n_spikes = np.count_nonzero(model.predict(x, verbose=0))
+    assert 0 < n_spikes < 0.7 * 4 * STEPS
+    (part,) = energy.count_model(model, x).parts
+    assert (part.macs, part.updates, part.parameters) == (STEPS * 4 * 4, STEPS * 4, 16)
+    assert part.synops == pytest.approx(n_spikes * 4)
+    (given,) = energy.count_model(model, x, rates={"neurons": 100.0}).parts
+    assert given.synops == pytest.approx(0.1 * part.macs)
+    converter = nengo_dl.Converter(model, temporal_model=True)
+    (node,) = converter.inputs.values()
+    with converter.net:
+        nengo.Probe(converter.net.all_ensembles[0].neurons)
+    with nengo_dl.Simulator(converter.net) as sim:
+        sim.run_steps(STEPS, data={node: x})
+        report = energy.count_simulator(sim)
+    (part,) = [part for part in report.parts if part.name == "neurons.recurrent_kernel"]
+    assert (part.macs, part.synops) == (STEPS * 4 * 4, pytest.approx(n_spikes * 4))
+
+
 def test_given_rates():
     model, x = spiking_model()
     report = energy.count_model(model, x, rates={"spikes": 20.0})

@@ -6,6 +6,7 @@ import pytest
 
 from layers.reference import values
 from nengo_dl import layers
+from nengo_dl.runtime import backends
 
 STEPS, UNITS = 12, 3
 
@@ -22,6 +23,10 @@ MAKERS = {
     "adaptive": lambda **kw: layers.AdaptiveLIF(
         threshold=0.1, tau_n=0.1, trainable_attributes=["tau_rc", "inc_n"], **kw
     ),
+    "recurrent": lambda **kw: layers.RecurrentLIF(threshold=0.1, use_bias=True, **kw),
+    "recurrent adaptive": lambda **kw: layers.RecurrentAdaptiveLIF(
+        threshold=0.1, amplitude=0.01, inc_n=1.0, trainable_attributes="tau_n", **kw
+    ),
     "lowpass": lambda **kw: layers.Lowpass([0.002, 0.01, 0.05], initial_level=0.5, **kw),
     "alpha": lambda **kw: layers.Alpha(0.004, initial_level=[0.1, 0.2, 0.3], **kw),
     "memory": lambda **kw: layers.LegendreMemory(4, 0.01, **{"return_sequences": True, **kw}),
@@ -34,12 +39,14 @@ CELLS = [
     lambda: layers.SpikingActivationCell(rate, UNITS),
     lambda: layers.LIFCell(UNITS),
     lambda: layers.AdaptiveLIFCell(UNITS),
+    lambda: layers.RecurrentLIFCell(UNITS),
+    lambda: layers.RecurrentAdaptiveLIFCell(UNITS),
     lambda: layers.LowpassCell(0.01, UNITS),
     lambda: layers.AlphaCell(0.01, UNITS),
 ]
 every_layer = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 #: those that differ in how they are stepped, not in their arithmetic alone
-KINDS = ("spiking", "lif", "alpha", "memory", "lmu")
+KINDS = ("spiking", "lif", "recurrent", "alpha", "memory", "lmu")
 every_kind = pytest.mark.parametrize("make", [MAKERS[name] for name in KINDS], ids=KINDS)
 
 
@@ -238,7 +245,7 @@ def test_clear_errors():
 
 def test_layers_have_no_units():
     """The number of units is not taken for a time step."""
-    for make in (layers.LIF, layers.AdaptiveLIF, layers.SpikingActivation):
+    for make in (layers.LIF, layers.AdaptiveLIF, layers.RecurrentLIF, layers.SpikingActivation):
         for given in (100, np.int64(64)):
             with pytest.raises(
                 TypeError, match=r"(Activation|LIF) has no units to choose, .*Dense\(\d+\) in front"
@@ -325,6 +332,33 @@ def test_states_are_set():
         layer.reset_states([np.zeros(7), np.zeros(UNITS)])
     with pytest.raises(ValueError, match="make it with stateful=True and call it"):
         layers.LIF().reset_states([np.zeros(3), np.zeros(3)])
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("make", [layers.Lowpass, layers.RecurrentLIF])
+def test_truncated_gradients(make):
+    """Outputs are the same, and gradients go back to the last multiple of ``truncate`` steps."""
+    arguments = (0.05,) if make is layers.Lowpass else ()
+    whole = make(*arguments, return_sequences=False)
+    layer = make(*arguments, return_sequences=False, truncate=5)
+    x = 20 * np.abs(sequences()) + 1
+    for each in (whole, layer):
+        each.build(x.shape)
+    layer.set_weights(whole.get_weights())
+    assert_close(layer(x), whole(x))
+    lengths = []
+    for each in (whole, layer):
+        (gradient,) = backends.active().gradients(
+            lambda tensors, each=each: keras.ops.sum(each(*tensors, training=True)),
+            [keras.ops.convert_to_tensor(x)],
+        )
+        steps = np.any(values(gradient), axis=(0, 2))
+        assert np.all(steps[STEPS - steps.sum() :])
+        lengths.append(steps.sum())
+    assert lengths == [STEPS, STEPS % 5]
+    assert layer.from_config(layer.get_config()).truncate == 5
+    with pytest.raises(ValueError, match="truncate was given 0; expected a number of steps"):
+        make(*arguments, truncate=0)
 
 
 @keras.saving.register_keras_serializable(package="test")

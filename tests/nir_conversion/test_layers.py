@@ -47,6 +47,30 @@ def test_lif(floor):
     np.testing.assert_allclose(given, expected, atol=1e-3)
 
 
+@pytest.mark.core
+@pytest.mark.parametrize("tau_rc", [0.02, [0.01, 0.02, 0.02, 0.03]])
+def test_recurrent_lif(tau_rc):
+    """A loop of weights, for one kind of neurons and for several."""
+    weights = keras.initializers.RandomNormal(0, 0.6, seed=1)
+    layer = layers.RecurrentLIF(
+        tau_ref=0,
+        min_voltage=-np.inf,
+        tau_rc=tau_rc,
+        use_bias=True,
+        bias_initializer="ones",
+        recurrent_initializer=weights,
+    )
+    model, converter = network(layer)
+    expected = model.predict(X, verbose=0)[0]
+    back = from_nir(to_nir(converter.net))
+    (node,) = [n for n in back.all_nodes if n.label.startswith("input")]
+    node.output = nengo.processes.PresentInput(X[0], 0.001)
+    (given,) = record(back, STEPS).values()
+    layer.cell.recurrent_kernel.assign(np.zeros((4, 4)))
+    assert np.abs(model.predict(X, verbose=0)[0] - expected).max() > 100
+    np.testing.assert_allclose(given, expected, atol=1e-3)
+
+
 def test_floor_of_the_voltage_in_files(tmp_path):
     model, _ = network(layers.LIF(min_voltage=-np.inf))
     model.save(tmp_path / "model.keras")

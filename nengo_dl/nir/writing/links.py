@@ -138,7 +138,8 @@ class ConnectionReader:
             second = LeakyFilter(synapse.tau, joined=True)
             return [LeakyFilter(synapse.tau), second] if synapse.tau else []
         if isinstance(synapse, Lowpass):
-            return [LeakyFilter(synapse.tau)] if synapse.tau else []
+            # one without a time constant, too, gives what was there a step before
+            return [LeakyFilter(synapse.tau) if synapse.tau else Wait(1)]
         if isinstance(synapse, LinearFilter):
             found = _linear_filter(synapse)
             if found is not None:

@@ -24,6 +24,6 @@ def shard_map(function: Callable, mesh: Any, in_specs: Any, out_specs: Any) -> C
     an experiment.
     """
     places = {"mesh": mesh, "in_specs": in_specs, "out_specs": out_specs}
-    if has(jax, "shard_map"):
+    if hasattr(jax, "shard_map"):
         return jax.shard_map(function, **places, check_vma=False)
     return found("jax.experimental.shard_map:shard_map")(function, **places, check_rep=False)

@@ -30,7 +30,7 @@ def _sharing_weights():
     from keras.distribution import DeviceMesh, LayoutMap, ModelParallel
 
     layouts = LayoutMap(DeviceMesh((1, 2), ("batch", "model")))
-    layouts["weights_of_1_connection/out"] = (None, "model")
+    layouts["weights_of_.*"] = (None, "model")
     return ModelParallel(layout_map=layouts)
 
 

@@ -80,7 +80,7 @@ class Backend(Protocol):
     def devices(self) -> list[str]:
         """Names of the devices, as in "/cpu:0"."""
 
-    def tensor(self, array: np.ndarray, dtype: str) -> Any:
+    def tensor(self, values: np.ndarray, dtype: str) -> Any:
         """A tensor on the device."""
 
     def array(self, value: Any) -> np.ndarray:

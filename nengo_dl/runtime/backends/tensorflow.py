@@ -69,8 +69,8 @@ def none_in_force():
     return nullcontext()
 
 
-def tensor(array: np.ndarray, dtype: str):
-    return tf.constant(array, dtype=dtype)
+def tensor(values: np.ndarray, dtype: str):
+    return tf.constant(values, dtype=dtype)
 
 
 def shared(size: int, dtype: str) -> tuple[np.ndarray, Any]:

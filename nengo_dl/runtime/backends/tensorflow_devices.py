@@ -60,6 +60,8 @@ class Replicas:
                 "on several devices training is compiled to a graph; leave out run_eagerly=True, "
                 "or build the simulator outside of strategy.scope()"
             )
+        if model.distribute_strategy is self._strategy and not tf.distribute.has_strategy():
+            raise SimulationError("this version of Keras cuts minibatches itself; use JAX")
         if tf.distribute.has_strategy():
             raise SimulationError(
                 "call fit, evaluate and train_on_batch outside of strategy.scope(); what has to be "

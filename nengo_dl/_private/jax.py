@@ -1,13 +1,14 @@
-"""Names that JAX keeps for itself."""
+"""Names that JAX keeps for itself, or had for itself."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import jax
 from jax.interpreters import mlir
 
-from nengo_dl._private import has
+from nengo_dl._private import found, has
 
 
 def lowering_rule(primitive: Any, platform: str) -> Callable | None:
@@ -16,3 +17,13 @@ def lowering_rule(primitive: Any, platform: str) -> Callable | None:
         return None
     entry = mlir._platform_specific_lowerings.get(platform, {}).get(primitive)
     return getattr(entry, "rule", entry)
+
+
+def shard_map(function: Callable, mesh: Any, in_specs: Any, out_specs: Any) -> Callable:
+    """``jax.shard_map`` that does not check what is the same on all devices; before JAX 0.6 it was
+    an experiment.
+    """
+    places = {"mesh": mesh, "in_specs": in_specs, "out_specs": out_specs}
+    if hasattr(jax, "shard_map"):
+        return jax.shard_map(function, **places, check_vma=False)
+    return found("jax.experimental.shard_map:shard_map")(function, **places, check_rep=False)

@@ -79,6 +79,12 @@ def forget_layers(model: Any) -> None:
         del model._compiled_trainable_state
 
 
+def forget_strategy(model: Any) -> None:
+    """Let a model that was made in the scope of a ``tf.distribute.Strategy`` not cut its data."""
+    if has(model, "_distribute_strategy"):
+        model._distribute_strategy = None
+
+
 def sees_traces(callback: Any) -> bool:
     """Whether a TensorBoard callback records what single batches do, or may."""
     return callback._should_trace if has(callback, "_should_trace") else True

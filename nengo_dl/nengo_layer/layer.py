@@ -340,5 +340,5 @@ class NengoLayer(keras.layers.Layer):
 
 def _store_names(keys: Mapping[tuple[str, str], Any]) -> dict[str, tuple[str, str]]:
     """Names in a Keras file -> names of object and attribute; a slash would make a folder."""
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
     return {unique(f"{obj} {name}".replace("/", "|"), taken): (obj, name) for obj, name in keys}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from nengo import Network, Node, Probe
 from nengo.builder import Model
+from nengo.exceptions import SimulationError, ValidationError
 from nengo.rc import rc
 
 import nengo_dl.lowering  # noqa: F401  (enters the kernels)
@@ -23,10 +24,12 @@ from nengo_dl.input_node import ConstantNode
 from nengo_dl.lowering.tensor_nodes import SimTensorNode
 from nengo_dl.process_settings import collected_later
 from nengo_dl.runtime import backends
+from nengo_dl.runtime.backends.protocol import Devices
 from nengo_dl.runtime.inputs.host import HostRuntime
 from nengo_dl.runtime.inputs.names import N_STEPS, unique_names
 from nengo_dl.runtime.inputs.sources import make_source
 from nengo_dl.runtime.parameters.learned import learned_signals
+from nengo_dl.runtime.parameters.object_names import object_names
 from nengo_dl.runtime.parameters.stored import (
     Parameter,
     describe,
@@ -91,9 +94,14 @@ def build(
     inputs = {item.node: item for item in _node_inputs(compiled)}
     names = {**unique_names(inputs, [N_STEPS]), **unique_names(model.probes)}
     host = make_host(compiled, target.minibatch_size)
-    placement = Placement(backends.active(), settings.dtype, target.device)
-    with placement.scope():
-        keras_model = _keras_model(compiled, parameters, names, host, target, toplevel, settings)
+    backend, devices = backends.active(), _devices(compiled, target)
+    simulating = None if devices is None else devices.simulating()
+    placement = Placement(backend, settings.dtype, target.device, simulating)
+    making = backend.none_in_force() if devices is None else devices.making()
+    with placement.scope(), making:
+        keras_model = _keras_model(
+            compiled, parameters, names, host, target, toplevel, settings, devices
+        )
         jit_compile = _jit_compile(compiled, target.minibatch_size, settings)
     add_regularizers(keras_model, parameters, toplevel)
     choices = Choices(
@@ -158,9 +166,11 @@ def _keras_model(
     target: Target,
     toplevel: Network | None,
     settings: SimpleNamespace,
+    devices: Devices | None,
 ) -> NengoModel:
     model, backend = compiled.program.model, backends.active()
     by_signal = {p.signal.base: p for p in parameters}
+    called = {} if toplevel is None else object_names(toplevel)
     lowering = Settings(
         dt=model.dt,
         dtype=settings.dtype,
@@ -173,7 +183,7 @@ def _keras_model(
     )
     return NengoModel(
         LoweredNetwork(compiled, lowering, host, backend.host_call),
-        [describe(s, by_signal) for s in compiled.layout.of_kind("parameter")],
+        [describe(s, by_signal, called) for s in compiled.layout.of_kind("parameter")],
         {names.get(item.node, item.name): item for item in _all_inputs(compiled)},
         [names[probe] for probe in model.probes],
         _kept(toplevel, model.probes),
@@ -183,7 +193,33 @@ def _keras_model(
         checkpoint_segments=settings.checkpoint_segments,
         quantizers=find_quantizers(toplevel, parameters),
         learned=learned_signals(model),
+        devices=devices,
     )
+
+
+def _devices(compiled: Compiled, target: Target) -> Devices | None:
+    """The devices over which Keras spreads what is built now; None for a device that was asked for,
+    and for a single item.
+    """
+    devices = None if target.device is not None else backends.active().in_force()
+    if devices is None or target.minibatch_size == 1 < devices.n_shares:
+        return None
+    n = devices.n_shares
+    if target.minibatch_size % n:
+        more = target.minibatch_size // n * n + n
+        raise ValidationError(
+            f"{target.minibatch_size} items cannot be shared out evenly among {n} devices; choose "
+            f"a multiple of {n}, such as {more}, or build the simulator where no distribution over "
+            "devices is in force",
+            attr="minibatch_size",
+        )
+    called = [op for op in compiled.program.operators if is_host_call(op)]
+    if called:
+        raise SimulationError(
+            f"the network calls Python in each step ({called[0]}), which cannot be done from "
+            f"{n} devices; build the simulator where no distribution over devices is in force"
+        )
+    return devices
 
 
 def _jit_compile(compiled: Compiled, minibatch_size: int, settings: SimpleNamespace) -> bool | None:

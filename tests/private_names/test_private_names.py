@@ -43,6 +43,7 @@ USED = {
         "keras.src.ops.nn:",
         "keras.src.ops.numpy:",
         "_compiled_trainable_state",
+        "_distribute_strategy",
         "_flatten_layers",
         "_initial_epoch",
         "_nodes_by_depth",

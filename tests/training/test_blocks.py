@@ -133,3 +133,24 @@ def test_all_convolutions_count():
         nengo.Probe(nengo_dl.Layer(layers.Conv1DTranspose(3, 2))(node, shape_in=image))
     with nengo_dl.Simulator(net, progress_bar=False) as sim:
         assert sim.keras_model.has_convolutions()
+
+
+@pytest.mark.core
+def test_evaluation_after_stateful_training():
+    """Validation is compiled to go on from batch to batch, and evaluation not to."""
+    with nengo.Network(seed=0) as net:
+        node = nengo.Node([0.0])
+        ens = nengo.Ensemble(5, 1, neuron_type=nengo.RectifiedLinear())
+        nengo.Connection(node, ens)
+        probe = nengo.Probe(ens, synapse=0.1)
+    x, y = np.random.RandomState(0).uniform(-1, 1, (2, 6, 4, 1))
+    with nengo_dl.Simulator(net, minibatch_size=2, progress_bar=False) as sim:
+        sim.compile("sgd", "mse")
+        data = {"validation_data": ({node: x[:2]}, {probe: y[:2]}), "verbose": 0}
+        sim.fit({node: x}, {probe: y}, stateful=True, **data)
+        found = sim.evaluate({node: x}, {probe: y}, verbose=0)["loss"]
+        one_by_one = [
+            sim.evaluate({node: x[k : k + 2]}, {probe: y[k : k + 2]}, verbose=0)["loss"]
+            for k in (0, 2, 4)
+        ]
+    np.testing.assert_allclose(found, np.mean(one_by_one), rtol=1e-5)

@@ -41,7 +41,7 @@ class GraphWriter:
         self.times, self.dtype = times, np.dtype(dtype)
         self.nodes: dict[str, nir.NIRNode] = {}
         self.edges: list[tuple[str, str]] = []
-        self._taken: set[str] = set()
+        self._taken: dict[str, int] = {}
 
     def name(self, wanted: str) -> str:
         """A unique name of letters, digits and underscores, which files and PyTorch can have."""

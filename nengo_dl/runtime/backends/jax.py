@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
-import keras
 import numpy as np
 from jax.experimental import io_callback
 
@@ -15,6 +14,11 @@ from nengo_dl import process_settings, tuning
 from nengo_dl._private.keras import present_values
 from nengo_dl.runtime.backends import large_product
 from nengo_dl.runtime.backends.jax_convolutions import write_out_transpositions
+from nengo_dl.runtime.backends.jax_devices import (  # noqa: F401  (they belong to the backend)
+    array,
+    in_force,
+    none_in_force,
+)
 from nengo_dl.runtime.backends.jax_executables import (
     kept,
     may_compile,
@@ -62,10 +66,10 @@ def devices() -> list[str]:
     return [f"/{d.platform}:{d.id}" for d in found]
 
 
-def tensor(array: np.ndarray, dtype: str):
+def tensor(values: np.ndarray, dtype: str):
     # JAX's own conversions and copies compile a function for each shape, which takes 25 ms; the
     # copy is numpy's, as a tensor may share the memory of the array that it is made of
-    return jax.device_put(np.array(array, dtype=dtype))
+    return jax.device_put(np.array(values, dtype=dtype))
 
 
 def shared(size: int, dtype: str):
@@ -76,10 +80,6 @@ def shared(size: int, dtype: str):
 def split(vector, sizes) -> list:
     ends = np.cumsum([0, *sizes]).tolist()
     return [vector[start:stop] for start, stop in pairwise(ends)]
-
-
-def array(value) -> np.ndarray:
-    return np.asarray(value)
 
 
 def host_call(function, tensors, shapes):
@@ -131,7 +131,7 @@ def chunk_function(chunk: Chunk, jit: bool | None):
 
     if jit is False:
         return run
-    if chunk.key is None or is_distributed() or jax.config.jax_disable_jit:
+    if chunk.key is None or jax.config.jax_disable_jit:
         may_compile()
         return jax.jit(run)
     return shared_by_key(jax.jit(run), chunk.key, name)
@@ -173,7 +173,7 @@ def trace(function, tensors) -> None:
 
 
 def can_be_short(jit: bool | None) -> bool:
-    return jit is not False and not is_distributed() and not jax.config.jax_disable_jit
+    return jit is not False and not jax.config.jax_disable_jit
 
 
 def reference(variable):
@@ -186,13 +186,12 @@ def read(reference, variable):
     return reference
 
 
-def is_distributed() -> bool:
-    return keras.distribution.distribution() is not None
-
-
 def stacks_batches(model) -> bool:
-    """Whether batches that Keras gives run in blocks, too: its own function does as well."""
-    return False
+    """Whether batches that Keras gives run in blocks, too. Keras would compile a method of the
+    model, and JAX takes what it once made of a method for what it is now, whatever has changed in
+    the model.
+    """
+    return bool(model.jit_compile) and not model.run_eagerly
 
 
 def block_function(model, batch_step, next_blocks):
@@ -217,10 +216,15 @@ def block_function(model, batch_step, next_blocks):
         return jax.lax.while_loop(lambda loop: loop[0] < count, body, loop)[1:]
 
     compiled = jax.jit(train, donate_argnums=0)
+    if model.devices is not None:
+        compiled = model.devices.block_function(train)
 
     def run(state, iterator):
+        logs = None
         for block, count in next_blocks(iterator):
             logs, state = compiled(state, block, count)
+        if logs is None:
+            raise StopIteration
         return logs, state
 
     return run

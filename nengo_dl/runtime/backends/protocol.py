@@ -11,6 +11,53 @@ import numpy as np
 from nengo_dl.runtime.step.chunk import Chunk
 
 
+class Devices(Protocol):
+    """Several devices, among which the items of a minibatch are shared out."""
+
+    #: parts into which a minibatch is cut
+    n_shares: int
+    #: whether this process writes files, of those that compute together
+    is_first_process: bool
+
+    def simulating(self) -> SimulatingDevices | None:
+        """The same devices, where simulations run on them as well as training."""
+
+    def making(self) -> AbstractContextManager:
+        """Context in which variables are made."""
+
+    def wait(self) -> None:
+        """Wait until all processes that compute together are here."""
+
+    def check_training(self, model: Any) -> None:
+        """Raise a SimulationError where a Keras model cannot be trained as it was compiled."""
+
+    def check_items(self, n_items: int) -> None:
+        """Raise a ValidationError where a minibatch of so many items cannot be trained with."""
+
+    def own_items(self, value: Any, n_items: int) -> Any:
+        """The items of this call of a network, ``n_items``, of a tensor of the whole minibatch."""
+
+
+class SimulatingDevices(Devices, Protocol):
+    """Devices of which the process places tensors on each."""
+
+    #: whether a call of the network for all items is cut here, by `by_shares`
+    cuts_calls: bool
+
+    def everywhere(self, value: Any) -> Any:
+        """A tensor that is on all devices."""
+
+    def by_shares(self, function: Callable, shared: Any, items: Any) -> Any:
+        """``function(shared, items)``, computed for each share of the items on a device of its own:
+        everything in ``items``, and that is returned, begins with the items.
+        """
+
+    def chunk_function(self, run: Callable, chunk: Chunk, minibatch_size: int) -> Callable:
+        """As ``run``, the function of a chunk, of all items; where it is for fewer of them, each
+        share is computed on a device of its own.
+        """
+
+
 class Backend(Protocol):
     """A module for each backend, with the same functions."""
 
@@ -33,7 +80,7 @@ class Backend(Protocol):
     def devices(self) -> list[str]:
         """Names of the devices, as in "/cpu:0"."""
 
-    def tensor(self, array: np.ndarray, dtype: str) -> Any:
+    def tensor(self, values: np.ndarray, dtype: str) -> Any:
         """A tensor on the device."""
 
     def array(self, value: Any) -> np.ndarray:
@@ -104,8 +151,13 @@ class Backend(Protocol):
     def host_call(self, function: Callable, tensors: Any, shapes: Sequence) -> Any:
         """Call numpy code from inside a compiled function, in program order."""
 
-    def is_distributed(self) -> bool:
-        """Whether Keras spreads models over several devices."""
+    # -- several devices ---------------------------------------------------------------------------
+
+    def in_force(self) -> Devices | None:
+        """The devices over which Keras, or TensorFlow, spreads what is built now."""
+
+    def none_in_force(self) -> AbstractContextManager:
+        """Context in which Keras spreads nothing over devices."""
 
     # -- training ----------------------------------------------------------------------------------
 

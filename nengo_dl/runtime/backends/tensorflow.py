@@ -19,6 +19,9 @@ from nengo_dl.runtime.backends.shared_functions import chunk_functions
 from nengo_dl.runtime.backends.tensorflow_blocks import (  # noqa: F401  (it belongs to the backend)
     block_function,
 )
+from nengo_dl.runtime.backends.tensorflow_devices import (  # noqa: F401  (it belongs to the backend)
+    in_force,
+)
 from nengo_dl.runtime.backends.tensorflow_executables import executables
 from nengo_dl.runtime.backends.tensorflow_refusal import (  # noqa: F401  (it belongs to the backend)
     is_refusal,
@@ -61,8 +64,13 @@ def devices() -> list[str]:
     ]
 
 
-def tensor(array: np.ndarray, dtype: str):
-    return tf.constant(array, dtype=dtype)
+def none_in_force():
+    """What is made in the scope of a strategy stays in it."""
+    return nullcontext()
+
+
+def tensor(values: np.ndarray, dtype: str):
+    return tf.constant(values, dtype=dtype)
 
 
 def shared(size: int, dtype: str) -> tuple[np.ndarray, Any]:
@@ -147,7 +155,7 @@ def may_compile(owner: Any = None) -> bool:
 
 
 def can_be_short(jit: bool | None) -> bool:
-    return jit is not False and not is_distributed()
+    return jit is not False
 
 
 def versions(variables) -> list:
@@ -262,15 +270,11 @@ def _run_chunk(chunk: Chunk, names: tuple[str, ...], counts: tuple[int, int, int
     return run_steps(chunk, invariant, state, rows, first_step, n_steps)
 
 
-def is_distributed() -> bool:
-    return tf.distribute.has_strategy()
-
-
 def stacks_batches(model) -> bool:
     """Whether batches that Keras gives run in blocks, too, where Keras would have a graph: for that
     graph all batches have the same shapes, or shapes that are not known.
     """
-    return not (model.run_eagerly or is_distributed())
+    return not model.run_eagerly
 
 
 def output_shapes(function, shapes, dtype: str):

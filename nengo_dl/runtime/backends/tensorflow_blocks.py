@@ -16,10 +16,16 @@ def block_function(model, batch_step, next_blocks):
     """A function ``(iterator) -> logs`` that trains or tests on the blocks that
     ``next_blocks(iterator)`` gives; without XLA where XLA cannot compile it.
     """
+    devices = model.devices
+    if devices is not None:
+        model.jit_compile = False  # XLA would compute on one of them
 
     def run_block(count, block):
         def one(i):
-            batch_step(tf.nest.map_structure(lambda values: values[i], block))
+            def run(block):
+                batch_step(tf.nest.map_structure(lambda values: values[i], block))
+
+            run(block) if devices is None else devices.run(run, block)
             return i + 1
 
         tf.while_loop(lambda i: i < count, one, [tf.constant(0)], parallel_iterations=1)
@@ -47,7 +53,10 @@ def block_function(model, batch_step, next_blocks):
         nonlocal known
         logs = None
         for block, count in next_blocks(iterator):
-            arguments = tf.constant(count), _as_tensors(block)
+            place = _as_tensors if devices is None else devices.shared_out
+            arguments = tf.constant(count), place(block)
+            if devices is not None:  # else TensorFlow warns that it traces often
+                function.get_concrete_function(*arguments)
             logs = function(*arguments) if known else first(arguments)
             known = True
         if logs is None:

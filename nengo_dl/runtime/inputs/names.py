@@ -34,13 +34,15 @@ class Endpoints:
     names: Mapping[Node | Probe, str]
 
 
-def unique(stem: str, taken: set[str]) -> str:
-    """``stem``, or with ``_1``, ``_2``, ... where that is taken; adds it to ``taken``."""
-    name, count = stem, 0
+def unique(stem: str, taken: dict[str, int]) -> str:
+    """``stem``, or with ``_1``, ``_2``, ... where that is taken; adds it to ``taken``, which holds
+    for each name the number that was added to it last.
+    """
+    name, count = stem, taken.get(stem, 0)
     while name in taken:
         count += 1
         name = f"{stem}_{count}"
-    taken.add(name)
+    taken[stem], taken[name] = count, taken.get(name, 0)
     return name
 
 
@@ -57,7 +59,7 @@ def unique_names(objects: Iterable, reserved: Iterable[str] = ()) -> dict:
     A label that is clean comes before one that became the same.
     """
     stems = {obj: clean(obj.label or "") or type(obj).__name__.lower() for obj in objects}
-    taken, names = set(reserved), {}
+    taken, names = dict.fromkeys(reserved, 0), {}
     for obj in sorted(stems, key=lambda obj: stems[obj] != (obj.label or stems[obj])):
         names[obj] = unique(stems[obj], taken)
     return {obj: names[obj] for obj in stems}

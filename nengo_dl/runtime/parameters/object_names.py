@@ -23,7 +23,7 @@ def object_names(network: Network) -> dict[NengoObject, str]:
     """
     names: dict[NengoObject, str] = {}
     prefixes = {network: ""}
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
     _name_places(network, prefixes, names, taken)
     for inner, prefix in prefixes.items():
         for conn in inner.connections:
@@ -35,7 +35,7 @@ def object_names(network: Network) -> dict[NengoObject, str]:
     return names
 
 
-def _name_places(network: Network, prefixes: dict, names: dict, taken: set[str]) -> None:
+def _name_places(network: Network, prefixes: dict, names: dict, taken: dict[str, int]) -> None:
     """Names of ensembles and Nodes, and for each inner network what stands in front of its
     objects' names.
     """

@@ -4,7 +4,8 @@ to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from nengo import Connection, Network
@@ -89,10 +90,18 @@ def _trains(parameter: Parameter, resolver: config.TrainableResolver) -> bool:
     return choice is None or choice
 
 
-def describe(stored: Stored, by_signal: dict[Signal, Parameter]) -> str:
-    """A name for a stored tensor that says what it holds, e.g. ``encoders_of_2_ensembles``."""
+def describe(
+    stored: Stored, by_signal: dict[Signal, Parameter], names: Mapping[NengoObject, str]
+) -> tuple[str, str]:
+    """Names for a stored tensor, of what it holds and of whom, e.g. ``encoders_of_2_ensembles`` and
+    ``a_and_1_more``, of the letters that Keras and TensorFlow take.
+
+    ``names`` are those of `object_names`.
+    """
     members = [by_signal[sig] for sig in stored.signals]
     (attribute, *_) = dict.fromkeys(p.attribute for p in members)
     kinds = dict.fromkeys(type(p.obj).__name__.lower() for p in members)
     kind = "_and_".join(kind + "s" * (len(members) > 1) for kind in kinds)
-    return f"{attribute}_of_{len(members)}_{kind}"
+    obj, more = members[0].obj, len(members) - 1
+    owner = names.get(obj, type(obj).__name__.lower()) + f" and {more} more" * (more > 0)
+    return f"{attribute}_of_{len(members)}_{kind}", re.sub(r"[^A-Za-z0-9_.-]", "_", owner)

@@ -59,7 +59,11 @@ def save(sim: Running, path: str | os.PathLike, include_state: bool) -> None:
     for key, variable in slots.variables.items():
         parameters[key] = sim.engine.backend.array(keras.ops.convert_to_tensor(variable))
     saved_state = _state_arrays(sim) if include_state else {}
-    param_file.write(path, Contents(parameters, saved_state, sim.engine.settings.dtype))
+    devices = sim.engine.model.devices
+    if devices is None or devices.is_first_process:
+        param_file.write(path, Contents(parameters, saved_state, sim.engine.settings.dtype))
+    if devices is not None:
+        devices.wait()  # for the file
 
 
 def parameter_arrays(sim: Running, slots: Slots) -> dict[Key, np.ndarray]:

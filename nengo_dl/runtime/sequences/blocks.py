@@ -127,8 +127,12 @@ def stacked(batches: Iterator, most: int) -> Iterator[tuple[Any, np.int32]]:
 
 def _block(group: list[Any], size: int) -> tuple[Any, np.int32]:
     full = [*group, *[group[0]] * (size - len(group))]
-    block = keras.tree.map_structure(lambda *values: keras.ops.stack(values), *full)
-    return block, np.int32(len(group))
+    return keras.tree.map_structure(_stack, *full), np.int32(len(group))
+
+
+def _stack(*values: Any) -> Any:
+    given = all(isinstance(value, np.ndarray) for value in values)
+    return np.stack(values) if given else keras.ops.stack(values)
 
 
 def ticks() -> Iterator[tuple[np.ndarray]]:

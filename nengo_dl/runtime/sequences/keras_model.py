@@ -5,7 +5,8 @@ sequences.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,13 +14,15 @@ from keras import ops
 from nengo.builder.signal import Signal
 from nengo.exceptions import ValidationError
 
+from nengo_dl._private.keras import forget_strategy
 from nengo_dl.compiler.layout import Run, Stored
 from nengo_dl.compiler.program import Input
-from nengo_dl.runtime.backends.protocol import Backend
+from nengo_dl.runtime.backends.protocol import Backend, Devices, SimulatingDevices
 from nengo_dl.runtime.inputs.names import unique
 from nengo_dl.runtime.parameters.learned import Learned
 from nengo_dl.runtime.sequences.blocks import Blocks, stacked
 from nengo_dl.runtime.sequences.convolutions import convolves
+from nengo_dl.runtime.sequences.model_state import ModelState
 from nengo_dl.runtime.sequences.runner import SequenceRunner
 from nengo_dl.runtime.sequences.stored_values import StoredValues, drop_wrappers
 from nengo_dl.runtime.step.lowered_network import (
@@ -30,9 +33,10 @@ from nengo_dl.runtime.step.lowered_network import (
 )
 from nengo_dl.runtime.step.rounding import RoundedValues
 from nengo_dl.runtime.step.scan import InitialState, Wanted
+from nengo_dl.runtime.step.structure import step_structure
 
 
-class NengoModel(keras.Model):
+class NengoModel(ModelState):
     """A network as a Keras model.
 
     Called with a dict {name of Node: tensor (minibatch_size, n_steps, size)} it returns a dict
@@ -44,7 +48,7 @@ class NengoModel(keras.Model):
     lowered
         The network.
     parameter_names
-        Names for the stored parameters, in their order.
+        Names for the stored parameters, in their order: of their layer and of their variable.
     inputs
         The inputs that can be given, by name.
     outputs
@@ -64,12 +68,14 @@ class NengoModel(keras.Model):
         The base signals whose values are rounded before they are used, and how.
     learned
         The base signals that hold what online learning rules have learned.
+    devices
+        Several devices, among which the items of a minibatch are shared out.
     """
 
     def __init__(
         self,
         lowered: LoweredNetwork,
-        parameter_names: Sequence[str],
+        parameter_names: Sequence[tuple[str, str]],
         inputs: Mapping[str, Input],
         outputs: Sequence[str],
         kept: Sequence[bool],
@@ -79,10 +85,12 @@ class NengoModel(keras.Model):
         checkpoint_segments: Any = None,
         quantizers: Mapping[Signal, Callable] | None = None,
         learned: Container[Signal] = (),
+        devices: Devices | None = None,
     ):
         dtype = lowered.settings.dtype
         super().__init__(name="nengo", dtype=dtype)
-        self.lowered, self.loop_backend = lowered, backend
+        forget_strategy(self)
+        self.lowered, self.loop_backend, self.devices = lowered, backend, devices
         self.network_inputs, self.network_outputs = dict(inputs), tuple(outputs)
         self.kept = tuple(kept)
         self.use_loop, self.learning_phase = use_loop, learning_phase
@@ -96,8 +104,6 @@ class NengoModel(keras.Model):
         #: whether training takes its batches from `blocks`, and not from Keras
         self.in_blocks = False
         self.blocks: Blocks | None = None
-        #: whether a call leaves its last state in `state`, or what was learned in it
-        self.keep_state: bool | Literal["learned"] = False
         self.learned = Learned(learned, lowered.states)
         self.parameter_layers = _parameter_layers(lowered, parameter_names)
         self.inner_layers = list(lowered.layers)
@@ -109,18 +115,9 @@ class NengoModel(keras.Model):
         self.quantized = RoundedValues(lowered.layout.stored, quantizers or {})
         self._rounds = bool(self.quantized)
         self.fixed = StoredValues(lowered.arguments, "fixed_values", dtype, trainable=False)
-        self.state = StoredValues(self._initial_state(), "state", dtype, trainable=False)
+        self.state = StoredValues(self.initial_state(), "state", dtype, trainable=False)
         self.built = True
         drop_wrappers(self)
-
-    def initial_arrays(self) -> list[np.ndarray]:
-        """The states before the first step, (minibatch_size, width) each."""
-        batch, dtype = self.minibatch_size, self.lowered.settings.dtype
-        return [np.repeat(stored_values(s, dtype), batch, axis=0) for s in self.lowered.states]
-
-    def _initial_state(self) -> dict[str, np.ndarray]:
-        values = zip(map(tensor_name, self.lowered.states), self.initial_arrays(), strict=True)
-        return {**dict(values), "n_steps": np.zeros((), dtype=np.int32)}
 
     @property
     def parameters(self) -> dict[str, keras.Variable]:
@@ -197,25 +194,41 @@ class NengoModel(keras.Model):
                 "length, and the argument n_steps where it is another than before",
                 attr="n_steps",
             )
-        whole = self._state_tensors()
-        before = [value[:n_items] for value in whole]
+        whole = self.state_tensors()
+        before = [self.own_items(value, n_items) for value in whole]
         first = ops.convert_to_tensor(self.state.values["n_steps"]) + 1
         chosen = [self.network_outputs.index(name) for name in self.active_outputs]
         wanted = Wanted(chosen, [self.kept[k] for k in chosen])
-        start = InitialState([*before, *self.carried()], first)
-        state, outputs = self.sequences(self.lowered.resized(n_items)).run(
-            self.arguments(), values, start, n_steps, wanted, bool(training)
-        )
-        if n_items < self.minibatch_size:  # the other items stay as they are
-            rest = [value[n_items:] for value in whole]
-            after = [ops.concatenate(pair) for pair in zip(state, rest, strict=False)]
-            state = [*after, *state[len(whole) :]]
-        if self.keep_state == "learned":
-            self._store(self.learned.kept(whole, state[: len(whole)]), first - 1)
-        elif self.keep_state:
-            self._store(state, first + (n_steps - 1))
-        self.assign_carried(state[len(before) :])
+        training = bool(training)
+
+        def run(n_items, shared, items):
+            (arguments, carried, first), (values, before) = shared, items
+            start = InitialState([*before, *carried], first)
+            sequences = self.sequences(self.lowered.resized(n_items))
+            return sequences.run(arguments, values, start, n_steps, wanted, training)
+
+        shared, items = (self.arguments(), self.carried(), first), (values, before)
+        devices = self._devices_of(n_items, tuple(values), training)
+        if devices is None:
+            state, outputs = run(n_items, shared, items)
+        else:
+            run = partial(run, n_items // devices.n_shares)
+            state, outputs = devices.by_shares(run, shared, items)
+        self.assign_carried(state[len(whole) :])
+        if self.keep_state:
+            self.keep(whole, self.with_others(state, whole), first, n_steps)
         return dict(zip(self.active_outputs, outputs, strict=True))
+
+    def _devices_of(
+        self, n_items: int, changing: Sequence[Input], training: bool
+    ) -> SimulatingDevices | None:
+        """The devices that run some of the items each by itself; None where there is one, and where
+        the step has code that may do with the items what it likes, which is given all of them.
+        """
+        devices = None if self.devices is None else self.devices.simulating()
+        if devices is None or not devices.cuts_calls or n_items % devices.n_shares:
+            return None
+        return devices if step_structure(self.lowered, changing, training) else None
 
     def sequences(self, lowered: LoweredNetwork) -> SequenceRunner:
         """Runs the network as it was lowered for a size of the minibatch, with the settings of
@@ -297,48 +310,19 @@ class NengoModel(keras.Model):
                 results[f"{name}_{key}"] = results[key]
         return results
 
-    def state_values(self) -> dict[str, Any]:
-        """Copies of the values in `state`."""
-        return {name: ops.copy(variable.value) for name, variable in self.state.values.items()}
 
-    def set_state_values(self, values: Mapping[str, Any], keep_learned: bool = False) -> None:
-        """Go back to `state_values`; with ``keep_learned`` not from what was learned since."""
-        values = dict(values)
-        if keep_learned:
-            names = [tensor_name(stored) for stored in self.lowered.states]
-            kept = self.learned.kept([values[name] for name in names], self._state_tensors())
-            values.update(zip(names, kept, strict=True))
-        for name, value in values.items():
-            self.state.values[name].assign(ops.copy(value))
-
-    def _state_tensors(self) -> list:
-        names = [tensor_name(stored) for stored in self.lowered.states]
-        return [ops.convert_to_tensor(self.state.values[name]) for name in names]
-
-    def carried(self) -> list:
-        """Tensors of what Keras layers change in a step."""
-        return [ops.convert_to_tensor(variable) for variable in self.lowered.carried]
-
-    def assign_carried(self, values: Sequence[Any]) -> None:
-        """Let the variables of Keras layers have the values that they have after a run."""
-        for variable, value in zip(self.lowered.carried, values, strict=True):
-            variable.assign(value)
-
-    def _store(self, state, n_steps) -> None:
-        for stored, value in zip(self.lowered.states, state, strict=False):
-            self.state.values[tensor_name(stored)].assign(value)
-        self.state.values["n_steps"].assign(n_steps)
-
-
-def _parameter_layers(lowered: LoweredNetwork, names: Sequence[str]) -> list[StoredValues]:
+def _parameter_layers(
+    lowered: LoweredNetwork, names: Sequence[tuple[str, str]]
+) -> list[StoredValues]:
     """A layer for each stored parameter."""
-    dtype, taken = lowered.settings.dtype, set[str]()
+    dtype, taken = lowered.settings.dtype, dict[str, int]()
     return [
         StoredValues(
             {tensor_name(stored): stored_values(stored, dtype)},
-            unique(name, taken),
+            unique(layer, taken),
             dtype,
             trainable=True,
+            called=name,
         )
-        for stored, name in zip(lowered.layout.of_kind("parameter"), names, strict=True)
+        for stored, (layer, name) in zip(lowered.layout.of_kind("parameter"), names, strict=True)
     ]

@@ -11,10 +11,17 @@ from keras import ops
 
 class StoredValues(keras.layers.Layer):
     """A tensor of a compiled network, or several, as a layer, so that the model's summary lists it
-    by name.
+    by name. ``called`` is the name of the variable where there is one.
     """
 
-    def __init__(self, values: Mapping[str, np.ndarray], name: str, dtype: str, trainable: bool):
+    def __init__(
+        self,
+        values: Mapping[str, np.ndarray],
+        name: str,
+        dtype: str,
+        trainable: bool,
+        called: str | None = None,
+    ):
         super().__init__(name=name, dtype=dtype, trainable=trainable)
         self.values = {
             key: self.add_weight(
@@ -22,7 +29,9 @@ class StoredValues(keras.layers.Layer):
                 initializer=_Given(value),
                 dtype="int32" if value.dtype.kind in "iu" else dtype,
                 trainable=trainable,
-                name=key,
+                name=called or key,
+                # where devices have a copy each, they all assign the same
+                aggregation="none" if trainable else "only_first_replica",
             )
             for key, value in values.items()
         }

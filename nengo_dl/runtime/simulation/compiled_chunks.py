@@ -98,25 +98,36 @@ class CompiledChunks:
             return self._short_runs(chunk, changing)
         if size < chunk.minibatch_size:
             chunk = self._chunk(self.lowered.resized(size), changing, training, capacity)
-        function = self.backend.chunk_function(chunk, self.jit)
+        function, batch = self._function(chunk), self.settings.minibatch_size
         run = partial(CompiledChunks._call, weakref.proxy(self), function, capacity)
-        batch = self.settings.minibatch_size
-        if size == batch:
+        if size == batch or self.placement.devices is not None:
             return run
         return ItemThreads(run, size, batch, self.backend, self.settings.dtype)
 
+    def _function(self, chunk: Chunk):
+        """The function of a chunk; on several devices, of all shares of the minibatch."""
+        devices = self.placement.devices
+        if devices is None:
+            return self.backend.chunk_function(chunk, self.jit)
+        plain = self.backend.chunk_function(chunk, False)
+        return devices.chunk_function(plain, chunk, self.settings.minibatch_size)
+
     def _share_size(self, chunk: Chunk) -> int:
         """How many items of a minibatch run together."""
+        devices, batch = self.placement.devices, chunk.minibatch_size
         # what is not known may do with the items of a minibatch what it likes
-        if self.placement.on_cpu() and self.jit is not False and chunk.structure is not None:
-            return share_size(self.lowered)
-        return chunk.minibatch_size
+        if chunk.structure is None or self.jit is False:
+            return batch
+        if devices is not None:
+            return batch // devices.n_shares if devices.cuts_calls else batch
+        return share_size(self.lowered) if self.placement.on_cpu() else batch
 
     def _is_short(self, chunk: Chunk, size: int) -> bool:
         """Whether a chunk runs in one call of one compiled function, and is for few steps."""
         few = chunk.capacity <= tuning.SHORT_RUN_STEPS and chunk.capacity < self.most_steps
         whole = size == chunk.minibatch_size and not self.model.quantized
-        return few and whole and self.backend.can_be_short(self.jit)
+        alone = self.model.devices is None
+        return few and whole and alone and self.backend.can_be_short(self.jit)
 
     def _short_runs(self, chunk: Chunk, changing: tuple[Input, ...]) -> ShortRuns:
         if chunk.capacity not in self._packings:

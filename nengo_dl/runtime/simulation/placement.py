@@ -10,16 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from nengo_dl.runtime.backends.protocol import Backend
+from nengo_dl.runtime.backends.protocol import Backend, SimulatingDevices
 
 
 @dataclass(frozen=True)
 class Placement:
-    """A floating point type on a device of a backend; None: the device that the backend chooses."""
+    """A floating point type on a device of a backend; None: the device that the backend chooses.
+    Or on several devices, over which Keras spreads models.
+    """
 
     backend: Backend
     dtype: str
     device: str | None
+    devices: SimulatingDevices | None = None
 
     @cached_property
     def scope(self) -> Callable[[], AbstractContextManager]:
@@ -35,7 +38,8 @@ class Placement:
     def tensor(self, value: np.ndarray) -> Any:
         """A tensor of the type of an array, in whatever context."""
         with self.scope():
-            return self.backend.tensor(value, value.dtype.name)
+            tensor = self.backend.tensor(value, value.dtype.name)
+            return tensor if self.devices is None else self.devices.everywhere(tensor)
 
     def on_cpu(self) -> bool:
         """Whether the device is a CPU."""

@@ -10,6 +10,7 @@ import keras
 from nengo.exceptions import ValidationError
 
 from nengo_dl._private.keras import flattened
+from nengo_dl.runtime.checks import check_counts, checked_count
 from nengo_dl.runtime.sequences.keras_model import NengoModel
 
 
@@ -71,3 +72,12 @@ def as_list(callbacks: Any) -> list:
                 f"expected keras.callbacks.Callback objects, got {callback!r}", attr="callbacks"
             )
     return listed
+
+
+def checked_epochs(kwargs: dict[str, Any]) -> dict[str, int]:
+    """The epochs of ``Training.fit``; the other counts are only checked."""
+    check_counts(kwargs, "steps_per_epoch", "validation_steps")
+    return {
+        name: checked_count(name, kwargs.get(name, default), least=0)
+        for name, default in (("epochs", 1), ("initial_epoch", 0))
+    }

@@ -132,7 +132,10 @@ class TrainingData:
         )
         if self.warns_of_nan:
             self._look_for_nan(inputs)
-        targets = self.targets.arrays(y, len(next(iter(inputs.values()))), n_steps)
+        n_items = len(next(iter(inputs.values())))
+        if self.model.devices is not None:
+            self.model.devices.check_items(n_items % self.minibatch_size)
+        targets = self.targets.arrays(y, n_items, n_steps)
         if class_weight is not None:
             if sample_weight is not None:
                 raise ValidationError(

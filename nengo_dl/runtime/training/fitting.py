@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from math import ceil
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from nengo.exceptions import SimulationError, ValidationError
 
 from nengo_dl._private.keras import build_objectives, forget_epoch, forget_layers
 from nengo_dl.process_settings import floatx
-from nengo_dl.runtime.checks import check_counts, checked_count, checked_number, warn_of_batch_size
+from nengo_dl.runtime.checks import check_counts, checked_number, warn_of_batch_size
 from nengo_dl.runtime.inputs.names import Endpoints
 from nengo_dl.runtime.sequences.blocks import Blocks, ticks
 from nengo_dl.runtime.sequences.keras_model import NengoModel
@@ -22,12 +22,13 @@ from nengo_dl.runtime.simulation.guards import DeferredInterrupt
 from nengo_dl.runtime.simulation.processes import Watch
 from nengo_dl.runtime.simulation.state import State
 from nengo_dl.runtime.step.lowered_network import tensor_name
-from nengo_dl.runtime.training.arguments import as_list, scaled, unless_failing
+from nengo_dl.runtime.training.arguments import as_list, checked_epochs, scaled, unless_failing
 from nengo_dl.runtime.training.batch_hooks import batches_per_call
 from nengo_dl.runtime.training.batches import is_batches, number_of_batches
 from nengo_dl.runtime.training.compiled_functions import CompiledFunctions
 from nengo_dl.runtime.training.data import Start, TrainingData, split
 from nengo_dl.runtime.training.objectives import Objectives
+from nengo_dl.runtime.training.processes import in_this_process
 from nengo_dl.runtime.training.session import Session
 from nengo_dl.runtime.training.trainability import Trainability
 
@@ -76,7 +77,7 @@ class Training:
             self.data.targets, loss, metrics, loss_weights, kwargs.pop("weighted_metrics", None)
         )
         model = self.model
-        with self._scope(), unless_failing(model):
+        with self._scope(), self._making(), unless_failing(model):
             optimizer = scaled(optimizer, model, kwargs.get("auto_scale_loss", True))
             model.active_outputs = objectives.active
             model.output_names = sorted(objectives.active)
@@ -124,7 +125,7 @@ class Training:
         """As ``keras.Model.fit`` from a state; also returns the last state."""
         self._check_compiled("fit")
         self._trainability.check_parameters()
-        kwargs |= _checked_epochs(kwargs)
+        kwargs |= checked_epochs(kwargs)
         validation_split = checked_number("validation_split", validation_split, 0)
         self._drop_batch_sizes(kwargs, "batch_size", "validation_batch_size")
         self.data.warns_of_nan = True
@@ -153,13 +154,17 @@ class Training:
         n_batches = kwargs.get("steps_per_epoch") or n_batches
         in_blocks = not is_batches(x) and self._can_use_blocks(kwargs)
         self._make_functions(start, kwargs["callbacks"], n_batches, in_blocks)
+        kwargs |= in_this_process(self.model.devices, kwargs["callbacks"])
         if in_blocks:
             n, shuffle = self.model.steps_per_execution, kwargs.get("shuffle", True)
             self.model.blocks = Blocks(data, self.minibatch_size, n, shuffle)
             kwargs["shuffle"] = False
         self._build_optimizer()
         forget_epoch(self.model)
-        return self._run(self.model.fit, data, start, validation_data=validation_data, **kwargs)
+        result = self._run(self.model.fit, data, start, validation_data=validation_data, **kwargs)
+        if self.model.devices is not None:
+            self.model.devices.wait()  # for the files of the first process
+        return result
 
     def evaluate(
         self,
@@ -228,12 +233,16 @@ class Training:
 
     @contextmanager
     def _scope(self):
-        """Context of the network's device and precision, also for the numbers that Keras makes
-        itself.
-        """
+        """Context of the network's device and precision, whatever Keras makes of them by now."""
         keras.config.dtype_policy()  # the default is made at the first look, of the precision then
-        with self.engine.scope(), floatx(self.engine.settings.dtype, keras.config):
+        dtype, engine = self.engine.settings.dtype, self.engine
+        with engine.backend.none_in_force(), engine.scope(), floatx(dtype, keras.config):
             yield
+
+    def _making(self) -> AbstractContextManager:
+        """Context in which Keras makes variables."""
+        devices = self.model.devices
+        return nullcontext() if devices is None else devices.making()
 
     def _run(self, method: Callable, data: tuple, start: Start, **kwargs: Any) -> tuple[Any, State]:
         """Call a method of the Keras model from a state; returns what it returns, and the last
@@ -284,22 +293,20 @@ class Training:
         """Let Keras build losses and metrics with batches of the right size."""
         n = self.minibatch_size
         batch = tuple({name: values[:n] for name, values in part.items()} for part in data)
-        build_objectives(self.model, batch)
+        with self._making():
+            build_objectives(self.model, batch)
 
     def _build_optimizer(self) -> None:
         if not self.model.optimizer.built:
-            with self._scope():
+            with self._scope(), self._making():
                 self.model.optimizer.build(self.model.trainable_variables)
 
     def _can_use_blocks(self, kwargs: Mapping[str, Any]) -> bool:
-        """Whether arrays need not go through Keras's data pipeline. It takes part in the
-        distribution to several devices, and in debugging.
-        """
+        """Whether arrays need not go through Keras's data pipeline."""
         model = self.model
         return not (
             kwargs.get("steps_per_epoch")
             or model.run_eagerly
-            or self.engine.backend.is_distributed()
             or (not model.jit_compile and self.engine.backend.name == "jax")
         )
 
@@ -322,6 +329,8 @@ class Training:
             keep_state=self._kept_of(start),
             in_blocks=in_blocks,
         )
+        if self.model.devices is not None:
+            self.model.devices.check_training(self.model)
 
     @contextmanager
     def loaded(self, state: State, keep_state: bool | Literal["learned"] = False):
@@ -338,12 +347,3 @@ class Training:
         values = self.model.state.values
         tensors = tuple(keras.ops.copy(values[tensor_name(s)]) for s in self.model.lowered.states)
         return State(tensors, int(keras.ops.convert_to_tensor(values["n_steps"])))
-
-
-def _checked_epochs(kwargs: dict[str, Any]) -> dict[str, int]:
-    """The epochs of `Training.fit`; the other counts are only checked."""
-    check_counts(kwargs, "steps_per_epoch", "validation_steps")
-    return {
-        name: checked_count(name, kwargs.get(name, default), least=0)
-        for name, default in (("epochs", 1), ("initial_epoch", 0))
-    }

@@ -292,7 +292,15 @@ class Training:
     def _build(self, data: Sequence[Mapping[str, np.ndarray]]) -> None:
         """Let Keras build losses and metrics with batches of the right size."""
         n = self.minibatch_size
-        batch = tuple({name: values[:n] for name, values in part.items()} for part in data)
+        of_jax = self.engine.backend.name == "jax"
+
+        def first(values: np.ndarray) -> np.ndarray:
+            # JAX has integers in 32 bits, and warns of others
+            return (
+                values[:n].astype(np.int32) if of_jax and values.dtype.kind in "iu" else values[:n]
+            )
+
+        batch = tuple({name: first(values) for name, values in part.items()} for part in data)
         with self._making():
             build_objectives(self.model, batch)
 

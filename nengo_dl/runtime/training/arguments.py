@@ -1,15 +1,17 @@
-"""What Keras is told: callbacks and optimizers."""
+"""What Keras is told: callbacks, optimizers, and what batches look like."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import keras
+import numpy as np
 from nengo.exceptions import ValidationError
 
 from nengo_dl._private.keras import flattened
+from nengo_dl.runtime.backends.protocol import Backend
 from nengo_dl.runtime.checks import check_counts, checked_count
 from nengo_dl.runtime.sequences.keras_model import NengoModel
 
@@ -81,3 +83,17 @@ def checked_epochs(kwargs: dict[str, Any]) -> dict[str, int]:
         name: checked_count(name, kwargs.get(name, default), least=0)
         for name, default in (("epochs", 1), ("initial_epoch", 0))
     }
+
+
+def first_batch(
+    data: Sequence[Mapping[str, np.ndarray]], n_items: int, backend: Backend
+) -> tuple[dict[str, np.ndarray], ...]:
+    """The first items of inputs, targets and weights. JAX has integers in 32 bits, and warns of
+    others.
+    """
+
+    def first(values: np.ndarray) -> np.ndarray:
+        wide = backend.name == "jax" and values.dtype.kind in "iu"
+        return values[:n_items].astype(np.int32) if wide else values[:n_items]
+
+    return tuple({name: first(values) for name, values in part.items()} for part in data)

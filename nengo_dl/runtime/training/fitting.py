@@ -22,7 +22,13 @@ from nengo_dl.runtime.simulation.guards import DeferredInterrupt
 from nengo_dl.runtime.simulation.processes import Watch
 from nengo_dl.runtime.simulation.state import State
 from nengo_dl.runtime.step.lowered_network import tensor_name
-from nengo_dl.runtime.training.arguments import as_list, checked_epochs, scaled, unless_failing
+from nengo_dl.runtime.training.arguments import (
+    as_list,
+    checked_epochs,
+    first_batch,
+    scaled,
+    unless_failing,
+)
 from nengo_dl.runtime.training.batch_hooks import batches_per_call
 from nengo_dl.runtime.training.batches import is_batches, number_of_batches
 from nengo_dl.runtime.training.compiled_functions import CompiledFunctions
@@ -291,16 +297,7 @@ class Training:
 
     def _build(self, data: Sequence[Mapping[str, np.ndarray]]) -> None:
         """Let Keras build losses and metrics with batches of the right size."""
-        n = self.minibatch_size
-        of_jax = self.engine.backend.name == "jax"
-
-        def first(values: np.ndarray) -> np.ndarray:
-            # JAX has integers in 32 bits, and warns of others
-            return (
-                values[:n].astype(np.int32) if of_jax and values.dtype.kind in "iu" else values[:n]
-            )
-
-        batch = tuple({name: first(values) for name, values in part.items()} for part in data)
+        batch = first_batch(data, self.minibatch_size, self.engine.backend)
         with self._making():
             build_objectives(self.model, batch)
 

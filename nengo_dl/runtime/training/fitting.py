@@ -278,17 +278,13 @@ class Training:
                 raise
             finally:
                 self.model.blocks = None
-            return result, self._last_state(start)
+            return result, self._saved_state() if self._kept_of(start) else start.state
 
     def _kept_of(self, start: Start) -> bool | Literal["learned"]:
         """What a call leaves of its state: all, what was learned, or nothing."""
         if start.stateful:
             return True
         return "learned" if self.model.learned else False
-
-    def _last_state(self, start: Start) -> State:
-        kept = self._kept_of(start)
-        return start.state if kept is False else self._saved_state()
 
     def _in_scope(self, method: Callable, **kwargs: Any) -> Any:
         """Call a method in whatever thread."""

@@ -81,15 +81,11 @@ class Delay(Synapse):
     ``network.config[connection].trainable_attributes = "tau"`` lets nengo_dl train the delays, from
     those given here to any between 0 and ``longest``. While it trains, a delay is a normal
     distribution over the last inputs, with the centre ``tau`` and the width ``spread``: gradients
-    reach as far, and as a delay is found its width shrinks, since both are trained [1]_. Elsewhere
-    it is a whole number of steps.
-
-    References
-    ----------
-    .. [1] Khalfaoui-Hassani, Pellegrini, Masquelier (2023), "Dilated convolution with learnable
-       spacings: beyond bilinear interpolation", arXiv:2306.00817; Hammouamri, Khalfaoui-Hassani,
-       Masquelier (2023), "Learning delays in spiking neural networks using dilated convolutions
-       with learnable spacings", arXiv:2306.17670.
+    reach as far, and as a delay is found its width shrinks, since both are trained
+    (Khalfaoui-Hassani, Pellegrini and Masquelier, 2023, "Dilated convolution with learnable
+    spacings: beyond bilinear interpolation", arXiv:2306.00817; Hammouamri, Khalfaoui-Hassani and
+    Masquelier, 2023, "Learning delays in spiking neural networks using dilated convolutions with
+    learnable spacings", arXiv:2306.17670). Elsewhere it is a whole number of steps.
 
     Raises
     ------

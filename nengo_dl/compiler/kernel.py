@@ -85,7 +85,7 @@ class Kernel(ABC):
     #: of a larger batch, where they do not depend on each other
     every_step_alone = False
     #: the operands that are states, and the results that are their next values, where all steps can
-    #: be computed at once nevertheless (`Prepared.sequence`)
+    #: be computed at once nevertheless (``Prepared.sequence``)
     carries: Mapping[int, int] = MappingProxyType({})
     #: whether results that are many more numbers than the operands, and are needed in the next step
     #: only, may be computed there, from these operands; they are zero where the operands are

@@ -1,4 +1,4 @@
-"""Recordings of events (t, x, y, p), as of event cameras, to data for `fit` and `predict`."""
+"""Recordings of events (t, x, y, p), as of event cameras, to data for ``fit`` and ``predict``."""
 
 from nengo_dl.events.dataset import EventDataset
 from nengo_dl.events.frames import to_frames

@@ -151,8 +151,8 @@ def run(
         print(f"{name}, of {n_test} images, by steps: {shown}", flush=True)
         result[name] = float(in_time[-1])
         if picture is not None:
-            spikes = [converter.measure_rates(x_test[:100], n).spikes for n in steps]
-            curves[name] = Curve(in_time, np.interp(np.arange(1, n_steps + 1), steps, spikes))
+            counted = [converter.measure_rates(x_test[:100], n).spikes for n in steps]
+            curves[name] = Curve(in_time, np.interp(np.arange(1, n_steps + 1), steps, counted))
 
     test("activations exchanged", convert(model, **spikes), n_steps)
     converter = convert(model, **spikes, **auto)

@@ -209,17 +209,19 @@ def _outer_factors(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     small = matrix.ndim != 2 or min(matrix.shape) < 2 or matrix.size < tuning.OUTER_ELEMENTS
     if small or matrix.dtype.kind != "f":
         return None
+    # most matrices differ from a product in the first rows
+    first = _factors(matrix[:2]) if matrix[:2].any() else ()
+    return None if first is None or not matrix.any() else _factors(matrix)
+
+
+def _factors(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """As `_outer_factors`, of a matrix that is not zero."""
     i, j = np.unravel_index(np.argmax(np.abs(matrix)), matrix.shape)
     row, largest = matrix[i], matrix[i, j]
+    column = matrix[:, j] / largest
     tolerance = 4 * np.finfo(matrix.dtype).eps * abs(largest)
-    if not largest:
-        return None
-    # most matrices differ from a product in the first rows
-    for rows in (matrix[:2], matrix):
-        column = rows[:, j] / largest
-        if np.abs(rows - column[:, None] * row).max() > tolerance:
-            return None
-    return column, row[None]
+    close = np.abs(matrix - column[:, None] * row).max() <= tolerance
+    return (column, row[None]) if close else None
 
 
 def remove_unread(operators: Iterable[Operator], wanted: Iterable[Signal]) -> Operators:

@@ -65,8 +65,12 @@ def count_simulator(
     if not n_steps:
         raise ValueError("the simulator has not run yet; run it, or give n_steps")
     measured = {**_recorded_rates(sim, network), **(rates or {})}
-    parts = [_ensemble(sim, ens, measured, n_steps) for ens in network.all_ensembles]
-    parts += [_connection(sim, c, measured, n_steps, dt) for c in network.all_connections]
+    connections = network.all_connections
+    into: dict[int, list[Connection]] = {}  # by the identity of where they go
+    for conn in connections:
+        into.setdefault(id(conn.post_obj), []).append(conn)
+    parts = [_ensemble(ens, into, measured, n_steps) for ens in network.all_ensembles]
+    parts += [_connection(sim, c, into, measured, n_steps, dt) for c in connections]
     return EnergyReport(tuple(parts), n_steps, dt)
 
 
@@ -82,14 +86,11 @@ def _recorded_rates(sim: Any, network: nengo.Network) -> dict[Ensemble, float]:
     return rates
 
 
-def _ensemble(sim: Any, ens: Ensemble, rates: Mapping, n_steps: int) -> Part:
+def _ensemble(ens: Ensemble, into: Mapping, rates: Mapping, n_steps: int) -> Part:
     """Neurons, and the encoders, which are a product with a dense matrix in each step."""
     direct = isinstance(ens.neuron_type, Direct)
     neurons = 0 if direct else ens.n_neurons
-    encoded = any(
-        isinstance(c.post_obj, Ensemble) and c.post_obj is ens and not c.solver.weights
-        for c in sim.model.toplevel.all_connections
-    )
+    encoded = any(not c.solver.weights for c in into.get(id(ens), ()))
     connections = neurons * ens.dimensions if encoded else 0
     values = neurons * (ens.dimensions * encoded + 1)
     return Part(
@@ -106,9 +107,11 @@ def _ensemble(sim: Any, ens: Ensemble, rates: Mapping, n_steps: int) -> Part:
     )
 
 
-def _connection(sim: Any, conn: Connection, rates: Mapping, n_steps: int, dt: float) -> Part:
+def _connection(
+    sim: Any, conn: Connection, into: Mapping, rates: Mapping, n_steps: int, dt: float
+) -> Part:
     connections, values = _size(sim, conn)
-    active = _active(sim, conn, rates, dt) if connections else 0.0
+    active = _active(conn, into, rates, dt) if connections else 0.0
     return Part(
         name=conn.label or f"{_name(conn.pre_obj)} to {_name(conn.post_obj)}",
         kind="Connection",
@@ -145,13 +148,13 @@ def _size(sim: Any, conn: Connection) -> tuple[float, int]:
     return (size if np.ndim(weights) else conn.size_out), size
 
 
-def _active(sim: Any, conn: Connection, rates: Mapping, dt: float) -> float:
+def _active(conn: Connection, into: Mapping, rates: Mapping, dt: float) -> float:
     """Mean share of a connection's inputs that are not zero in a step."""
     pre = conn.pre_obj
     if isinstance(pre, Node) and pre.output is None:
-        into = [c for c in sim.model.toplevel.all_connections if c.post_obj is pre]
-        if all(_passes_spikes_on(c) for c in into):
-            active = sum(c.size_out * _active(sim, c, rates, dt) for c in into)
+        given = into.get(id(pre), [])
+        if all(_passes_spikes_on(c) for c in given):
+            active = sum(c.size_out * _active(c, into, rates, dt) for c in given)
             return min(1.0, active / pre.size_in)
     ens = pre.ensemble if isinstance(pre, Neurons) else pre
     if not isinstance(ens, Ensemble) or not getattr(ens.neuron_type, "spiking", False):

@@ -14,6 +14,7 @@ import numpy as np
 
 from nengo_dl.compiler.attributes import Attribute, Encoding, TrainedFilter
 from nengo_dl.compiler.kernel import Kernel, Prepared
+from nengo_dl.lowering.gathering import gather
 from nengo_dl.lowering.parameters import trained_columns
 from nengo_dl.synapses import Delay
 
@@ -219,13 +220,8 @@ def _written(rings: Sequence[_Ring], u: Any, buffer: Any, now: Any) -> Any:
 
 def _read_columns(rings: Sequence[_Ring], buffer: Any, now: Any, steps: Any) -> Any:
     """The delayed inputs, of any delays."""
-    batch, width = buffer.shape
-    columns = ops.concatenate([ring.columns(now - steps[ring.inputs]) for ring in rings])
-    if batch == 1:
-        return ops.take(buffer, columns, axis=1)
-    # as one vector: XLA's gather along the last of two axes is several times slower
-    offsets = np.arange(batch, dtype=np.int32)[:, None] * width
-    return ops.take(ops.reshape(buffer, (-1,)), columns[None] + offsets, axis=0)
+    columns = [ring.columns(now - steps[ring.inputs]) for ring in rings]
+    return gather(buffer, ops.concatenate(columns))
 
 
 # -- all steps at once -----------------------------------------------------------------------------

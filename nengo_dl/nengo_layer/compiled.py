@@ -15,7 +15,7 @@ from nengo_dl.runtime import build
 from nengo_dl.runtime.inputs.sources import own_rows
 from nengo_dl.runtime.results import saving
 from nengo_dl.runtime.simulation.state import State
-from nengo_dl.runtime.step.lowered_network import LoweredNetwork, tensor_name
+from nengo_dl.runtime.step.lowered_network import LoweredNetwork
 
 
 class CompiledNetwork:
@@ -31,7 +31,7 @@ class CompiledNetwork:
     @property
     def _state_variables(self) -> list[keras.Variable]:
         model = self.built.keras_model
-        return [model.state.values[tensor_name(s)] for s in model.lowered.states]
+        return [model.state.values[name] for name in model.lowered.state_names]
 
     def initial_state(self) -> list:
         """The values of the states before the first step, (1, width)."""

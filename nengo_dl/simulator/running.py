@@ -166,7 +166,7 @@ class RunningInterface(SimulatorParts):
 
     def _raise_failure(self) -> None:
         if self._host.failure is not None:
-            self._host.check()
+            raise self._host.failure[0]
 
     def predict(
         self,

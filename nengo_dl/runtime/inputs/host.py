@@ -181,7 +181,7 @@ class HostRuntime:
             try:
                 with ERRORS():
                     return operator.run(step, reads, values, writes)
-            except BaseException as error:  # raised again by `check`, outside of the loop
+            except BaseException as error:  # raised again outside of the loop
                 self.fail(op, error, step)
         return [np.zeros(sig.shape) for sig in writes]
 
@@ -200,11 +200,6 @@ class HostRuntime:
             f"the function of {self.labels.get(op, op)}" if isinstance(op, SimPyFunc) else str(op)
         )
         return f"raised by {what} in step {step}, at {step * self.model.dt:g} s"
-
-    def check(self) -> None:
-        """Raise the error that an operator raised."""
-        if self.failure is not None:
-            raise self.failure[0]
 
 
 def _with_note(error: BaseException, note: str) -> BaseException:

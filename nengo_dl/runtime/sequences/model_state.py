@@ -12,7 +12,7 @@ from keras import ops
 from nengo_dl.runtime.backends.protocol import Devices
 from nengo_dl.runtime.parameters.learned import Learned
 from nengo_dl.runtime.sequences.stored_values import StoredValues
-from nengo_dl.runtime.step.lowered_network import LoweredNetwork, stored_values, tensor_name
+from nengo_dl.runtime.step.lowered_network import LoweredNetwork, stored_values
 
 
 class ModelState(keras.Model):
@@ -35,7 +35,7 @@ class ModelState(keras.Model):
         return [np.repeat(stored_values(s, dtype), batch, axis=0) for s in self.lowered.states]
 
     def initial_state(self) -> dict[str, np.ndarray]:
-        values = zip(map(tensor_name, self.lowered.states), self.initial_arrays(), strict=True)
+        values = zip(self.lowered.state_names, self.initial_arrays(), strict=True)
         return {**dict(values), "n_steps": np.zeros((), dtype=np.int32)}
 
     def own_items(self, value: Any, n_items: int) -> Any:
@@ -66,14 +66,14 @@ class ModelState(keras.Model):
         """Go back to `state_values`; with ``keep_learned`` not from what was learned since."""
         values = dict(values)
         if keep_learned:
-            names = [tensor_name(stored) for stored in self.lowered.states]
+            names = self.lowered.state_names
             kept = self.learned.kept([values[name] for name in names], self.state_tensors())
             values.update(zip(names, kept, strict=True))
         for name, value in values.items():
             self.state.values[name].assign(ops.copy(value))
 
     def state_tensors(self) -> list:
-        names = [tensor_name(stored) for stored in self.lowered.states]
+        names = self.lowered.state_names
         return [ops.convert_to_tensor(self.state.values[name]) for name in names]
 
     def carried(self) -> list:
@@ -86,6 +86,6 @@ class ModelState(keras.Model):
             variable.assign(value)
 
     def _store(self, state, n_steps) -> None:
-        for stored, value in zip(self.lowered.states, state, strict=False):
-            self.state.values[tensor_name(stored)].assign(value)
+        for name, value in zip(self.lowered.state_names, state, strict=False):
+            self.state.values[name].assign(value)
         self.state.values["n_steps"].assign(n_steps)

@@ -173,8 +173,7 @@ class Engine:
         """Let the Keras variables have their values in ``state``, from which a later run goes
         on.
         """
-        if not state.carried:
-            return state
+        assert state.carried is not None  # only what was initial has none
         with self.scope():
             self.model.assign_carried(state.carried)
         return State(state.tensors, state.n_steps)

@@ -20,6 +20,7 @@ from nengo_dl.compiler.operand import (
     Sum,
     Zeros,
 )
+from nengo_dl.lowering.gathering import gather
 
 Tensors = dict[int, Any]
 
@@ -97,13 +98,3 @@ def sum_of_rows(x: Any, rows: int, adds_slices: Callable[[int, int, int], bool])
         return ops.sum(ops.reshape(x, (-1, rows, width)), axis=1)
     slices = [x[:, start : start + width] for start in range(0, rows * width, width)]
     return sum(slices[1:], slices[0])
-
-
-def gather(x: Any, indices: Any) -> Any:
-    """Columns ``indices`` of (batch, width)."""
-    batch, width = x.shape
-    if batch == 1:
-        return ops.take(x, indices, axis=1)
-    # as one vector: XLA's gather along the last of two axes is several times slower
-    offsets = np.arange(batch, dtype=np.int32)[:, None] * width
-    return ops.take(ops.reshape(x, (-1,)), indices[None] + offsets, axis=0)

@@ -38,6 +38,8 @@ class LoweredNetwork:
         Constants, indices and the constants of the kernels, but not the stored parameters.
     states : tuple of `Stored`
         What is in the carry, followed by the values of the variables in ``carried``.
+    state_names : tuple of str
+        Their names.
     layers, weights, carried : list
         Keras layers inside the network, their variables that training changes, and those that a
         step changes.
@@ -54,6 +56,7 @@ class LoweredNetwork:
         self.arguments: dict[str, np.ndarray] = {}
         self.kernels: dict[int, Prepared] = {}
         self.states = self.layout.of_kind("state")
+        self.state_names = tuple(map(tensor_name, self.states))
         for number, instruction in enumerate(self.layout.instructions):
             if isinstance(instruction, Run):
                 self._prepare_kernel(number, instruction)

@@ -21,7 +21,6 @@ from nengo_dl.runtime.simulation.engine import Engine
 from nengo_dl.runtime.simulation.guards import DeferredInterrupt
 from nengo_dl.runtime.simulation.processes import Watch
 from nengo_dl.runtime.simulation.state import State
-from nengo_dl.runtime.step.lowered_network import tensor_name
 from nengo_dl.runtime.training.arguments import (
     as_list,
     checked_epochs,
@@ -337,14 +336,14 @@ class Training:
     def loaded(self, state: State, keep_state: bool | Literal["learned"] = False):
         """Context in which the Keras model starts from ``state``."""
         values = self.model.state.values
-        for stored, tensor in zip(self.model.lowered.states, state.tensors, strict=True):
+        for name, tensor in zip(self.model.lowered.state_names, state.tensors, strict=True):
             # a copy: Keras lets JAX reuse the memory of its variables
-            values[tensor_name(stored)].assign(keras.ops.copy(tensor))
+            values[name].assign(keras.ops.copy(tensor))
         values["n_steps"].assign(state.n_steps)
         self._functions.configure(keep_state=keep_state)
         yield
 
     def _saved_state(self) -> State:
         values = self.model.state.values
-        tensors = tuple(keras.ops.copy(values[tensor_name(s)]) for s in self.model.lowered.states)
+        tensors = tuple(keras.ops.copy(values[k]) for k in self.model.lowered.state_names)
         return State(tensors, int(keras.ops.convert_to_tensor(values["n_steps"])))

@@ -42,6 +42,8 @@ LARGEST_CONDITION = 1e6
 LARGE = 500
 #: work that takes longer than to start threads for it and wait for them: 5 ms
 WORTH_THREADS = 10**8
+#: columns of a block in `lower_gram`: with 250 half the time of the whole product, with 50 0.8
+BLOCK_COLUMNS = 250
 #: systems whose right-hand sides are in memory at once
 BATCH = 512
 
@@ -92,15 +94,19 @@ class System:
         equations are not such as can be solved like this.
         """
         start = time.time()
-        built = self.built
-        a = rates(
-            self.neurons, self.eval_points, built.encoders / self.radius, built.gain, built.bias
-        )
-        y = np.hstack(list(self.right_sides.values()))
-        x = _solve(a, y, self.solver)
-        if x is None:
+        built, points = self.built, self.eval_points
+        order = np.arange(len(built.bias))
+        encoders, y = built.encoders / self.radius, np.hstack(list(self.right_sides.values()))
+        if is_banded := points.shape[1] == 1 and len(encoders) >= LARGE:
+            order, rows = np.argsort(_middles(encoders, built)), np.argsort(points[:, 0])
+            points, y = points[rows], y[rows]
+        a = rates(self.neurons, points, encoders[order], built.gain[order], built.bias[order])
+        found = _solve(a, y, self.solver, is_banded)
+        if found is None:
             return {}
-        errors, seconds = rmses(a, x, y), time.time() - start
+        errors, seconds = rmses(a, found, y), time.time() - start
+        x = np.empty_like(found)
+        x[order] = found
         solved, column = {}, 0
         for key, values in self.right_sides.items():
             columns = slice(column, column := column + values.shape[1])
@@ -108,7 +114,40 @@ class System:
         return solved
 
 
-def _solve(a: np.ndarray, y: np.ndarray, solver: LstsqL2) -> np.ndarray | None:
+def _middles(encoders: np.ndarray, built: BuiltEnsemble) -> np.ndarray:
+    """About the middle of the values from -1 to 1 to which each neuron of a one-dimensional
+    ensemble responds, up to a factor: those on one side of its threshold.
+    """
+    slopes = encoders[:, 0] * built.gain
+    with np.errstate(divide="ignore", invalid="ignore"):
+        thresholds = (1 - built.bias) / slopes
+    return np.nan_to_num(thresholds) + np.sign(slopes)
+
+
+def lower_gram(a: np.ndarray) -> np.ndarray:
+    """The lower triangle of a'a, for a matrix whose columns are zero in their first or last rows,
+    and neighbours about equally far: a product of two blocks of columns takes the rows in which
+    neither is zero.
+    """
+    n = a.shape[1]
+    starts = range(0, n, BLOCK_COLUMNS)
+    blocks = [np.ascontiguousarray(a[:, start : start + BLOCK_COLUMNS]) for start in starts]
+    used = [np.flatnonzero(block.any(axis=1)) for block in blocks]
+    result = np.zeros((n, n))
+    for i, left in enumerate(blocks):
+        for j in range(i + 1):
+            if not (len(used[i]) and len(used[j])):
+                continue
+            rows = slice(max(used[i][0], used[j][0]), min(used[i][-1], used[j][-1]) + 1)
+            product = np.matmul(left[rows].T, blocks[j][rows])
+            place = slice(starts[i], starts[i] + len(product))
+            result[place, starts[j] : starts[j] + product.shape[1]] = product
+    return result
+
+
+def _solve(
+    a: np.ndarray, y: np.ndarray, solver: LstsqL2, is_banded: bool = False
+) -> np.ndarray | None:
     """The solution of (a'a + lambda) x = a'y, with the lambda of `nengo.solvers`."""
     m, n = a.shape
     largest = a.max() if type(solver) is LstsqL2 else np.abs(a).max()
@@ -121,13 +160,16 @@ def _solve(a: np.ndarray, y: np.ndarray, solver: LstsqL2) -> np.ndarray | None:
     transpose = solver.solver.transpose
     if transpose is None:
         transpose = m < n and sigma.size == 1
-    gram = np.matmul(a, a.T) if transpose else np.matmul(a.T, a)
+    if transpose:
+        gram = np.matmul(a, a.T)
+    else:
+        gram = lower_gram(a) if is_banded else np.matmul(a.T, a)
     added = m * sigma**2
     diagonal = gram.reshape(-1)[:: len(gram) + 1]
     if not diagonal.sum() < LARGEST_CONDITION * np.min(added):
         return None
     diagonal += added
-    # LAPACK wants columns together: of a symmetric matrix rows do
+    # LAPACK wants columns together, and reads one triangle: the lower one, transposed
     _, x, failed = dposv(gram.T, y if transpose else np.matmul(a.T, y), overwrite_a=True)
     if failed:
         return None

@@ -176,6 +176,32 @@ def test_in_threads(monkeypatch):
 
 
 @pytest.mark.core
+@pytest.mark.filterwarnings("ignore:Specifying the gains and biases")
+@pytest.mark.filterwarnings("ignore:Number of eval_points")
+def test_blocks_of_neurons_of_one_dimension(monkeypatch):
+    """Large ensembles of one dimension multiply only what is not zero."""
+    found, lower_gram = [], decoders.lower_gram
+
+    def checked(a):
+        result = lower_gram(a)
+        np.testing.assert_allclose(np.tril(result), np.tril(a.T @ a), rtol=1e-12, atol=1e-9)
+        found.append(a)
+        return result
+
+    monkeypatch.setattr(decoders, "LARGE", 10)
+    monkeypatch.setattr(decoders, "BLOCK_COLUMNS", 7)
+    monkeypatch.setattr(decoders, "lower_gram", checked)
+    with all_kinds() as net:
+        silent = nengo.Ensemble(30, 1, intercepts=Uniform(0.9, 0.99), encoders=-np.ones((30, 1)))
+        silent.eval_points = np.linspace(-0.92, 1, 50)[:, None]  # most neurons never fire
+        nengo.Connection(silent, silent, solver=LstsqL2nz())
+        nengo.Connection(nengo.Ensemble(20, 1, neuron_type=nengo.Sigmoid()), silent)
+    assert_built_alike(net)
+    zeros = [(a == 0).mean() for a in found]
+    assert len(zeros) > 10 and min(zeros) == 0 and max(zeros) > 0.9  # both extremes
+
+
+@pytest.mark.core
 def test_random_networks():
     for seed in range(12):
         assert_built_alike(random_network(seed))

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 from nengo.builder.operator import Operator
 from nengo.builder.signal import Signal
 from nengo.exceptions import BuildError
-from numpy.lib.array_utils import byte_bounds
 
 Users = dict[Signal, list[int]]
 
@@ -86,7 +86,7 @@ class _Views:
                 by_base[signal.base][signal] = None
         #: of bases that have several views, where each view begins and ends
         self._bounds = {
-            base: {view: byte_bounds(view.initial_value) for view in views}
+            base: {view: _bytes_of(view.initial_value) for view in views}
             for base, views in by_base.items()
             if len(views) > 1 or base not in views
         }
@@ -96,9 +96,19 @@ class _Views:
         bounds = self._bounds.get(signal.base)
         if bounds is None:
             return []
-        low, high = byte_bounds(signal.initial_value)
+        low, high = _bytes_of(signal.initial_value)
         return [
             view
             for view, (start, stop) in bounds.items()
             if view is not signal and start < high and low < stop
         ]
+
+
+def _bytes_of(array: np.ndarray) -> tuple[int, int]:
+    """Where the elements of an array begin and end in memory."""
+    start = array.__array_interface__["data"][0]
+    spans = [(n - 1) * stride for n, stride in zip(array.shape, array.strides, strict=True)]
+    if array.size == 0:
+        return start, start
+    first = start + sum(span for span in spans if span < 0)
+    return first, start + sum(span for span in spans if span > 0) + array.itemsize

@@ -7,7 +7,7 @@ from nengo.exceptions import BuildError
 from nengo.utils.graphs import toposort
 from nengo.utils.simulator import operator_dependency_graph
 
-from nengo_dl.compiler.nengo_order import nengo_order
+from nengo_dl.compiler.nengo_order import _bytes_of, nengo_order
 from random_networks import random_network
 
 
@@ -44,3 +44,12 @@ def test_cycles_are_errors():
         nengo.Connection(b, a, synapse=None)
     with pytest.raises(BuildError, match="cycles"):
         nengo_order(operators(net))
+
+
+def test_bytes_of_views():
+    values = np.arange(24.0).reshape(4, 6)
+    start = values.ctypes.data
+    assert _bytes_of(values) == (start, start + 192)
+    assert _bytes_of(values[1:3, ::2]) == (start + 48, start + 48 + 48 + 40)
+    assert _bytes_of(values[::-1, 1]) == (start + 8, start + 8 + 3 * 48 + 8)
+    assert _bytes_of(values[2, 3:3]) == (start + 120, start + 120)

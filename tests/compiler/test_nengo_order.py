@@ -1,6 +1,7 @@
 """Our way to Nengo's order of operators gives that order."""
 
 import nengo
+import numpy as np
 import pytest
 from nengo.builder import Model
 from nengo.exceptions import BuildError

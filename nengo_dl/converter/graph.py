@@ -17,7 +17,9 @@ from nengo_dl._private.keras import GraphCall, graph_calls
 Shape = tuple[int, ...]
 _x = keras.Input((1,), name="x")
 #: the class of models that are graphs; with names, because Keras numbers what has none
-Functional: Any = type(keras.Model(_x, keras.layers.Identity()(_x), name="functional_model"))
+Functional: Any = type(
+    keras.Model(_x, keras.layers.Identity(name="functional_identity")(_x), name="functional_model")
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -85,7 +85,7 @@ class UnitAttribute:
                 shape=(units,),
                 initializer="zeros" if self.initializer is None else self._drawn,
                 trainable=trained,
-                constraint=None if self.constraint is None else self._constrained,
+                constraint=None if self.constraint is None else _OfWeight(self._constrained),
                 name=f"trained_{self.name}",
             )
 
@@ -131,6 +131,16 @@ class UnitAttribute:
         if self.initializer is not None:
             return keras.initializers.serialize(self.initializer)
         return self.initial.tolist() if isinstance(self.initial, np.ndarray) else self.initial
+
+
+class _OfWeight(keras.constraints.Constraint):
+    """A constraint as an object, which Keras before 3.13 asks for."""
+
+    def __init__(self, function: Callable):
+        self._function = function
+
+    def __call__(self, weight: Any) -> Any:
+        return self._function(weight)
 
 
 def _initializer(value: Any) -> Callable | None:

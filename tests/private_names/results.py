@@ -39,6 +39,7 @@ def _trained():
 
     import nengo_dl
 
+    nengo.rc.set("decoder_cache", "enabled", "False")  # it may hold what another NumPy wrote
     with nengo.Network(seed=0) as net:
         node = nengo.Node([0.5])
         ensemble = nengo.Ensemble(20, 1)

@@ -21,6 +21,8 @@ import multiprocessing, os
 import nengo, nengo_dl
 import numpy as np
 
+nengo.rc.set("decoder_cache", "enabled", "False")
+
 def work(seed, train=False):
     with nengo.Network(seed=seed) as net:
         a, e = nengo.Node([0.5]), nengo.Ensemble(400, 1)

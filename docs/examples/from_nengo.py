@@ -9,10 +9,10 @@
 # %% [markdown]
 # # Coming from Nengo
 #
-# For users of Nengo who want to see what nengo_dl adds: the same simulation, many of them side by
-# side, training by gradient descent, and Keras inside of networks.
+# This example shows users of Nengo what nengo_dl adds: minibatches of simulations, training by
+# gradient descent, and Keras inside networks.
 #
-# The example computes $\sin(x^2)$ with two ensembles of 20 neurons.
+# The network computes $\sin(x^2)$ with two ensembles of 20 neurons.
 
 # %%
 import os
@@ -49,9 +49,8 @@ with nengo.Network(seed=seed) as net:
 # %% [markdown]
 # ## The same simulation
 #
-# `nengo_dl.Simulator` takes the place of `nengo.Simulator`. With the same seed it draws the same
-# numbers, so neurons and signals are the same, and the outputs differ by rounding to float32
-# only.
+# `nengo_dl.Simulator` replaces `nengo.Simulator`. With the same seed, it draws the same random
+# numbers, so neurons and signals are the same, and the outputs differ only by rounding to float32.
 
 # %%
 with nengo.Simulator(net, seed=seed, progress_bar=False) as reference:
@@ -84,10 +83,10 @@ plt.show()
 # %% [markdown]
 # ## Many simulations side by side
 #
-# `minibatch_size` simulates copies of the network at once. What is random in time, as the signal
-# here, differs from copy to copy, and probes have the copy as their first axis. `data` gives
-# Nodes other values than their own, one sequence a copy, with shape `(minibatch_size, n_steps,
-# size)`.
+# With `minibatch_size`, several copies of the network are simulated at once. Random processes, such
+# as the signal here, differ between copies, and the first axis of recorded data is the copy. `data`
+# replaces the output of Nodes, with one sequence per copy: an array of shape
+# `(minibatch_size, n_steps, size)`.
 
 # %%
 copies = 3
@@ -111,16 +110,16 @@ plt.show()
 # %% [markdown]
 # ## Training
 #
-# Nengo finds decoders by least squares for one connection at a time, while encoders and biases
-# stay as they were drawn. nengo_dl can change all of them together by gradient descent, until the
-# network as a whole does what it should.
+# Nengo finds decoders by least squares for one connection at a time, and does not optimize encoders
+# and biases. nengo_dl can optimize all of them together by gradient descent, for the task of the
+# whole network.
 #
-# Some things make that easier. Without synapses between the ensembles the output at a time
-# depends on the input at that time only, so that a sequence of one step is enough to train with.
-# The filter at the probe gets longer instead. A second probe without a filter is for training.
+# Two changes make training easier. Without synapses between the ensembles, the output depends only
+# on the input in the same step, so sequences of one step are enough for training. Instead, the
+# filter of the probe gets longer. A second probe without a filter is used for training.
 #
-# Encoders and biases are to be trained here, and nothing else. `configure_settings` sets what is
-# trained, for the whole network and then by kind of object.
+# Only encoders and biases are trained here. `configure_settings` turns training off for the whole
+# network, and `net.config` turns it on again for ensembles.
 
 # %%
 for connection in net.all_connections:
@@ -142,11 +141,11 @@ def error_at_the_end(targets, outputs):
 
 
 # %% [markdown]
-# `compile`, `fit` and `evaluate` are those of Keras; data and losses are dictionaries by Node and
+# `compile`, `fit` and `evaluate` work as in Keras; data and losses are dictionaries by Node and
 # Probe.
 #
-# `fit` takes firing rates in place of spikes, as spikes have no derivative. `evaluate` lets the
-# neurons spike: each value is held for 100 steps, and the filtered output counts.
+# `fit` replaces spikes by firing rates, because spikes have no derivative. In `evaluate`, the
+# neurons spike: each value is presented for 100 steps, and the filtered output is evaluated.
 
 # %%
 epochs = 3 if short else 25
@@ -169,9 +168,9 @@ ax.set(xlabel="epoch", ylabel="mean squared error", title="training with rates")
 plt.show()
 
 # %% [markdown]
-# `sim.freeze_params(net)` writes what was trained into the Nengo objects. From then on any Nengo
-# simulator gives the trained output. Here it gets a ramp, and follows it with a delay of 40 ms,
-# the time constant of the filter:
+# `sim.freeze_params(net)` writes the trained parameters into the Nengo objects, so any Nengo
+# simulator can run the trained network. Here the input is a ramp, and the output follows with a
+# delay of 40 ms, the time constant of the filter:
 
 # %%
 sim.freeze_params(net)
@@ -191,10 +190,10 @@ ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# ## Keras inside of a network
+# ## Keras inside a network
 #
 # A `TensorNode` is a Node whose output is computed with tensors: by a function, as here, or by a
-# Keras layer or model. What it computes is part of the compiled simulation, and gradients pass
+# Keras layer or model. The computation is part of the compiled simulation, and gradients pass
 # through it.
 
 # %%

@@ -9,9 +9,9 @@
 # %% [markdown]
 # # Coming from TensorFlow
 #
-# For users of Keras who want to see what Nengo is about: networks that are simulated in time,
-# spiking neurons, synapses, and networks that are designed instead of trained. nengo_dl runs such
-# networks on Keras, with TensorFlow or JAX underneath.
+# This example introduces users of Keras to the main ideas of Nengo: networks that are simulated
+# over time, spiking neurons, synapses, and networks that are designed instead of trained. nengo_dl
+# runs such networks on Keras, with TensorFlow or JAX.
 #
 # ## The same network twice
 #
@@ -63,12 +63,12 @@ with nengo.Network(seed=0) as autoencoder:
     probe = nengo.Probe(decoded.neurons)
 
 # %% [markdown]
-# In Nengo, layers and the connections between them are objects of their own, because connections
-# have much to say: weights, the function that they compute, a synapse, a learning rule. A `Probe`
-# says what is to be recorded, like the outputs of a Keras model.
+# In Nengo, layers and the connections between them are separate objects, because connections have
+# many properties: weights, the function that they compute, a synapse, a learning rule. A `Probe`
+# selects values to record, like the outputs of a Keras model.
 #
-# `model.predict` has its counterpart in `Simulator.predict`. Data have one more axis, the steps
-# of time; here there is one.
+# The counterpart of `model.predict` is `Simulator.predict`. Data have an additional axis for time
+# steps; here, there is one step.
 
 # %%
 ones = np.ones((minibatch_size, n_in))
@@ -80,8 +80,8 @@ with nengo_dl.Simulator(autoencoder, minibatch_size=minibatch_size, progress_bar
 # %% [markdown]
 # ## Training
 #
-# `compile`, `fit` and `evaluate` are those of Keras. Both autoencoders get the images with pixels
-# from 0 to 255, and the same optimizer, for two epochs.
+# `compile`, `fit` and `evaluate` work as in Keras. Both autoencoders are trained on images with
+# pixels from 0 to 255, with the same optimizer, for two epochs.
 
 # %%
 (x, _), (x_test, _) = load_digits(few=short)
@@ -121,10 +121,9 @@ plt.show()
 # %% [markdown]
 # ## Time and spikes
 #
-# Nengo's networks are simulated in steps of, by default, one millisecond. Their neurons have a
-# state, the membrane voltage, and communicate by spikes. Here are ten rectified linear neurons
-# and the same ten with spikes, driven by a sine wave. This network has values of its own, so no
-# data are given.
+# Nengo simulates networks in steps of one millisecond by default. Spiking neurons have a state, the
+# membrane voltage, and communicate by spikes. Here, a sine wave drives ten rectified linear neurons
+# and the same ten neurons with spikes. The network generates its own input, so it needs no data.
 
 # %%
 with nengo.Network(seed=1) as net:
@@ -161,8 +160,8 @@ print(f"correlation of filtered spikes with filtered rates: {similarity:.3f}")
 # %% [markdown]
 # ## Keras layers in a Nengo network
 #
-# `nengo_dl.Layer` applies a Keras layer, or a function of tensors, to objects of a network. What
-# it holds is trained with everything else.
+# `nengo_dl.Layer` applies a Keras layer, or a function of tensors, to objects of a network. The
+# weights of the layer are trained together with the rest of the network.
 
 # %%
 with net:
@@ -178,10 +177,11 @@ with nengo_dl.Simulator(net, progress_bar=False) as sim:
 # %% [markdown]
 # ## Networks without training
 #
-# An ensemble of Nengo represents a vector by the activity of many neurons, and a connection
-# computes a function of that vector: its weights are found by least squares from the neurons'
-# tuning curves, when the network is built (the Neural Engineering Framework). So a network that
-# computes $\sin(x^2)$ with spiking neurons takes a few lines and no data.
+# In Nengo, an ensemble represents a vector by the activity of many neurons, and a connection
+# computes a function of that vector. When the network is built, Nengo finds the weights by least
+# squares from the neurons' tuning curves (this method is the Neural Engineering Framework). A
+# network that computes $\sin(x^2)$ with spiking neurons therefore takes only a few lines, and no
+# data.
 
 # %%
 with nengo.Network(seed=0) as net:
@@ -207,8 +207,8 @@ ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# The network is not tied to nengo_dl: the same object runs in `nengo.Simulator`, with the same
-# spikes, and on neuromorphic hardware.
+# The network is not tied to nengo_dl: `nengo.Simulator` can run the same object, with the same
+# spikes, and so can neuromorphic hardware.
 
 # %%
 with nengo.Simulator(net, seed=0, progress_bar=False) as reference:
@@ -219,8 +219,8 @@ print(f"largest difference from nengo.Simulator: {difference:.1e}")
 # %% [markdown]
 # ## Result
 #
-# In the documentation of NengoDL 3 the autoencoder of Keras reached a loss of 918 and that of
-# Nengo 943, with the same sizes, images, optimizer and epochs.
+# In the documentation of NengoDL 3, the autoencoder in Keras reached a loss of 918 and the
+# autoencoder in Nengo a loss of 943, with the same sizes, images, optimizer and epochs.
 
 # %%
 print(f"loss of the autoencoder in Nengo: {losses['Nengo']:.0f}, in Keras: {losses['Keras']:.0f}")

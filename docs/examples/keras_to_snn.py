@@ -9,10 +9,10 @@
 # %% [markdown]
 # # Converting a Keras model to a spiking neural network
 #
-# `nengo_dl.Converter` makes a Nengo network of a Keras model: neurons for activations,
-# connections for weights. With `swap_activations` the neurons spike. A network that was trained
-# with rectified linear units rarely works with spikes at once; this example shows why, and what
-# helps.
+# `nengo_dl.Converter` turns a Keras model into a Nengo network: activations become neurons, and
+# weights become connections. With `swap_activations`, the neurons spike. A network that was trained
+# with rectified linear units rarely works with spikes right away; this example shows why, and how
+# to improve it.
 
 # %%
 import os
@@ -37,7 +37,7 @@ short = os.environ.get("NENGO_DL_EXAMPLES") == "short"
 # %% [markdown]
 # ## A Keras model
 #
-# Two convolutional layers and a dense one, trained in Keras as usual. Nothing in it knows of
+# The model has two convolutional layers and a dense one, and is trained in Keras as usual, without
 # spikes.
 
 # %%
@@ -70,8 +70,9 @@ print(f"accuracy in Keras: {in_keras:.2%} of {len(x_test)} test images")
 # %% [markdown]
 # ## The same model in Nengo
 #
-# First with rectified linear rates, to see that the conversion itself changes nothing. `verify`
-# compares the outputs with those of Keras and raises an error where they differ.
+# First, the model is converted with rectified linear rates, to check that the conversion itself
+# changes nothing. `verify` compares the outputs with those of Keras and raises an error if they
+# differ.
 
 # %%
 converter = nengo_dl.Converter(model, allow_fallback=False, inference_only=True)
@@ -81,9 +82,9 @@ print(f"{converter.net.n_neurons} neurons, as in Keras")
 # %% [markdown]
 # ## Spikes
 #
-# `test` converts the model with spiking neurons and shows each image for `n_steps` milliseconds.
-# It keeps the outputs at all times, and for the first images the spikes of the first layer, of
-# the neurons that see the middle of the image.
+# `test` converts the model with spiking neurons and presents each image for `n_steps` milliseconds.
+# It records the outputs in all steps and, for the first images, the spikes of those neurons of the
+# first layer that see the middle of the image.
 
 # %%
 n_steps = 60
@@ -122,14 +123,14 @@ print(f"activations exchanged, nothing else: {plain:.2%} of {few} images")
 # %% [markdown]
 # ## Why that fails
 #
-# Nengo reads activations as firing rates in hertz. An activation of 1 is one spike a second, so
-# most neurons say nothing in the 60 ms that an image is shown. `scale_firing_rates` multiplies
-# the input of the neurons and divides the height of their spikes by the same number: more spikes,
-# the same mean. The price of a larger scale is energy, on hardware that computes only where there
-# is a spike.
+# Nengo interprets activations as firing rates in hertz. An activation of 1 is one spike per second,
+# so most neurons do not spike in the 60 ms for which an image is presented. `scale_firing_rates`
+# multiplies the input of the neurons and divides the height of their spikes by the same number,
+# which gives more spikes with the same mean output. On event-driven hardware, more spikes cost more
+# energy.
 #
-# `synapse` filters the spikes on their way to the next layer. It averages over time, and costs
-# time.
+# `synapse` filters the spikes on their way to the next layer. It averages over time, but adds a
+# delay.
 
 # %%
 scales = (50,) if short else (2, 10, 50, 250)
@@ -150,9 +151,9 @@ plt.show()
 # %% [markdown]
 # ## Scales from the data
 #
-# `scale_firing_rates="auto"` looks for a scale for each layer: Keras computes the layer's outputs
-# for `sample_inputs`, and 99.9 % of them are to be at or below `target_rate`, 1000 Hz where
-# nothing else is said. The table has the rates of each layer before and after.
+# `scale_firing_rates="auto"` finds a scale for each layer: Keras computes the layer's outputs for
+# `sample_inputs`, and the scale is chosen so that 99.9 % of them are at or below `target_rate`
+# (1000 Hz by default). The table shows the rates of each layer before and after scaling.
 
 # %%
 options = {
@@ -171,8 +172,8 @@ print(table(auto.firing_rates))
 accuracy, outputs, spikes = test(len(x_test), **options)
 
 # %% [markdown]
-# The accuracy as a function of the time that an image is shown. Ten milliseconds are enough for
-# most images, although the outputs take about forty to settle.
+# The plot shows the accuracy as a function of the presentation time. Ten milliseconds are enough
+# for most images, although the outputs take about forty to settle.
 
 # %%
 in_time = np.mean(np.argmax(outputs, axis=2) == y_test[:, None], axis=0)
@@ -186,8 +187,8 @@ ax.legend(frameon=False, loc="center right")
 plt.show()
 
 # %% [markdown]
-# Spikes of the neurons of the first layer that see the middle of the image, and the ten outputs,
-# for three images.
+# The last plot shows, for three images, the spikes of the neurons of the first layer that see the
+# middle of the image, and the ten outputs.
 
 # %%
 fig, axes = plt.subplots(2, 3, figsize=(10, 4.5), sharex=True, sharey="row")

@@ -9,20 +9,20 @@
 # %% [markdown]
 # # Legendre Memory Units
 #
-# A Legendre memory keeps a sliding window of its input: at every moment its state holds the
-# coefficients of the Legendre polynomials that describe the input over the last $\theta$ seconds.
+# A Legendre memory stores a sliding window of its input: at any time, its state contains the
+# coefficients of the Legendre polynomials that represent the input over the last $\theta$ seconds.
 # It is a linear dynamical system,
 #
 # $$\theta \frac{dm}{dt} = A\,m + B\,u,$$
 #
-# whose matrices are given by mathematics, not by training (Voelker, Kajić and Eliasmith, 2019,
-# "Legendre Memory Units", NeurIPS 32). A neural network reads the state and learns what to make
-# of the window.
+# whose matrices are derived mathematically, not trained (Voelker, Kajić and Eliasmith, 2019,
+# "Legendre Memory Units", NeurIPS 32). A neural network reads the state and learns to compute a
+# function of the window.
 #
-# This example looks at the memory in a Nengo network first. Then it trains a network on *permuted
-# sequential MNIST*: the 784 pixels of a digit arrive one a step, in an order that has been
-# shuffled, and after the last one the network has to tell the digit. As a test of memory over
-# hundreds of steps this is a standard benchmark.
+# This example first shows the memory in a Nengo network. Then it trains a network on *permuted
+# sequential MNIST*: the 784 pixels of a digit arrive one per step, in a shuffled order, and after
+# the last pixel the network has to classify the digit. This task is a standard benchmark of memory
+# over hundreds of steps.
 
 # %%
 import os
@@ -49,9 +49,9 @@ short = os.environ.get("NENGO_DL_EXAMPLES") == "short"
 # %% [markdown]
 # ## The memory as a Nengo network
 #
-# In discrete time the memory is $m[t] = \bar A\,m[t-1] + \bar B\,u[t]$. In Nengo that is a Node
-# that is connected with itself: the synapse of 0 seconds delays by one step, and no synapse
-# (`None`) does not delay. `Discretization` computes the two matrices for input that is held
+# In discrete time, the memory is $m[t] = \bar A\,m[t-1] + \bar B\,u[t]$. In Nengo, this is a Node
+# with a connection to itself: a synapse of 0 seconds delays by one step, whereas no synapse
+# (`None`) does not delay. `Discretization` computes the two matrices for input that is constant
 # during each step.
 
 # %%
@@ -70,8 +70,8 @@ with nengo_dl.Simulator(net, progress_bar=False) as sim:
     sim.run(2.0)
 
 # %% [markdown]
-# The input $r$ seconds ago is a weighted sum of the state: the weights are the shifted Legendre
-# polynomials at $r / \theta$. So one state answers for every delay up to $\theta$ at once.
+# The input $r$ seconds ago is a weighted sum of the state, whose weights are the shifted Legendre
+# polynomials at $r / \theta$. A single state therefore represents all delays up to $\theta$.
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(11, 3.2))
@@ -95,8 +95,8 @@ plt.show()
 # %% [markdown]
 # ## The task
 #
-# Each digit is a sequence of 784 steps with one number each. The order of the pixels is shuffled,
-# in the same way for all digits, so that neighbours in the image are far apart in time.
+# Each digit is a sequence of 784 steps with one number each. The pixels of all digits are shuffled
+# in the same way, so that neighbours in the image are far apart in time.
 
 # %%
 (x, y), (x_test, y_test) = load_digits(few=short)
@@ -121,14 +121,14 @@ plt.show()
 # %% [markdown]
 # ## Training
 #
-# The network: one memory whose window is the whole sequence, a hidden layer of 212 rectified
-# linear units, and ten outputs. Since nothing but the input is written to the memory, the
-# memory's last state is a weighted sum of all inputs, and `LegendreMemory(parallel=True)`, the
-# default, computes it as one matrix product instead of 784 steps one after the other (Chilkuri
-# and Eliasmith, 2021, arXiv:2102.11417). An epoch over 60,000 sequences takes seconds.
+# The network consists of a memory whose window is the whole sequence, a hidden layer of 212
+# rectified linear units, and ten outputs. Since only the input is written to the memory, the last
+# state is a weighted sum of all inputs. `LegendreMemory(parallel=True)`, the default, computes it
+# as one matrix product instead of 784 sequential steps (Chilkuri and Eliasmith, 2021,
+# arXiv:2102.11417). An epoch over 60,000 sequences takes seconds.
 #
-# Where the hidden units are to write to the memory too, as in the paper of 2019, use
-# `nengo_dl.layers.LMU`, which goes through the steps.
+# If the hidden units also write to the memory, as in the paper of 2019, use `nengo_dl.layers.LMU`,
+# which computes the steps one after the other.
 
 # %%
 keras.utils.set_random_seed(0)
@@ -171,10 +171,10 @@ plt.show()
 # %% [markdown]
 # ## The trained network in Nengo
 #
-# `Converter` makes a Nengo network of the model. With `temporal_model=True` the axis of time
-# becomes Nengo's time: the network gets one pixel a step and goes through the memory's recurrent
-# connection, as the network at the top did. We let it read all digits of the test; the accuracy
-# of this network, which has to remember from step to step, is the result of this example.
+# `Converter` turns the model into a Nengo network. With `temporal_model=True`, the time axis
+# becomes Nengo's time: the network gets one pixel per step and uses the memory's recurrent
+# connection, like the network at the top. It reads all test digits; its accuracy, which depends on
+# remembering from step to step, is the result of this example.
 
 # %%
 converter = nengo_dl.Converter(

@@ -9,11 +9,11 @@
 # %% [markdown]
 # # Optimizing a cognitive model with temporal dynamics
 #
-# The [other cognitive example](spa_retrieval.ipynb) is given a trace of bound pairs and retrieves
-# from it in a single step. Here the pairs come one after another. The network binds each pair,
-# adds it to a memory of spiking neurons that has to hold the sum, and is asked for one of the
-# fillers in the end. So the error at the end depends on what happened many steps before, and
-# gradients have to go back through time.
+# In the [other cognitive example](spa_retrieval.ipynb), the input is a trace of bound pairs, and
+# the network retrieves from it in a single step. Here, the pairs arrive one after another. The
+# network binds each pair and adds it to a memory of spiking neurons, which has to hold the sum. At
+# the end, the network is asked for one of the fillers. The final error therefore depends on events
+# many steps before, and gradients have to go back through time.
 
 # %%
 import os
@@ -37,9 +37,9 @@ short = os.environ.get("NENGO_DL_EXAMPLES") == "short"
 # %% [markdown]
 # ## A trial
 #
-# Two pairs of role and filler are shown for 50 ms each; then one of the two roles is the cue, for
-# 50 ms, and its filler the target. All vectors are random, and new in each trial, so that nothing
-# can be learned by heart.
+# Two pairs of role and filler are presented for 50 ms each. Then one of the two roles is the cue,
+# for 50 ms, and its filler is the target. Each trial uses new random vectors, so the network cannot
+# memorize them.
 
 # %%
 dimensions, n_pairs, n_fillers = (16, 2, 20) if short else (64, 2, 100)
@@ -102,16 +102,17 @@ print(f"chance: {1 / n_fillers:.1%}, with exact arithmetic: {accuracy(exact):.1%
 # %% [markdown]
 # ## The network
 #
-# One circular convolution binds, with five LIF neurons for each product; the memory is an
-# integrator, twenty neurons for each dimension that are connected with themselves through a
-# synapse of 100 ms; and a second circular convolution unbinds. An integrator with that synapse
-# $\tau$ adds up $\tau^{-1} \int u\,dt$, so a factor of $\tau / 50\,\mathrm{ms}$ makes each pair
+# One circular convolution binds, with five LIF neurons for each product. The memory is an
+# integrator: twenty neurons for each dimension, with a recurrent connection through a synapse of
+# 100 ms. A second circular convolution unbinds. An integrator with a synapse of time constant
+# $\tau$ computes $\tau^{-1} \int u\,dt$, so a factor of $\tau / 50\,\mathrm{ms}$ makes each pair
 # count once; the factor $1/\sqrt{2}$ keeps the length of the sum near 1.
 #
-# `amplitude=0.01` states the neurons' activities in units of 100 Hz, which makes the decoders a
-# hundred times larger and changes nothing else. It prepares the training: Adam changes each
-# weight by about the learning rate in an update. Decoders for activities in hertz are about 0.001
-# in size, and a rate that suits encoders and biases destroys them in a few updates.
+# With `amplitude=0.01`, activities are in units of 100 Hz, which makes the decoders a hundred times
+# larger and changes nothing else. This prepares the network for training: in each update, Adam
+# changes each weight by about the learning rate. Decoders for activities in hertz have a size of
+# about 0.001, and a learning rate that suits encoders and biases would destroy them in a few
+# updates.
 
 # %%
 tau = 0.1
@@ -169,18 +170,18 @@ print(f"retrieval accuracy before training: {before:.1%}")
 # %% [markdown]
 # ## Training
 #
-# `fit` takes firing rates in place of spikes. These have no state of their own, and what changes
-# in time are the synapses alone, for which steps of 10 ms are short enough: `Simulator(net,
-# dt=0.01)` needs a tenth of the steps, and the parameters fit any time step.
+# `fit` replaces spikes by firing rates. Rates have no state, so only the synapses change over time,
+# and steps of 10 ms are short enough for them. `Simulator(net, dt=0.01)` needs a tenth of the
+# steps, and the trained parameters are valid for any time step.
 #
-# We know what each part of the network is for, so each gets a target: the binding network the
-# bound pair, the memory the sum so far, and the output the filler. Where a target does not
-# matter, as in the first half of each pair when filters are still charging, it is NaN, which
-# `nan_mse` leaves out.
+# Since the purpose of each part of the network is known, each part gets a target: the bound pair
+# for the binding network, the sum so far for the memory, and the filler for the output. When a
+# target does not matter, as in the first half of each pair while the filters are still settling, it
+# is NaN, which `nan_mse` ignores.
 #
-# The memory keeps the weights that Nengo found for it, with which it holds the sum for the length
-# of a trial. What is trained is how it is filled and how it is read, and the error of the output
-# goes back through its synapses to the binding of each pair.
+# The memory keeps the weights that Nengo found, which hold the sum for the length of a trial.
+# Training changes how the memory is written and read, and the error of the output goes back through
+# the memory's synapses to the binding of each pair.
 
 # %%
 with net:
@@ -237,8 +238,8 @@ plt.show()
 # %% [markdown]
 # ## After training
 #
-# `freeze_params` wrote the trained values into the network, which now runs again in steps of a
-# millisecond, with spikes.
+# `freeze_params` wrote the trained values into the network. It now runs with spikes again, in steps
+# of a millisecond.
 
 # %%
 outputs_after = run_with_spikes()
@@ -246,8 +247,8 @@ after = accuracy(outputs_after[p_output][:, -1])
 print(f"retrieval accuracy after training: {after:.1%}")
 
 # %% [markdown]
-# One trial: what the memory holds of the two pairs, and how much the output is like the words of
-# the vocabulary. The grey lines are the words that are wrong.
+# The plot shows one trial: the similarity of the memory to the two pairs, and the similarity of the
+# output to the words of the vocabulary. Grey lines are wrong words.
 
 # %%
 trial = 0
@@ -275,7 +276,7 @@ plt.show()
 # %% [markdown]
 # ## Result
 #
-# This run shared its two cores with other programs; it took five minutes of processor time.
+# This run shared its two cores with other programs and took five minutes of processor time.
 
 # %%
 print(f"retrieval accuracy: {before:.3f} before training, {after:.3f} after, with spikes")

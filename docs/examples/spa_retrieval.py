@@ -9,20 +9,21 @@
 # %% [markdown]
 # # Optimizing a cognitive model
 #
-# In the Semantic Pointer Architecture (Eliasmith, 2013, *How to build a brain*) concepts are
-# vectors, and a structure is a sum of bound vectors. That a scene has a red circle and something
-# blue can be
+# In the Semantic Pointer Architecture (Eliasmith, 2013, *How to build a brain*), concepts are
+# vectors, and a structure is a sum of bound vectors. For example, a scene with a red circle and a
+# blue square can be represented as
 #
 # $$\mathrm{scene} = \mathrm{CIRCLE} \circledast \mathrm{RED} + \mathrm{SQUARE} \circledast
 # \mathrm{BLUE},$$
 #
-# where $\circledast$ is circular convolution. A cue is unbound with its approximate inverse:
+# where $\circledast$ is circular convolution. To ask for the colour of the circle, the scene is
+# bound with the approximate inverse of the cue:
 # $\mathrm{scene} \circledast \mathrm{CIRCLE}^{-1} \approx \mathrm{RED}$. Nengo builds this
-# operation from spiking neurons, and finds their weights by least squares, each connection for
-# itself. With few neurons the result is poor.
+# operation from spiking neurons, and finds the weights of each connection separately, by least
+# squares. With few neurons, the result is poor.
 #
-# This example trains all weights of such a network together, so that the same number of spiking
-# neurons retrieves far more.
+# This example trains all weights of such a network together, which makes retrieval with the same
+# number of spiking neurons far more accurate.
 
 # %%
 import os
@@ -43,10 +44,10 @@ plt.rcParams.update({"figure.dpi": 80, "figure.constrained_layout.use": True})
 short = os.environ.get("NENGO_DL_EXAMPLES") == "short"
 
 # %% [markdown]
-# ## Vectors, and what is to be retrieved
+# ## Vectors and targets
 #
-# Each trial has its own random vectors: a trace of two bound pairs, one of the pairs' roles as
-# the cue, and that pair's filler as the target. So the network cannot learn vectors by heart; it
+# Each trial has its own random vectors: a trace of two bound pairs, the role of one pair as the
+# cue, and the filler of that pair as the target. The network therefore cannot memorize vectors; it
 # has to learn how to unbind.
 
 # %%
@@ -99,18 +100,17 @@ print(f"chance: {1 / n_fillers:.1%}")
 print(f"with exact arithmetic: {accuracy(bind(test_traces, inverse(test_cues))):.1%}")
 
 # %% [markdown]
-# The last figure is not 100 % because the other pair in the trace is noise, and because the
-# inverse is an approximation. It is what a perfect implementation of circular convolution
-# reaches.
+# The last figure is the accuracy of exact circular convolution. It is not 100 % because the other
+# pair in the trace acts as noise, and because the inverse is an approximation.
 #
 # ## The network
 #
-# `nengo.networks.CircularConvolution` computes Fourier coefficients, multiplies them in pairs by
-# small ensembles of LIF neurons, and transforms back. Five neurons for each ensemble of a product
-# are few; 50 or more are usual.
+# `nengo.networks.CircularConvolution` computes Fourier coefficients, multiplies them in pairs with
+# small ensembles of LIF neurons, and transforms the result back. Here, each of these ensembles has
+# only five neurons; 50 or more are usual.
 #
-# Without synapses the whole path takes a single time step, which makes training cheap. The filter
-# at the second probe is for the test, in which neurons spike.
+# Without synapses, the whole path takes a single time step, which makes training cheap. The second
+# probe has a filter for the test, in which neurons spike.
 
 # %%
 with nengo.Network(seed=0) as net:
@@ -131,8 +131,8 @@ print(f"{net.n_neurons} neurons, {set(ens.neuron_type for ens in net.all_ensembl
 # %% [markdown]
 # ## Before training
 #
-# Trace and cue are shown for 100 ms, and the neurons spike. The output is what the filter has at
-# the end.
+# Trace and cue are presented for 100 ms, and the neurons spike. The result is the filtered output
+# at the end.
 
 # %%
 n_steps, minibatch_size = 100, 100
@@ -159,9 +159,9 @@ print(f"retrieval accuracy before training: {before:.1%}")
 # %% [markdown]
 # ## Training
 #
-# `fit` takes the neurons' firing rates in place of their spikes, because spikes have no
-# derivative, and changes encoders, biases and decoders of all ensembles so that the output comes
-# near the filler. One step a trial is enough: rates have nothing to wait for.
+# `fit` replaces spikes by firing rates, because spikes have no derivative, and changes the
+# encoders, biases and decoders of all ensembles so that the output approaches the filler. One step
+# per trial is enough, because rates respond immediately.
 
 # %%
 epochs = 2 if short else 30
@@ -184,7 +184,7 @@ plt.show()
 # %% [markdown]
 # ## After training
 #
-# The same simulator, with spikes again.
+# The same simulator now runs with spikes again.
 
 # %%
 outputs_after = run_with_spikes(sim)
@@ -192,8 +192,8 @@ after = accuracy(outputs_after[:, -1])
 print(f"retrieval accuracy after training: {after:.1%}")
 
 # %% [markdown]
-# Where the improvement comes from shows in the similarities (the cosine of the angle) between
-# output and vocabulary: the right word stands out from the best of the 199 others.
+# The similarities (cosines of the angle) between output and vocabulary show the reason for the
+# improvement: the right word stands out from the best of the 199 others.
 
 
 # %%
@@ -219,7 +219,8 @@ axes[0].legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# One trial in time: the output turns to the right word within two time constants of its filter.
+# The plot shows one trial over time: the output approaches the right word within two time constants
+# of its filter.
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(10, 3), sharey=True)

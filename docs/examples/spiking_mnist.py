@@ -9,17 +9,16 @@
 # %% [markdown]
 # # Optimizing a spiking neural network
 #
-# A convolutional network of LIF neurons is trained on MNIST and tested with spikes. Spikes have
-# no derivative, so training needs a stand-in for them; this example uses two, one after the
-# other:
+# In this example, a convolutional network of LIF neurons is trained on MNIST and tested with
+# spikes. Spikes have no derivative, so training needs a substitute for them. This example uses two,
+# one after the other:
 #
 # 1. The neurons' firing rates. The response of a LIF neuron to constant input has a derivative,
 #   and takes one step to compute. This is what `fit` does when nothing else is said.
 # 2. The spikes themselves, with a *surrogate* derivative. What few spikes in a few milliseconds
 #   do to the layer that comes after shows in simulation only, so training ends with it.
 #
-# The network and its tests are in `nengo_dl.benchmarks.spiking_mnist`, which can be read and run
-# as a program too.
+# The network and its tests are in `nengo_dl.benchmarks.spiking_mnist`, which is also a program.
 
 # %%
 import inspect
@@ -47,10 +46,10 @@ x, x_test = x.reshape(len(x), -1), x_test.reshape(len(x_test), -1)
 # %% [markdown]
 # ## The network
 #
-# Three convolutional layers of LIF neurons, and a dense layer to ten outputs. `nengo_dl.Layer`
-# puts Keras layers and Nengo's neurons into a network one after another. The convolutions are
-# connection weights; all that has a state in time are the neurons' voltages. A neuron whose input
-# is one fires at 250 Hz: some seven spikes while an image is shown.
+# The network has three convolutional layers of LIF neurons, and a dense layer with ten outputs.
+# `nengo_dl.Layer` adds Keras layers and Nengo's neurons to a network, one after another. The
+# convolutions are connection weights; only the neurons' voltages have a state over time. A neuron
+# whose input is one fires at 250 Hz, which is about seven spikes while an image is presented.
 
 # %%
 print(inspect.getsource(spiking_mnist.make_network))
@@ -60,7 +59,7 @@ print(f"{net.n_neurons} neurons")
 # %% [markdown]
 # ## Training with rates
 #
-# One step for each image, for four epochs.
+# Each image is presented for one step, in each of four epochs.
 
 # %%
 epochs, n_steps = (1, 15) if short else (4, 30)
@@ -73,10 +72,10 @@ print(f"accuracy with spikes: {after_rates:.2%} of {few} images, {n_steps} ms ea
 # %% [markdown]
 # ## Training with spikes
 #
-# Each image is shown for 10 ms, and the gradient goes back through all steps. Forwards the
-# neurons spike. Backwards the derivative of a spike is that of a fast sigmoid of the voltage
-# (Zenke and Ganguli, 2018, "SuperSpike"). The setting is one line in the network,
-# `nengo_dl.configure_settings(surrogate="fast_sigmoid")`.
+# Each image is presented for 10 ms, and the gradient goes back through all steps. In the forward
+# pass, the neurons spike. In the backward pass, the derivative of a fast sigmoid of the voltage
+# replaces the derivative of a spike (Zenke and Ganguli, 2018, "SuperSpike"). This takes one line in
+# the network: `nengo_dl.configure_settings(surrogate="fast_sigmoid")`.
 
 # %%
 n_updates = 3 if short else 3000
@@ -88,15 +87,17 @@ spiking_mnist.train_spikes(
 # %% [markdown]
 # ## The test
 #
-# All 10,000 images of the test, for 30 ms each. The class is that of the largest mean output, from
-# the fourth step on, as in training: the first spikes have to get through the layers.
+# All 10,000 test images are presented for 30 ms each. The predicted class has the largest mean
+# output from the fourth step on, as in training, because the first spikes have to pass through the
+# layers.
 
 # %%
 accuracy = spiking_mnist.test(net, x_test, y_test, n_steps)
 print(f"accuracy with spikes: {accuracy:.2%} of {len(x_test)} images")
 
 # %% [markdown]
-# What happens while an image is shown: spikes of some 300 neurons of each layer, and the outputs.
+# The plot shows the spikes of some 300 neurons of each layer, and the outputs, while an image is
+# presented.
 
 # %%
 with net:
@@ -131,8 +132,8 @@ mean_rates = [np.mean(result[probe] > 0) / sim.dt for probe in p_spikes]
 print("mean firing rates:", ", ".join(f"{rate:.0f} Hz" for rate in mean_rates))
 
 # %% [markdown]
-# The network now holds the trained weights (`sim.freeze_params`), and runs in any Nengo simulator
-# that has Keras layers; for others, see *Converting a Keras model*.
+# `sim.freeze_params` wrote the trained weights into the network. It runs in any Nengo simulator
+# that supports Keras layers; for other simulators, see *Converting a Keras model*.
 #
 # ## Result
 

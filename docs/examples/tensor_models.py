@@ -9,10 +9,9 @@
 # %% [markdown]
 # # A Keras model inside a Nengo network
 #
-# Models of cognition need something to think about. Here a network that was trained in Keras sees
-# two handwritten digits and tells a spiking Nengo network what they are, and the Nengo network
-# adds them. The Keras model is a *TensorNode*: a Node of Nengo whose output is computed with
-# tensors.
+# Models of cognition need perceptual input. In this example, a network that was trained in Keras
+# recognizes two handwritten digits, and a spiking Nengo network adds them. The Keras model is a
+# *TensorNode*: a Nengo Node whose output is computed with tensors.
 
 # %%
 import os
@@ -36,7 +35,7 @@ short = os.environ.get("NENGO_DL_EXAMPLES") == "short"
 # %% [markdown]
 # ## Vision, in Keras
 #
-# A small convolutional network. It could as well be loaded from a file.
+# The vision model is a small convolutional network. It could also be loaded from a file.
 
 # %%
 (x, y), (x_test, y_test) = load_digits(few=short)
@@ -67,11 +66,11 @@ print(f"accuracy of the vision model: {vision_accuracy:.2%} of {len(x_test)} tes
 # %% [markdown]
 # ## Numbers, as vectors
 #
-# In the Semantic Pointer Architecture a concept is a vector, and vectors are bound by circular
+# In the Semantic Pointer Architecture, a concept is a vector, and vectors are bound by circular
 # convolution, $\circledast$. Let ONE be a random *unitary* vector, whose Fourier coefficients all
-# have length 1, and let the number $n$ be ONE bound with itself $n$ times, $\mathrm{ONE}^n =
-# \mathrm{ONE} \circledast \cdots \circledast \mathrm{ONE}$. Then binding adds: $\mathrm{ONE}^a
-# \circledast \mathrm{ONE}^b = \mathrm{ONE}^{a + b}$.
+# have magnitude 1, and let the number $n$ be ONE bound with itself $n$ times,
+# $\mathrm{ONE}^n = \mathrm{ONE} \circledast \cdots \circledast \mathrm{ONE}$. Then binding adds:
+# $\mathrm{ONE}^a \circledast \mathrm{ONE}^b = \mathrm{ONE}^{a + b}$.
 
 # %%
 dimensions = 16 if short else 64
@@ -87,10 +86,10 @@ print(f"with another number: {others.mean():.2f} on average, at most {others.max
 # %% [markdown]
 # ## The network
 #
-# Two images go through the *same* Keras model, which therefore has one set of weights.
-# Connections turn its ten outputs into a vector each: the sum of the digits' vectors, weighted by
-# how sure the model is. From there on everything is spiking neurons: two ensembles that represent
-# the digits, and Nengo's circular convolution.
+# Both images pass through the *same* Keras model, so there is one set of weights. For each image, a
+# connection turns the ten outputs into a vector: the sum of the digits' vectors, weighted by the
+# model's confidence. The rest of the network consists of spiking neurons: two ensembles that
+# represent the digits, and Nengo's circular convolution.
 
 # %%
 n_neurons = 20 if short else 50  # for each dimension
@@ -112,10 +111,10 @@ with nengo.Network(seed=0) as net:
 print(f"{net.n_neurons} spiking neurons")
 
 # %% [markdown]
-# ## One simulation in time
+# ## One simulation over time
 #
-# Four pairs of digits, one after the other, 200 ms each. The output is compared with the vectors
-# of all sums from 0 to 18.
+# Four pairs of digits are presented one after the other, for 200 ms each. The output is compared
+# with the vectors of all sums from 0 to 18.
 
 # %%
 n_shown, n_steps = 4, 200
@@ -150,10 +149,10 @@ ax.set_xlim(0, n_shown * n_steps)
 plt.show()
 
 # %% [markdown]
-# ## How often is it right?
+# ## Accuracy
 #
-# Pairs of images of the test, each for 100 ms from rest, many side by side. The network's answer
-# is the number that is most like its output at the end.
+# Pairs of test images are presented for 100 ms each, starting from rest, many side by side. The
+# network's answer is the number whose vector is most similar to the final output.
 
 # %%
 with net:
@@ -178,9 +177,9 @@ print(f"right sums by the spiking network: {accuracy:.2%} of {n_pairs}")
 print(f"by exact addition of what the vision model sees: {given_vision:.2%}")
 
 # %% [markdown]
-# Almost all errors are those of vision. To train both parts together one would call `sim.compile`
-# and `sim.fit`: the weights of the Keras model are among `sim.keras_model.trainable_weights`,
-# beside those of the neurons, unless `vision.trainable = False` freezes them.
+# Almost all errors come from the vision model. To train both parts together, call `sim.compile` and
+# `sim.fit`: unless `vision.trainable = False`, `sim.keras_model.trainable_weights` contains the
+# weights of the Keras model as well as those of the neurons.
 #
 # ## Result
 

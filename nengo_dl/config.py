@@ -121,32 +121,31 @@ class ConnectionSettings(_ObjectSettings):
 
 
 class TrainableResolver(_ObjectSettings):
-    """Answers for every object of a network whether the user wants it to be trained.
+    """Determines for every object of a network whether the user wants to train it.
 
-    1. What is said of an object (``config[ensemble].trainable``) counts before what is said of
-       classes, and among that what the network says that holds the object counts before what the
-       networks around it say.
-    2. Then each network is asked, the one that holds the object first: what it says of the class
-       (``config[nengo.Ensemble].trainable``) counts before its
-       ``configure_settings(trainable=...)``, and that before anything the next network says.
+    1. The setting of an object (``config[ensemble].trainable``) takes precedence over settings of
+       classes. If several networks set it, the innermost one that contains the object counts.
+    2. Otherwise, the networks are asked from the innermost one to the outermost. In each network,
+       the setting of the class (``config[nengo.Ensemble].trainable``) takes precedence over
+       ``configure_settings(trainable=...)``.
 
-    The neurons of an ensemble (their biases) follow their ensemble, unless something is said of
-    the neurons in the same place.
+    The neurons of an ensemble (their biases) follow the setting of their ensemble, unless the
+    neurons have a setting of their own in the same place.
 
-    An object that is in none of the networks is taken to be in the top-level network.
+    An object that is in none of the networks is treated as part of the top-level network.
     """
 
     def __call__(self, obj: Ensemble | Neurons | Connection) -> bool | None:
         """For encoders (Ensemble), biases (Neurons), decoders or weights (Connection).
 
-        True, False, or None where nothing was said and the rules of nengo_dl apply.
+        True, False, or None if there is no setting and the defaults of nengo_dl apply.
         """
         if isinstance(obj, Neurons):
             return self._configs.resolve("trainable", obj, obj.ensemble)
         return self._configs.resolve("trainable", obj)
 
     def bias(self, ensemble: Ensemble) -> bool | None:
-        """For the biases of an ensemble, which are its neurons'."""
+        """For the biases of an ensemble, which belong to its neurons."""
         return self(ensemble.neurons)
 
 

@@ -1,9 +1,9 @@
 """Functions that decide how a network is compiled, for `nengo_dl.configure_settings`.
 
 *Planners* take the list of operators and return the groups that are computed together, in order.
-*Sorters* put the operators inside each group in order. *Simplifications* take the list of operators
-and return a shorter or cheaper one that computes the same. What a network computes does not depend
-on any of them; how fast it compiles and runs does.
+*Sorters* order the operators inside each group. *Simplifications* take the list of operators and
+return an equivalent list that is shorter or cheaper. These functions do not change the results of a
+network, but they affect how fast it compiles and runs.
 
 Examples
 --------

@@ -41,13 +41,12 @@ class _Source(OutputParam):
 
 
 class InputNode(nengo.Node):
-    """A Node that passes on what is connected to it, or else the data that it is given.
+    """A Node that passes on its input, or data if it has no incoming connections.
 
-    Where nothing is connected to it, ``nengo_dl.Simulator`` takes data for it as for a Node
-    without input; without data it is zero. Other simulators treat it as ``nengo.Node(size_in=n)``.
-
-    With ``output`` set to an array of n values, a function of time or a process it is a
-    ``nengo.Node(output)`` in all of them; None makes it an input again.
+    Without incoming connections, ``nengo_dl.Simulator`` takes data for it as for a Node without
+    input; without data, its output is zero. Other simulators treat it as ``nengo.Node(size_in=n)``.
+    If ``output`` is set to an array of n values, a function of time or a process, it is a
+    ``nengo.Node(output)`` in all simulators; None makes it an input again.
 
     Parameters
     ----------

@@ -163,40 +163,40 @@ def configure_settings(
     ----------
     trainable : bool or None
         Whether training changes ensembles (their encoders and biases) and connections (their
-        decoders or weights). None: all of them, but not what an online learning rule changes.
-        Makes ``trainable`` a parameter of ``network.config[nengo.Ensemble]``,
-        ``[nengo.ensemble.Neurons]`` and ``[nengo.Connection]`` and of each such object, made before
-        or after: ``network.config[ensemble].trainable = False``.
-        `nengo_dl.config.TrainableResolver` says which of them counts.
+        decoders or weights). None: all of them, except those that an online learning rule changes.
+        Adds ``trainable`` to ``network.config[nengo.Ensemble]``, ``[nengo.ensemble.Neurons]`` and
+        ``[nengo.Connection]``, and to each such object, whether created before or after:
+        ``network.config[ensemble].trainable = False``. `nengo_dl.config.TrainableResolver`
+        describes the precedence.
     trainable_attributes : str or list of str or None
         Attributes of neuron types (``"tau_rc"``, ``"amplitude"``, ``"sigma"``, ...) and synapses
-        (``"tau"``) that training changes, each object's for itself; those that have to be positive
-        stay so. Made for a network it concerns the objects that have such attributes. It is a
-        parameter of ensembles, connections and probes:
+        (``"tau"``) that training changes, separately for each object. Positive attributes stay
+        positive. The setting of a network applies to all objects that have such attributes. It can
+        also be set for ensembles, connections and probes:
         ``network.config[connection].trainable_attributes = "tau"``.
     keep_history : bool
-        Whether ``sim.data`` keeps all steps of a probe (the default) or only the last one. Makes
-        ``keep_history`` a parameter of ``network.config[nengo.Probe]`` and of each probe.
+        Whether ``sim.data`` keeps all steps of a probe (the default) or only the last one. Adds
+        ``keep_history`` to ``network.config[nengo.Probe]`` and to each probe.
     regularizer : callable or None
-        Function of a connection's weights that gives what is added to the loss in training, e.g.
-        ``keras.regularizers.L2(1e-4)``. Makes ``regularizer`` a parameter of
-        ``network.config[nengo.Connection]`` and of each connection.
+        Function of a connection's weights that returns a penalty, which is added to the loss in
+        training, e.g. ``keras.regularizers.L2(1e-4)``. Adds ``regularizer`` to
+        ``network.config[nengo.Connection]`` and to each connection.
     persistent : bool
         Whether ``save_params`` stores a connection's weights (the default). Set it to False if
-        other code generates them. A parameter of each connection, like ``regularizer``.
+        other code generates them. It can be set for each connection, like ``regularizer``.
     planner : callable or None
-        Function that groups the operators, see `nengo_dl.graph_optimizer`.
+        Function that groups the operators; see `nengo_dl.graph_optimizer`.
     sorter : callable or None
         Function that orders the operators inside the groups.
     simplifications : list of callable or None
         Functions that rewrite the operators, in this order; an empty list for none.
     build : {"fast", "nengo"} or None
         How a network is built. "fast": nengo_dl solves for the decoders of many connections at
-        once, which are those of Nengo's builder to a relative 1e-10. "nengo": Nengo's builder as it
-        is. None: "fast" in single precision; with ``dtype="float64"`` Nengo's own solvers run, and
-        all is the same to the last bit.
+        once; they agree with those of Nengo's builder to a relative 1e-10. "nengo": Nengo's own
+        builder. None: "fast" in single precision; with ``dtype="float64"``, Nengo's own solvers
+        run, and the result is identical to the last bit.
     inference_only : bool
-        True: the network will not be trained, so nothing is stored that only training needs.
+        True: the network will not be trained, so values that only training needs are not stored.
     lif_smoothing : float or None
         Sigma of the `nengo_dl.SoftLIFRate` that replaces LIF neurons in training; None or 0 uses
         LIFRate.
@@ -209,15 +209,14 @@ def configure_settings(
     learning_phase : bool or None
         True: neurons and layers always behave as in training; False: never.
     jit_compile : bool or None
-        Whether the simulation is compiled with XLA; None: where that is possible.
+        Whether the simulation is compiled with XLA; None: if possible.
     quantizer : int or callable or None
-        Connections compute with rounded weights (transforms and decoders): a number of bits, a
-        `nengo_dl.quantization.Quantizer`, or a function of a tensor. Makes ``quantizer`` a
-        parameter of ``network.config[nengo.Connection]`` and of each connection.
+        Rounds the weights of connections (transforms and decoders): a number of bits, a
+        `nengo_dl.quantization.Quantizer`, or a function of a tensor. Adds ``quantizer`` to
+        ``network.config[nengo.Connection]`` and to each connection.
     surrogate : str or callable or None
-        Surrogate derivative of a spike; training then uses spikes:
-        ``"fast_sigmoid"``, ``"arctan"``, ``"triangle"``, ``"softlif"``, or a function; see
-        `nengo_dl.surrogates`.
+        Surrogate derivative of a spike; training then uses spikes. ``"fast_sigmoid"``,
+        ``"arctan"``, ``"triangle"``, ``"softlif"``, or a function; see `nengo_dl.surrogates`.
     checkpoint_segments : bool or int or None
         Divide sequences into this many segments (True: the square root of the number of steps).
         Training stores only the first state of each and recomputes the others in the backward pass,
@@ -226,8 +225,8 @@ def configure_settings(
     Raises
     ------
     nengo.exceptions.ConfigError
-        Outside of a network, for an unknown setting, and for an invalid value. None of the settings
-        of the call is made then.
+        If it is called outside a network, for an unknown setting, and for an invalid value. In
+        these cases, the call changes nothing.
 
     Examples
     --------

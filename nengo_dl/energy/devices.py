@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Device:
-    """What operations cost on a device.
+    """The energy of operations on a device.
 
     Attributes
     ----------
     name
         Name for tables.
     joules_per_synop, joules_per_update
-        Energy of a synaptic operation (a multiplication with a weight and an addition) and of the
-        update of a neuron in a step.
+        Energy of a synaptic operation (a multiplication by a weight and an addition), and of the
+        update of a neuron in one step.
     event_driven
-        Whether a synaptic operation is done only where a value arrives that is not zero; else all
-        are done in each step.
+        Whether the device performs synaptic operations only for inputs that are not zero. If not,
+        it performs all of them in each step.
     source
-        Where the figures are from.
+        Source of the figures.
 
     Examples
     --------

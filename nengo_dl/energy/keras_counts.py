@@ -31,10 +31,10 @@ _connections: dict[type, Callable[[Any, tuple, tuple], float]] = {}
 
 
 def register_connections(layer_class: type) -> Callable:
-    """Decorator: a function that counts a layer's multiply-accumulates.
+    """Decorator that registers a function to count a layer's multiply-accumulates.
 
-    It takes the layer, and the shapes of its input and its output without the batch, and returns
-    their number for one inference. Subclasses of ``layer_class`` use it too.
+    The function takes the layer, and the shapes of its input and output without the batch, and
+    returns the number for one inference. It also applies to subclasses of ``layer_class``.
 
     Examples
     --------
@@ -136,14 +136,14 @@ def count_model(
     rates: Mapping[str, float] | None = None,
     activations_are_rates: bool = False,
 ) -> EnergyReport:
-    """Count the operations of a Keras model for an inference.
+    """Count the operations of a Keras model for one inference.
 
-    A synaptic operation is a multiply-accumulate of an input that is not zero, so what is counted
-    depends on the examples: each spike costs as many as the unit has connections.
+    A synaptic operation is a multiply-accumulate of an input that is not zero, so the counts depend
+    on the examples: each spike costs one operation per connection of its unit.
 
-    A layer counts as often as the model calls it: operations, neurons and their updates in each
-    place, also inside other models, wrappers and layers, and in each step of a
-    ``TimeDistributed``. Parameters that are shared are stored, and count, once.
+    A layer is counted each time the model calls it: operations, neurons and updates are counted in
+    each place, including nested models, wrappers and layers, and in each step of a
+    ``TimeDistributed``. Shared parameters are stored, and counted, once.
 
     Parameters
     ----------
@@ -152,14 +152,15 @@ def count_model(
     x
         Examples, as for ``model.predict``; the counts are means over them.
     dt : float, optional
-        Time step in seconds; by default that of the first spiking layer, else 0.001.
+        Time step in seconds; by default that of the first spiking layer, otherwise 0.001.
     n_steps : int, optional
-        Steps of an inference. By default those of the input of the first spiking layer, else 1.
+        Number of steps of an inference. By default that of the input of the first spiking layer,
+        otherwise 1.
     rates : dict, optional
-        Firing rates in hertz, by the names of layers, to use in place of the measured ones.
+        Firing rates in hertz by layer name, used instead of measured rates.
     activations_are_rates : bool
-        For a model without spikes: count as if it were run for ``n_steps`` steps, its activations
-        being firing rates in hertz.
+        For a model without spikes: count as if it ran for ``n_steps`` steps, and interpret its
+        activations as firing rates in hertz.
 
     Returns
     -------
@@ -168,8 +169,8 @@ def count_model(
     Raises
     ------
     ValueError
-        For a model that is not built, and a layer with weights that it cannot count;
-        `register_connections` says how.
+        If the model is not built, or if it contains a layer with weights that cannot be counted;
+        use `register_connections` for such layers.
 
     Examples
     --------

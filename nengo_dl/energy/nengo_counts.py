@@ -31,10 +31,10 @@ def count_simulator(
     sim
         A ``nengo_dl.Simulator`` or another Nengo simulator, after a run.
     n_steps : int, optional
-        Steps of an inference; by default those that it ran.
+        Number of steps of an inference; by default the number of steps that the simulator ran.
     rates : dict, optional
-        Firing rates in hertz by Ensemble. Where none is given, a Probe of the ensemble's neurons
-        without a synapse has to have recorded them.
+        Firing rates in hertz by Ensemble. For other ensembles, a Probe of the neurons without a
+        synapse must have recorded the spikes.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def count_simulator(
     Raises
     ------
     ValueError
-        Where the rate of spiking neurons is not known.
+        If the rate of spiking neurons is unknown.
 
     Examples
     --------

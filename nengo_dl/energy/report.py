@@ -22,17 +22,18 @@ class Part:
     neurons
         Number of neurons.
     connections
-        Multiply-accumulates of one step in which every input counts.
+        Multiply-accumulates of one step, counting every input.
     macs
-        Multiply-accumulates of all steps in which every input counts.
+        Multiply-accumulates of all steps, counting every input.
     synops
-        Those of them whose input was not zero: the synaptic operations of event-driven hardware.
+        Multiply-accumulates whose input was not zero: the synaptic operations of event-driven
+        hardware.
     updates
         Updates of neurons.
     rate
-        Mean firing rate of its neurons in hertz, None where it has none.
+        Mean firing rate of its neurons in hertz; None if it has no neurons.
     parameters, bytes
-        Number of its weights, and memory that they take.
+        Number of its weights, and the memory that they need.
     """
 
     name: str
@@ -57,8 +58,8 @@ class Part:
 class EnergyReport:
     """Operations and energy of one inference; ``print`` shows a table.
 
-    The energy is that of the operations alone, as published for each device: none of moving data,
-    of memory, or of a device that waits. It compares orders of magnitude.
+    The energy is that of the operations alone, as published for each device. It does not include
+    moving data, memory, or idle time. Use it to compare orders of magnitude.
 
     Examples
     --------
@@ -79,7 +80,7 @@ class EnergyReport:
     dt: float
 
     def total(self, name: str) -> float:
-        """Sum over all parts of one of their counts: ``"synops"``, ``"macs"``, ``"bytes"``, ..."""
+        """Sum of one of the counts over all parts: ``"synops"``, ``"macs"``, ``"bytes"``, ..."""
         return sum(getattr(part, name) for part in self.parts)
 
     def joules(self, device: str | Device) -> float:
@@ -105,7 +106,7 @@ class EnergyReport:
         return pandas.DataFrame(self.rows(devices_))
 
     def table(self, devices_: Sequence[str | Device] = tuple(DEVICES)) -> str:
-        """The counts of each part and of all, and the energy on each device, as text."""
+        """The counts of each part, their totals, and the energy on each device, as text."""
         chosen = [devices.get(device) for device in devices_]
         head = ["", "neurons", "rate (Hz)", "parameters", "MACs", "synops", "updates"]
         lines = [head + [f"J ({d.name})" for d in chosen]]
@@ -136,7 +137,9 @@ class EnergyReport:
         return self.table()
 
     def plot(self, devices_: Sequence[str | Device] = tuple(DEVICES), ax: Any = None) -> Any:
-        """Draw the energy on each device into ``ax`` (a new one by default), and return it."""
+        """Draw the energy on each device, on ``ax`` or by default in a new figure; returns the
+        axes.
+        """
         ax = style.axes_for(ax)
         chosen = [devices.get(device) for device in devices_]
         names = {True: "event-driven", False: "all operations in each step"}

@@ -13,37 +13,38 @@ from nengo_dl.runtime.checks import checked_count, checked_flag, checked_seed
 
 
 class EventDataset(keras.utils.PyDataset):
-    """Recordings of events as batches of frames, which are made when they are needed.
+    """Recordings of events as batches of frames, which are computed when they are needed.
 
-    For ``fit``, ``evaluate`` and ``predict`` of a `nengo_dl.Simulator` (with ``flat=True``, and
-    ``batch_size`` its ``minibatch_size``) and of a Keras model.
+    It can be passed to ``fit``, ``evaluate`` and ``predict`` of a Keras model or a
+    `nengo_dl.Simulator`. For the latter, set ``flat=True`` and ``batch_size=minibatch_size``.
 
     Parameters
     ----------
     recordings : sequence
-        Recordings as in `to_frames`, or pairs of a recording and its label, as a dataset of
-        ``tonic`` has them: anything with a length whose items have a number.
+        Recordings as in `to_frames`, or pairs of a recording and its label, as in a dataset of
+        ``tonic``: any object with a length whose items can be accessed by their index.
     labels : array_like, optional
-        A label for each recording, (n, ...), where the items are no pairs. With neither, batches
-        have no targets. In a simulator targets have the shape (n, steps, size).
+        A label for each recording, of shape (n, ...), if the items are not pairs. Without any
+        labels, batches have no targets. For a simulator, targets have the shape (n, steps, size).
     sensor_size : tuple of int
         (width, height, polarities).
     batch_size : int
-        Number of recordings of a batch; the last one may have fewer.
+        Number of recordings in a batch; the last batch may have fewer.
     shuffle : bool
-        Whether each epoch has another order.
+        Whether each epoch uses a new order.
     seed : int, optional
         Seed of the orders.
     workers, use_multiprocessing, max_queue_size
         As in ``keras.utils.PyDataset``.
     **frames
-        As in `to_frames`: ``dt``, ``n_steps``, ``flat``, ``padding``, ... Without ``n_steps``
-        a batch is as long as its longest recording, and each new length is compiled anew.
+        As in `to_frames`: ``dt``, ``n_steps``, ``flat``, ``padding``, ... Without ``n_steps``, a
+        batch is as long as its longest recording, and each new length is compiled separately.
 
     Raises
     ------
     ValueError
-        If there are no recordings, or another number of labels; and what `to_frames` raises.
+        If there are no recordings, or if the number of labels differs; also all errors of
+        `to_frames`.
 
     Examples
     --------

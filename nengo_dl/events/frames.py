@@ -28,54 +28,57 @@ def to_frames(
     columns: str = "txyp",
     dtype: Any = "float32",
 ) -> np.ndarray:
-    """Frames of a recording of events, or of several.
+    """Turn one or several recordings of events into frames.
 
-    A frame has the events of ``dt`` seconds, or ``count`` events. Each adds ``height`` to the value
-    of its pixel and polarity.
+    A frame contains the events of ``dt`` seconds, or ``count`` events. Each event adds ``height``
+    to the value of its pixel and polarity.
 
     Parameters
     ----------
     events : array_like, or list of these
-        A structured array with the fields t, x, y and p, as the datasets of ``tonic`` have; without
-        y, as recordings of sound, all is on one line. Or numbers of shape (n, 4), whose
-        ``columns`` are in a known order. Times may not go back. Several recordings are a list.
+        A structured array with the fields t, x, y and p, as in the datasets of ``tonic``; without
+        the field y, as in recordings of sound, all events are on one line. Or an array of shape (n,
+        4), with the order given by ``columns``. Times must not decrease. Pass several recordings as
+        a list.
     sensor_size : tuple of int
         (width, height, polarities), the ``sensor_size`` of a dataset of ``tonic``.
     dt : float, optional
-        Duration of a frame in seconds, that of a step of the simulation; by default 0.001.
+        Duration of a frame in seconds, which is the time step of the simulation; by default 0.001.
     count : int, optional
-        Number of events of a frame, in place of a duration.
+        Number of events per frame, instead of a duration.
     n_steps : int, optional
-        Number of frames: what is later is left out, and a recording that is shorter ends in
-        frames of ``padding``. By default as many as the recording, or the longest, has.
+        Number of frames. Later events are ignored, and shorter recordings are extended with frames
+        of ``padding``. By default the number of frames in the recording, or in the longest of
+        several recordings.
     start : float, optional
-        When the first frame begins, in seconds; earlier events are left out. By default with the
+        Start of the first frame, in seconds; earlier events are ignored. By default the time of the
         first event of each recording.
     height : float
-        Value of an event: ``1 / dt`` makes spikes as those of Nengo's neurons of it.
+        Value of an event: with ``1 / dt``, events are like the spikes of Nengo's neurons.
     flat : bool
-        Whether a frame is a vector, (height * width * polarities,), for a Node, and not an image.
+        Whether a frame is a vector of shape (height * width * polarities,), for a Node, instead of
+        an image.
     padding : float
-        Value of the frames after the end of a recording that is shorter than others. With -1 and
-        ``keras.layers.Masking(-1.0)``, layers that take masks leave them out.
+        Value of the frames after the end of a shorter recording. With -1 and
+        ``keras.layers.Masking(-1.0)``, layers that support masks ignore these frames.
     time_unit : float
         Unit of the times in seconds, by default microseconds.
     columns : str
-        Order of the columns of an array without fields.
+        Order of the columns in an array without fields.
     dtype : str or numpy.dtype
-        Of the result.
+        Type of the result.
 
     Returns
     -------
     numpy.ndarray
-        (n_steps, height, width, polarities), or with ``flat`` (n_steps, size); for a list of
-        recordings with one more axis in front, that of the minibatch.
+        Of shape (n_steps, height, width, polarities), or (n_steps, size) with ``flat``. For a list
+        of recordings, the minibatch is an additional first axis.
 
     Raises
     ------
     ValueError, nengo.exceptions.ValidationError
-        For events whose times go back, that are not on the sensor, or are no events; for both
-        ``dt`` and ``count``; for times of which the unit cannot be right.
+        If times decrease, if positions are not on the sensor, if the array does not contain events,
+        if both ``dt`` and ``count`` are given, or if the unit of the times cannot be right.
 
     Examples
     --------

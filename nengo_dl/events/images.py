@@ -20,39 +20,39 @@ def from_images(
     path: Any = None,
     time_unit: float = 1e-6,
 ) -> list[np.ndarray]:
-    """Events that a camera would see if images moved in front of it, as in N-MNIST.
+    """Simulate the events of a camera in front of which images move, as in N-MNIST.
 
-    A pixel makes an event each time that its brightness has changed by ``threshold`` since the
-    event before: with p = 1 if it got brighter, else p = 0 (Lichtsteiner et al., 2008, "A 128 x 128
-    120 dB 15 us latency asynchronous temporal contrast vision sensor"). What is around an image is
-    dark.
+    A pixel emits an event each time its brightness has changed by ``threshold`` since its last
+    event: with p = 1 if it got brighter, otherwise with p = 0 (Lichtsteiner et al., 2008, "A 128 x
+    128 120 dB 15 us latency asynchronous temporal contrast vision sensor"). The surroundings of an
+    image are dark.
 
     Parameters
     ----------
     images : array_like
         Brightness, (n, height, width).
     duration : float
-        Seconds in which they move once along the path.
+        Time in seconds in which the images move along the path once.
     threshold : float
-        Change of the brightness that makes an event.
+        Change in brightness that causes an event.
     path : array_like, optional
-        Displacements in pixels, to the right and down, at times that are evenly spaced,
-        (n_times, 2); between them images jump, so it should have many. By default a triangle, as in
-        N-MNIST (Orchard et al., 2015, "Converting static image datasets to spiking neuromorphic
-        datasets using saccades"), with sides of 2 pixels.
+        Displacements in pixels, to the right and down, at evenly spaced times, of shape (n_times,
+        2). Images jump from one to the next, so the path should have many points. By default a
+        triangle, as in N-MNIST (Orchard et al., 2015, "Converting static image datasets to spiking
+        neuromorphic datasets using saccades"), with sides of 2 pixels.
     time_unit : float
         Unit of the times in seconds, by default microseconds.
 
     Returns
     -------
     list of numpy.ndarray
-        For each image a structured array with the fields t, x, y, p, in the order of the times;
-        ``sensor_size=(width, height, 2)``.
+        For each image, a structured array with the fields t, x, y, p, sorted by time. The sensor
+        has the size ``sensor_size=(width, height, 2)``.
 
     Raises
     ------
     ValueError
-        For images or a path of another shape, or values that are not finite.
+        If images or the path have a wrong shape, or if values are not finite.
 
     Examples
     --------

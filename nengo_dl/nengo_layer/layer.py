@@ -27,45 +27,45 @@ from nengo_dl.runtime.step.scan import InitialState, Wanted
 class NengoLayer(keras.layers.Layer):
     """A Nengo network as a layer of a Keras model, trained with it.
 
-    An input of shape (batch, n_steps, size) is a sequence, one value for each time step, and gives
-    an output of shape (batch, n_steps, size of the Probe). An input of shape (batch, size) is held
-    for ``n_steps`` steps, and gives the output of the last one, (batch, size of the Probe). Each
-    call starts in the network's initial state.
+    An input of shape (batch, n_steps, size) is a sequence with one value for each time step; the
+    output has shape (batch, n_steps, size of the Probe). An input of shape (batch, size) is
+    presented for ``n_steps`` steps; the output is that of the last step, of shape (batch, size of
+    the Probe). Each call starts from the network's initial state.
 
-    As in `nengo_dl.Simulator.fit`, spiking neurons act as their differentiable counterparts in
-    training; ``configure_settings`` inside the network applies.
+    As in `nengo_dl.Simulator.fit`, training replaces spiking neurons by their differentiable
+    counterparts, and ``configure_settings`` inside the network applies.
 
     Parameters
     ----------
     network : nengo.Network, or function
-        The network, or a function that makes it, which returns a network or ``(network, inputs,
-        outputs)``. A model with a network itself cannot be saved whole, because a network is made
-        of Python objects; a function that is registered with
+        The network, or a function that returns a network or ``(network, inputs, outputs)``. A model
+        that was created with a network cannot be saved as a whole, because a network consists of
+        Python objects. A function that is registered with
         ``keras.saving.register_keras_serializable`` is saved by its name.
     inputs : Node, or list of Node or label, optional
-        The Nodes that get the layer's inputs; by default all that have an array as output.
+        The Nodes that get the layer's inputs; by default all Nodes whose output is an array.
     outputs : Probe, or list of Probe or label, optional
         The Probes that give its outputs; by default all.
     n_steps : int
-        Steps for which an input without an axis of time is held.
+        Number of steps for which an input without a time axis is presented.
     dt : float
         Length of a time step in seconds.
     seed : int, optional
-        Seed of the processes that have none, and of a network that a function makes without one.
+        Seed of processes without their own seed, and of a network without a seed that a function
+        returns.
     minibatch_size : int
-        Items that are computed side by side where the size of the batch is not known when
-        TensorFlow traces the model. Any batch works; those of about this size are fastest.
+        Number of items that are computed side by side if the batch size is unknown when TensorFlow
+        traces the model. Any batch size works; sizes close to this number are fastest.
     arguments : dict, optional
-        Keyword arguments of the function that makes the network; numbers, strings, and lists and
-        dicts of them.
+        Keyword arguments of the function: numbers, strings, and lists and dicts of these.
     kwargs
-        ``name`` and ``trainable``, as of every Keras layer.
+        ``name`` and ``trainable``, as for every Keras layer.
 
     Raises
     ------
     nengo.exceptions.ValidationError
-        For a network that cannot be a layer: with Python code in the loop, or without Nodes to
-        give values to or Probes.
+        If the network cannot be a layer, because Python code runs in the loop, or because there are
+        no Nodes for the inputs or no Probes.
 
     Examples
     --------
@@ -270,8 +270,8 @@ class NengoLayer(keras.layers.Layer):
     # -- saving ------------------------------------------------------------------------------------
 
     def freeze_params(self, objs: Any = None) -> None:
-        """Write the present parameters into the Nengo objects, by default of the whole network; see
-        `nengo_dl.Simulator.freeze_params`.
+        """Write the current parameters into the Nengo objects, by default those of the whole
+        network; see `nengo_dl.Simulator.freeze_params`.
         """
         running = self._compiled.running(self.seed)
         values = PresentValues(running.engine, running.state)
@@ -302,7 +302,8 @@ class NengoLayer(keras.layers.Layer):
         Raises
         ------
         NotImplementedError
-            Where the network was given itself, or its function is not registered with Keras.
+            If the layer was created from a network, or from a function that is not registered with
+            Keras.
         """
         source = self._compiled.source
         name = None if isinstance(source, Network) else keras.saving.get_registered_name(source)

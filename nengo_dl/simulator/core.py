@@ -42,7 +42,7 @@ class Simulator(
     OperatorInterface,
     OlderCalls,
 ):
-    """Simulates (and trains) a Nengo network, compiled for the backend of Keras.
+    """Simulates and trains a Nengo network, compiled for Keras's backend.
 
     Parameters
     ----------
@@ -51,18 +51,18 @@ class Simulator(
     dt : float
         Length of a time step in seconds.
     seed : int, optional
-        Seed of processes without a seed of their own, from 0 to 2**32 - 1. By default the network's
-        seed + 1, or a random one if the network has none.
+        Seed of processes without their own seed, from 0 to 2**32 - 1. By default the network's seed
+        + 1, or a random seed if the network has none.
     model : nengo.builder.Model, optional
         A model to build the network into.
     device : str, optional
         Where to run, e.g. ``"/cpu:0"`` or ``"/gpu:0"``. By default the backend chooses.
     unroll_simulation : int
         Number of steps in the body of the compiled loop, 8 at most. More steps may run faster but
-        take longer to compile. Runs may have any number of steps, whatever its value.
+        take longer to compile. This does not restrict the number of steps in a run.
     minibatch_size : int, optional
-        Number of items to simulate side by side. Probe data has a leading axis of this length, even
-        if it is 1; None simulates one item and adds no axis.
+        Number of items to simulate side by side. Recorded data has a leading axis of this length,
+        even if it is 1. None simulates one item, without this axis.
     progress_bar : bool or nengo.utils.progress.ProgressBar
         As in nengo.Simulator.
     optimize : bool
@@ -148,17 +148,17 @@ class Simulator(
 
     @property
     def data(self) -> SimulationData:
-        """Maps probes to recorded data, and other objects to their present parameters."""
+        """Maps probes to recorded data, and other objects to their current parameters."""
         return SimulationData(self)
 
     @property
     def signals(self) -> PresentSignals:
-        """Maps Nengo's signals to their present values."""
+        """Maps Nengo's signals to their current values."""
         return PresentSignals(self, self._signal_index)
 
     @property
     def keras_model(self) -> NengoModel:
-        """The ``keras.Model`` that owns the parameters; a closed simulator has none."""
+        """The ``keras.Model`` that contains the parameters; a closed simulator has none."""
         if self.closed:
             raise SimulatorClosed("Cannot access Simulator.keras_model after Simulator is closed")
         return self._built.keras_model
@@ -200,7 +200,7 @@ class Simulator(
 
     @older_arguments(obj="node_or_probe")
     def get_name(self, node_or_probe: Node | Probe) -> str:
-        """The unique name by which Keras knows a Node or Probe.
+        """The unique name of a Node or Probe in Keras.
 
         Examples
         --------
@@ -219,7 +219,7 @@ class Simulator(
 
     def close(self) -> None:
         """Free the resources of the simulation: the Keras model with all tensors on the device, and
-        functions compiled for this simulator alone. ``sim.data`` can still be read; running again
+        functions compiled only for this simulator. ``sim.data`` can still be read; running again
         raises SimulatorClosed.
 
         Examples

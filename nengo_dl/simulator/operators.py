@@ -15,17 +15,21 @@ class OperatorInterface(SimulatorParts):
 
     @property
     def dg(self) -> dict[Operator, list[Operator]]:
-        """The dependency graph of Nengo's operators: for each, those that come after it."""
+        """The dependency graph of Nengo's operators: each operator with the operators that depend
+        on it.
+        """
         return operator_dependency_graph(self.model.operators)
 
     @property
     def step_order(self) -> list[Operator]:
-        """Nengo's operators in an order in which Nengo could run them; see ``sim.program`` for what
-        runs here.
+        """Nengo's operators, in an order in which Nengo could run them. ``sim.program`` shows the
+        compiled program.
         """
         return [op for op in toposort(self.dg) if hasattr(op, "make_step")]
 
     @property
     def rng(self) -> np.random.RandomState:
-        """A new generator like the one that seeds the processes, from ``sim.seed``."""
+        """A new random number generator with the seed ``sim.seed``, like the one that seeds
+        processes.
+        """
         return np.random.RandomState(self.seed)

@@ -23,7 +23,7 @@ class ParameterInterface(SimulatorParts):
     def get_nengo_params(
         self, nengo_objs: Any, as_dict: bool = False, item: int | None = None
     ) -> dict[str, Any] | list[dict[str, Any]]:
-        """Get keyword arguments that create equal objects, with the present parameters, elsewhere.
+        """Return keyword arguments that create equal objects, with the current parameters.
 
         Parameters
         ----------
@@ -32,8 +32,8 @@ class ParameterInterface(SimulatorParts):
         as_dict
             Whether to return a dict keyed by the labels of the objects.
         item
-            The item of the minibatch whose learned weights to use, if an online learning rule gave
-            each item its own.
+            The minibatch item whose weights to use, if an online learning rule changed the weights
+            of each item separately.
 
         Returns
         -------
@@ -45,8 +45,8 @@ class ParameterInterface(SimulatorParts):
         Raises
         ------
         nengo.exceptions.ValidationError
-            For an object that is not in the network, weights that differ between items, and
-            labels that are missing or not unique.
+            If an object is not in the network, if weights differ between items, or if labels are
+            missing or not unique.
 
         Examples
         --------
@@ -60,7 +60,7 @@ class ParameterInterface(SimulatorParts):
         return freezing.nengo_params(self._live_parameters(item), nengo_objs, as_dict)
 
     def freeze_params(self, objs: Any, item: int | None = None) -> None:
-        """Write the present parameters into the Nengo objects, for any Nengo simulator.
+        """Write the current parameters into the Nengo objects, for any Nengo simulator.
 
         Freeze the whole network to get the same output: Nengo solves again for decoders that are
         not frozen, using the new encoders and biases.
@@ -75,7 +75,7 @@ class ParameterInterface(SimulatorParts):
         Raises
         ------
         nengo.exceptions.ValidationError
-            As in `get_nengo_params`; then nothing is written.
+            As in `get_nengo_params`; in this case, nothing is written.
 
         Examples
         --------
@@ -98,9 +98,9 @@ class ParameterInterface(SimulatorParts):
         path
             The file; ``.npz`` is added if it is missing.
         include_state
-            Whether to save the state of the simulation, too: voltages, filters, the number of
-            steps. This does not include internal state of Python functions and of processes with
-            an input.
+            Whether to also save the state of the simulation: voltages, filters, the number of
+            steps. The internal state of Python functions and of processes with an input is not
+            saved.
 
         Examples
         --------
@@ -112,14 +112,15 @@ class ParameterInterface(SimulatorParts):
 
     @older_arguments(include_non_trainable="include_state", include_local="include_state")
     def load_params(self, path: str | os.PathLike, include_state: bool = False) -> None:
-        """Load what `save_params` saved.
+        """Load a file that `save_params` wrote.
 
         Parameters
         ----------
         path
             The file; ``.npz`` is added if it is missing.
         include_state
-            Whether to continue from the saved state, with the saved seed. Recorded data is kept.
+            Whether to also load the saved state and seed, and continue from there. Recorded data is
+            kept.
 
         Raises
         ------
@@ -172,12 +173,13 @@ class ParameterInterface(SimulatorParts):
         inputs: Sequence[Node | str] | None = None,
         format: str = "saved_model",
     ) -> None:
-        """Write the network as a file that other programs run, with its present parameters.
+        """Export the network, with its current parameters, to a file for other programs.
 
-        It takes sequences of a fixed number of steps, ``{name of Node: (minibatch_size, n_steps,
-        size)}``, starts in the network's initial state each time, with what was learned online
-        until now, and gives ``{name of Probe: (minibatch_size, n_steps, size)}``; names are those
-        of `get_name`. Neurons spike. Neither Nengo nor nengo_dl is needed to run it.
+        The exported model takes a dict of arrays by the names of Nodes, and returns such a dict by
+        the names of Probes (see `get_name`). The arrays have shape
+        ``(minibatch_size, n_steps, size)``, with a fixed number of steps. Each call starts from the
+        network's initial state, with the weights learned online so far. Neurons spike. Running the
+        model requires neither Nengo nor nengo_dl.
 
         Parameters
         ----------
@@ -186,18 +188,19 @@ class ParameterInterface(SimulatorParts):
         n_steps
             Number of steps.
         inputs
-            The Nodes whose values are given; by default all that have no input. The others have to
-            be constant.
+            The Nodes that take data; by default all Nodes without input. The other Nodes must be
+            constant.
         format : {"saved_model", "onnx"}
-            TensorFlow's SavedModel, which TensorFlow writes with either backend, or ONNX, for which
-            the extra ``onnx`` installs tf2onnx (with TensorFlow) and jax2onnx (with JAX).
+            TensorFlow's SavedModel, which needs TensorFlow with either backend, or ONNX, which
+            needs tf2onnx (with TensorFlow) or jax2onnx (with JAX). The extra ``onnx`` installs
+            these.
 
         Raises
         ------
         nengo.exceptions.ValidationError
-            For a network in which Python code runs, random processes included.
+            If Python code runs in the network, including random processes.
         ImportError
-            Where a package that writes the file is not installed; the message names it.
+            If the package that writes the file is not installed; the message names it.
         """
         self._check_open("be exported")
         n_steps = checks.checked_count("n_steps", n_steps)

@@ -63,21 +63,22 @@ class RunningInterface(SimulatorParts):
         *,
         steps: int | None = None,
     ) -> None:
-        """Simulate ``n_steps`` steps and append what the probes record to ``sim.data``.
+        """Simulate ``n_steps`` steps and append the recorded values to ``sim.data``.
 
         Parameters
         ----------
         n_steps, steps
             Number of steps; ``steps`` is Nengo's name for it.
         data
-            Values for Nodes in place of their own: a dict {Node or name: array}, a list of arrays
+            Values that replace the output of Nodes: a dict {Node or name: array}, a list of arrays
             in the order of the Nodes, or one array, each of shape (minibatch_size, n_steps,
             node.size_out).
         progress_bar
-            As in the constructor, which is the default. Runs of up to 32 steps show no Nengo bar.
+            As in the constructor, whose value is the default. Runs of up to 32 steps show no
+            progress bar of Nengo.
         stateful
-            Whether the next call continues where this one ends. If not, it starts where this one
-            started; only what online learning rules learned is kept.
+            Whether the next call continues where this one ends. If not, it starts from the same
+            state as this one, except that weights learned online are kept.
 
         Raises
         ------
@@ -178,7 +179,7 @@ class RunningInterface(SimulatorParts):
         verbose: int | str = 0,
         batch_size: int | None = None,
     ) -> dict[Probe, np.ndarray]:
-        """Simulate a batch of data and return what probes record, without changing ``sim.data``.
+        """Simulate a batch of data and return the recorded values, without changing ``sim.data``.
 
         Parameters
         ----------
@@ -189,11 +190,11 @@ class RunningInterface(SimulatorParts):
         n_steps
             Number of steps; required if there is no data.
         stateful
-            Whether each minibatch, and the next call, continues where the previous one ended; then
-            all minibatches have to be full. If not, all start from the present state; only what
-            online learning rules learn meanwhile is kept.
+            Whether each minibatch, and the next call, continues where the previous one ended; all
+            minibatches must then be full. If not, each minibatch starts from the current state,
+            except that weights learned online are kept.
         callbacks, steps, verbose
-            As in ``keras.Model.predict``: ``steps`` is the largest number of minibatches.
+            As in ``keras.Model.predict``: ``steps`` is the maximum number of minibatches.
         batch_size
             Accepted for compatibility with Keras; minibatches always have the simulator's
             ``minibatch_size``.
@@ -201,8 +202,8 @@ class RunningInterface(SimulatorParts):
         Returns
         -------
         dict of Probe to array of shape (batch, n_steps, probe.size_in)
-            All steps, even for probes with ``sample_every``; only the last one for probes without
-            history.
+            All steps, even for probes with ``sample_every``, but only the last step for probes with
+            ``keep_history=False``.
 
         Examples
         --------
@@ -233,7 +234,7 @@ class RunningInterface(SimulatorParts):
         return {probe: np.concatenate(values) for probe, values in parts.items()}
 
     def predict_on_batch(self, x: Any = None, n_steps: int | None = None, **kwargs: Any) -> dict:
-        """`predict` for data of one minibatch, or of fewer items.
+        """Like `predict`, for a single minibatch, which may be smaller than ``minibatch_size``.
 
         Examples
         --------

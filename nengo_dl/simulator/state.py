@@ -32,8 +32,7 @@ class StateInterface(SimulatorParts):
         seed
             A new seed for processes without a seed of their own.
         include_trainable
-            Whether to restore the initial parameters, undoing training and what online learning
-            rules learned.
+            Whether to restore the initial parameters, undoing training and online learning.
         include_probes
             Whether to delete recorded data.
         include_processes
@@ -96,9 +95,7 @@ class StateInterface(SimulatorParts):
         return (self._last or self._engine).is_variable(signal)
 
     def present_value(self, signal: Signal) -> np.ndarray:
-        """The value now of a signal that is stored, of shape ``(minibatch_size
-        or 1, *signal.shape)``.
-        """
+        """The current value of a stored signal, ``(minibatch_size or 1, *signal.shape)``."""
         if self._last is not None:
             return self._last.value(signal)
         return self._engine.value(signal, self._state)

@@ -68,21 +68,21 @@ class TrainingInterface(SimulatorParts):
         ----------
         x
             Values for Nodes: a dict {Node or name: array}, a list in the order of the Nodes, or one
-            array, each of shape (batch, n_steps, node.size_out); a last minibatch that is smaller
-            than ``minibatch_size`` is computed separately. Or a generator,
-            ``keras.utils.PyDataset`` or ``tf.data.Dataset`` of minibatches ``(x, y)`` or ``(x, y,
-            sample_weight)`` of these forms, in which ``x`` may also have the number of steps, as
-            ``"n_steps"`` or as the last of several inputs. Nodes without data use their own output.
+            array, each of shape (batch, n_steps, node.size_out). The last minibatch may be smaller
+            than ``minibatch_size``. Alternatively a generator, ``keras.utils.PyDataset`` or
+            ``tf.data.Dataset`` of minibatches ``(x, y)`` or ``(x, y, sample_weight)`` in these
+            forms; ``x`` may then include the number of steps, as ``"n_steps"`` or as the last of
+            several inputs. Nodes without data use their own output.
         y
-            Targets of the probes that have a loss or metric, in the same forms, (batch, n_steps,
-            probe.size_in). For a custom loss function they may have any number of steps.
+            Targets of the probes that have a loss or metric, in the same forms, of shape (batch,
+            n_steps, probe.size_in). For a custom loss function, they may have any number of steps.
         n_steps
             Number of steps; required if ``x`` is None.
         stateful
             Whether each minibatch, and the next call, continues where the previous one ended. Data
-            is then not shuffled by default, and all minibatches have to be full. Validation
-            starts where ``fit`` started. What online learning rules learn is kept in any case,
-            except in validation.
+            is then not shuffled by default, and all minibatches must be full. Validation starts
+            from the state in which ``fit`` started. Weights learned online are kept in any case,
+            except those learned in validation.
         kwargs
             Passed on to ``keras.Model.fit``. ``validation_data`` is ``(x, y)``, ``(x, y,
             sample_weight)`` or batches, as above; ``sample_weight`` has shape (batch,) or (batch,
@@ -100,14 +100,14 @@ class TrainingInterface(SimulatorParts):
         nengo.exceptions.ValidationError
             If the data does not fit the network.
         nengo.exceptions.SimulationError
-            If there is nothing to train, if the data has fewer steps than gradients need to pass
+            If there is nothing to train, if the data has too few steps for gradients to pass
             through the synapses, or if `compile` was not called.
 
         Notes
         -----
         Probes are compared with their targets in every step, even those with ``sample_every``.
-        Probes that keep no history (see `configure_settings`) are compared in the last step only,
-        and their targets have one step.
+        Probes with ``keep_history=False`` (see `configure_settings`) are compared only in the last
+        step, and their targets have one step.
 
         Examples
         --------
@@ -131,7 +131,7 @@ class TrainingInterface(SimulatorParts):
         stateful: bool = False,
         **kwargs: Any,
     ) -> dict[str, float]:
-        """Loss and metrics on data; the arguments are those of `fit`.
+        """Compute the loss and metrics on data; the arguments are those of `fit`.
 
         Returns
         -------
@@ -189,21 +189,21 @@ class TrainingInterface(SimulatorParts):
         """Compare the gradients of probes' outputs with finite differences, along random
         directions of each parameter and input.
 
-        The comparison allows for rounding and for thresholds of neurons, so there are no false
-        alarms in ``float32``; small errors show with ``configure_settings(dtype="float64")``. A
-        warning tells if there was nothing to compare.
+        The comparison allows for rounding and for the thresholds of neurons, so there are no false
+        alarms in ``float32``. To detect small errors, use ``configure_settings(dtype="float64")``.
+        A warning says if there was nothing to compare.
 
         Parameters
         ----------
         inputs
             Values of the Nodes for one minibatch, as `predict` takes them: arrays of shape
-            (minibatch_size, n_steps, size). By default what the Nodes themselves compute.
+            (minibatch_size, n_steps, size). By default the Nodes' own outputs.
         outputs
             Probes to check; all by default.
         atol, rtol
             Allowed absolute and relative difference.
         n_steps
-            Number of steps for backpropagation; by default that of the inputs, or 5.
+            Number of steps for backpropagation; by default the number of steps of the inputs, or 5.
 
         Raises
         ------

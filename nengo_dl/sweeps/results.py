@@ -14,11 +14,11 @@ from nengo_dl.sweeps.rows import Rows
 
 
 class Results:
-    """Arrays by name, a row for each point of a sweep.
+    """The results of a sweep: arrays by name, with a row for each point.
 
-    Names are the labels of Probes, or what ``analyse`` returned. Points that raised an error are in
-    ``errors``, and NaN in the arrays. With ``store=`` arrays are read from disk when they are asked
-    for.
+    Names are the labels of Probes, or the names that ``analyse`` returned. Errors of points are in
+    ``errors``; the arrays contain NaN for these points. With ``store=``, arrays are read from disk
+    when they are accessed.
     """
 
     def __init__(self, points: Points, rows: Rows, n_steps: int, dt: float, are_recorded: bool):
@@ -62,7 +62,7 @@ class Results:
 
     @property
     def errors(self) -> Mapping[int, str]:
-        """Number of the point and error, of those that raised one."""
+        """The error of each point that raised one, by the number of the point."""
         return dict(sorted(self._rows.errors.items()))
 
     def __contains__(self, name: object) -> bool:
@@ -111,7 +111,7 @@ class Results:
         IndexError
             If there is no such point.
         nengo.exceptions.ValidationError
-            If it raised an error, which is told.
+            If the point raised an error; the message contains it.
         """
         if not 0 <= number < len(self):
             raise IndexError(f"there is no point {number}; there are {len(self)}, from 0")
@@ -122,17 +122,18 @@ class Results:
         return dict(self._rows.row(number))
 
     def times(self, name: str) -> np.ndarray:
-        """Times in seconds of what a Probe recorded."""
+        """Times in seconds of the values that a Probe recorded."""
         n = self[name].shape[1]
         return self.dt * (self.n_steps // n) * np.arange(1, n + 1)
 
     def grid(self, name: str) -> np.ndarray:
-        """As ``results[name]``, with an axis for each parameter in place of that of the points.
+        """Like ``results[name]``, but with an axis for each parameter instead of the axis of
+        points.
 
         Raises
         ------
         nengo.exceptions.ValidationError
-            If the points are no grid.
+            If the points do not form a grid.
         """
         if self._points.axes is None:
             raise ValidationError("the points of this sweep are a list, not a grid", attr="name")
@@ -140,8 +141,8 @@ class Results:
         return values.reshape(*map(len, self._points.axes.values()), *values.shape[1:])
 
     def to_xarray(self) -> Any:
-        """An ``xarray.Dataset``: a dimension for each parameter of a grid, or for the points of a
-        list, and for Probes one for the time in seconds.
+        """An ``xarray.Dataset`` with a dimension for each parameter of a grid, or for the points of
+        a list; for Probes, there is also a dimension for the time in seconds.
 
         Raises
         ------
@@ -151,10 +152,10 @@ class Results:
         return _dataset(self)
 
     def to_pandas(self) -> Any:
-        """A ``pandas.DataFrame`` with a row for each point: its parameters, what was analysed (of
-        arrays each number), and its error.
+        """A ``pandas.DataFrame`` with a row for each point: its parameters, the results of
+        ``analyse`` (for arrays, every number), and its error.
 
-        Of Probes it has a row for each point and time in seconds, and no errors.
+        For Probes, it has a row for each point and time in seconds, and no errors.
 
         Raises
         ------

@@ -25,23 +25,23 @@ logger = logging.getLogger(__name__)
 def sweep(
     make: Callable[..., Any], points: Iterable[Mapping[str, Any]] | None = None, /, **grid: Any
 ) -> Sweep:
-    """A network at every point of a grid of parameters.
+    """Define a sweep: a network at every point of a grid of parameters.
 
     Parameters
     ----------
     make
-        Called with the parameters of a point, as keyword arguments; returns a `nengo.Network` in
-        which the Probes that are wanted have a label. Each call has to make a new network.
+        Called with the parameters of a point as keyword arguments; returns a `nengo.Network`.
+        Probes whose values are to be recorded need a label. Each call must create a new network.
     points
-        A list of dicts of parameters, in place of a grid.
+        A list of dicts of parameters, instead of a grid.
     **grid
-        For each parameter its values; every combination is a point, the last parameter changes
-        first.
+        The values of each parameter. Every combination is a point; the last parameter changes
+        fastest.
 
     Raises
     ------
     nengo.exceptions.ValidationError
-        For a grid without values, and for both a grid and a list of points.
+        If the grid has no values, or if both a grid and a list of points are given.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def sweep(
 
 
 class Sweep:
-    """What `nengo_dl.sweep` returns: it is to be run."""
+    """The sweep that `nengo_dl.sweep` returns; call `run` to simulate it."""
 
     def __init__(self, make: Callable[..., Any], points: Points):
         self.make = make
@@ -112,48 +112,50 @@ class Sweep:
     ) -> Results:
         """Simulate all points.
 
-        Those whose networks have equal structure run side by side in one compiled program. Each has
-        the seeds, weights and inputs that it has in a simulator of its own, and gives the same
-        numbers, to the rounding of the simulation's precision.
+        Points whose networks have the same structure run side by side in one compiled program. Each
+        point has the same seeds, weights and inputs as in a separate simulator, and gives the same
+        results up to rounding.
 
         Parameters
         ----------
         time
             Simulated time of each point in seconds.
         data
-            Values for Nodes in place of their own, by the labels of the Nodes: arrays of shape
+            Values that replace the output of Nodes, by the labels of the Nodes: arrays of shape
             (n_steps, node.size_out), the same for all points, or (points, n_steps, node.size_out);
-            or a function of the parameters of a point that returns a dict of the former.
+            or a function of the parameters of a point that returns a dict of arrays of shape
+            (n_steps, node.size_out).
         analyse
-            Function ``analyse(recorded, parameters)`` of what the Probes of a point recorded, a
-            dict of arrays (n_steps, size) by label, and of its parameters. The results are what it
-            returns, a number or a dict of numbers and arrays, in place of what was recorded. It
-            runs where the point was simulated.
+            Function ``analyse(recorded, parameters)`` of the recorded values of a point, a dict of
+            arrays of shape (n_steps, size) by label, and of its parameters. Its result, a number or
+            a dict of numbers and arrays, replaces the recorded values. It is called in the process
+            that simulated the point.
         executor
-            None: in this process. A number: in so many processes of this machine, in which the
-            points of one that dies run again. Or whatever has the interface of
-            ``concurrent.futures.Executor``, as those of mpi4py have it, or a client of Dask.
+            None: simulate in this process. A number: use this many processes on this machine; if a
+            process dies, its points run again. Or an object with the interface of
+            ``concurrent.futures.Executor``, such as those of mpi4py, or a Dask client.
         store
-            A folder in which each group of points is as soon as it is done. A run with a folder in
-            which points are done goes on with the others.
+            A folder in which each group of points is saved as soon as it is done. If the folder
+            already contains points, the run continues with the others.
         dt
             Length of a time step in seconds.
         retry_errors
-            Whether points run again that raised an error in an earlier run with this ``store``.
+            Whether to repeat points that raised an error in an earlier run with this ``store``.
         progress_bar
-            As in `nengo_dl.Simulator`; counts points.
+            As in `nengo_dl.Simulator`; it counts points.
 
         Returns
         -------
         Results
-            A point that raises has an error there, and the others go on.
+            If a point raises an error, the results contain the error, and the other points
+            continue.
 
         Raises
         ------
         nengo.exceptions.ValidationError
-            For arguments that make no sense, and for a ``store`` of another sweep.
+            For invalid arguments, and if ``store`` belongs to another sweep.
         nengo.exceptions.SimulationError
-            If processes die so that nothing can go on.
+            If processes die and the run cannot continue.
         """
         checks.check_dt(dt, None)
         time = checks.checked_time("time", time)

@@ -71,8 +71,7 @@ class Layer:
     ) -> Any:
         """Add the layer and a connection from ``input`` to the network.
 
-        Training does not change the connection, unless it is asked to:
-        ``net.config[connection].trainable = True``.
+        Training does not change the connection, unless ``net.config[connection].trainable = True``.
 
         Parameters
         ----------
@@ -80,22 +79,24 @@ class Layer:
             A Node, Ensemble, neurons, or a slice of one of them; or a list or dict of such objects
             for a layer with several inputs.
         transform, synapse
-            Of the connection; for several inputs a list or dict of transforms.
+            Transform and synapse of the connection; for several inputs, a list or dict of
+            transforms.
         shape_in
-            Shape in which the layer gets its input, by default a vector; for several inputs a list
-            or dict of shapes.
+            Shape of the layer's input, by default a vector; for several inputs, a list or dict of
+            shapes.
         return_conn
             Whether to return the connection too.
         layer_args
-            ``shape_out``, ``pass_time`` (False by default) and ``label`` of the TensorNode; others
-            are arguments of the layer's class or of the function. For a neuron type, those of the
-            Ensemble.
+            ``shape_out``, ``pass_time`` (False by default) and ``label`` are passed to the
+            TensorNode, and others to the layer's class or the function. For a neuron type,
+            arguments are passed to the Ensemble.
 
         Returns
         -------
         TensorNode or nengo.ensemble.Neurons
-            What holds the output, for a layer with several outputs a list or dict of its parts;
-            with ``return_conn`` a tuple of it and the connection (or connections).
+            The object that holds the output; for a layer with several outputs, a list or dict of
+            its parts. With ``return_conn``, a tuple of this object and the connection (or
+            connections).
 
         Raises
         ------

@@ -26,21 +26,23 @@ from nengo_dl.tensor_node.shapes import Shapes
 class TensorNode(nengo.Node):
     """A Node whose output is a function of tensors, or a Keras layer or model.
 
-    It is differentiable and computes a whole minibatch at once. ``Simulator.fit`` trains the
+    It is differentiable, and computes a whole minibatch at once. ``Simulator.fit`` trains the
     weights of layers.
 
     Parameters
     ----------
     tensor_func : function, keras.layers.Layer, or subclass of it
-        A function of ``(t)``, ``(t, x)`` or ``(x)`` in the backend's tensors, or a layer or model.
-        ``t`` is the time in seconds (a scalar) and ``x`` has shape ``(minibatch, *shape_in)``. A
-        recurrent cell (a layer with a ``state_size``) keeps its state from step to step; so does
-        the cell of a recurrent layer (``keras.layers.LSTM``) whose ``shape_in`` has no axis of
-        time. The first axis of the result is the minibatch; a function of ``(t)`` may return a
-        scalar or a vector without it, which is then the same for all items.
+        A function of ``(t)``, ``(t, x)`` or ``(x)`` that uses the backend's tensors, or a layer or
+        model. ``t`` is the time in seconds (a scalar), and ``x`` has shape
+        ``(minibatch, *shape_in)``. A recurrent cell (a layer with a ``state_size``) keeps its state
+        from step to step; so does the cell of a recurrent layer (``keras.layers.LSTM``) if
+        ``shape_in`` has no time axis. The first axis of the result is the minibatch. A function of
+        ``(t)`` may return a scalar or a vector without this axis, which is then the same for all
+        items.
     shape_in : tuple of int, or list or dict of such tuples, optional
-        Shape of the input of one item; none by default. With several shapes the function gets a
-        list or dict of tensors, or one argument for each where it takes more than one.
+        Shape of the input of one item; by default there is no input. With several shapes, the
+        function gets a list or dict of tensors, or one argument for each tensor if it takes more
+        than one.
     shape_out : like shape_in, optional
         Shape of the output of one item. By default it is inferred by calling the function with
         symbolic tensors.
@@ -53,8 +55,8 @@ class TensorNode(nengo.Node):
     Attributes
     ----------
     inputs, outputs
-        What to connect to and from: the Node, or a list or dict of its parts if there are several
-        tensors.
+        The objects to connect to and from: the Node, or a list or dict of its parts if there are
+        several tensors.
 
     Raises
     ------

@@ -39,17 +39,18 @@ def animate(
     data, item, dt
         See `recording`; an array in ``panels`` needs no ``data``, which may be None.
     panels
-        Title -> Probe (or array, as in `recording`), or (Probe, shape): ``(height, width)`` or
-        ``(height, width, channels)``, whose channels are drawn side by side. Without a shape up to
-        64 values are bars, of which the largest is marked, and more are a square.
+        Title -> Probe (or array, as in `recording`), or (Probe, shape). The shape is
+        ``(height, width)``, or ``(height, width, channels)`` with channels drawn side by side.
+        Without a shape, up to 64 values are drawn as bars, with the largest highlighted, and more
+        as a square.
     every
-        Samples in one frame, which shows their mean: a spike of one step is fainter in it, not
-        lost.
+        Number of samples per frame. A frame shows their mean, so a spike in a single step is
+        fainter but not lost.
     fps
-        Frames a second.
+        Frames per second.
     path
-        Where to save it as GIF, if anywhere. In a notebook,
-        ``IPython.display.HTML(animation.to_jshtml())`` shows it.
+        File in which to save the animation as a GIF; by default it is not saved. In a notebook,
+        ``IPython.display.HTML(animation.to_jshtml())`` displays it.
 
     Returns
     -------
@@ -58,7 +59,7 @@ def animate(
     Raises
     ------
     nengo.exceptions.ValidationError
-        For shapes that do not fit, recordings of unequal length, and what `recording` raises.
+        If shapes do not match, if recordings differ in length, and for all errors of `recording`.
 
     Examples
     --------

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def conversion(report: Sequence[Any]) -> Figure:
-    """Draw the firing rates of a converted network's layers, how far their output is from the
-    model's, and how many spikes they take, in a new figure.
+    """Draw the firing rates, output errors and numbers of spikes of a converted network's layers,
+    in a new figure.
 
     Parameters
     ----------
     report
-        What ``converter.calibrate``, ``fine_tune`` or ``measure_rates`` returns.
+        The report that ``converter.calibrate``, ``fine_tune`` or ``measure_rates`` returned.
 
     Raises
     ------

@@ -27,26 +27,26 @@ def decoded(
     labels: Sequence[str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw what a probe recorded, a line for each dimension, over wide pale lines of the target.
+    """Draw recorded values, with a line for each dimension, over wide pale lines for the target.
 
     Parameters
     ----------
     data, probe, item, dt
         See `recording`.
     target
-        What the values should be: an array as in `recording`, with as many samples, or one value
-        for all time; or another Probe in ``data``.
+        The target values: an array as in `recording`, with as many samples or with one constant
+        value, or another Probe in ``data``.
     dims
         Which dimensions to draw, at most six; by default all, or the six that vary most.
     labels
-        Their names; by default their numbers.
+        Names of the dimensions; by default their numbers.
     ax
         Axes to draw on, by default those of a new figure.
 
     Raises
     ------
     nengo.exceptions.ValidationError
-        For a target of another size, and for what `recording` raises.
+        If the target has a different size, and for all errors of `recording`.
 
     Examples
     --------

@@ -115,18 +115,18 @@ class NetworkGraph:
 def network_graph(
     net_or_sim: Any, format: str | None = None, *, depth: int | None = None, probes: bool = True
 ) -> NetworkGraph | str:
-    """The objects of a network, their sizes, and what connects them.
+    """The objects of a network, their sizes, and their connections, as a graph.
 
     Parameters
     ----------
     net_or_sim
-        A nengo.Network; or a `nengo_dl.Simulator`, then how many parameters of each object are
-        trained is shown too.
+        A nengo.Network, or a `nengo_dl.Simulator`, for which the graph also shows the number of
+        trained parameters of each object.
     format : {"mermaid", "dot"}, optional
-        To get text, for Mermaid or Graphviz.
+        Return text for Mermaid or Graphviz instead.
     depth
-        How many levels of networks inside networks are shown; those below are one vertex each. All
-        by default.
+        Number of levels of nested networks to show; each deeper network is a single vertex. By
+        default all levels are shown.
     probes
         Whether Probes are shown.
 

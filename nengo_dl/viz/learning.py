@@ -22,17 +22,18 @@ def learning_curve(
     log: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the loss of each epoch, and a metric with an axis of its own on the right. Lines of
-    validation data are dashed.
+    """Draw the loss of each epoch, and optionally a metric with a separate axis on the right. Lines
+    for validation data are dashed.
 
     Parameters
     ----------
     history
-        What ``Simulator.fit`` or a Keras model's ``fit`` returned, or its dict ``history.history``.
+        The result of ``Simulator.fit`` or of a Keras model's ``fit``, or its dict
+        ``history.history``.
     metric
         Name of a metric as in ``history.history``, e.g. "accuracy"; by default none is drawn.
     loss
-        Name of the loss, e.g. "out_loss" for that of one probe.
+        Name of the loss, e.g. "out_loss" for the loss of one probe.
     log
         Whether the axis of the loss is logarithmic.
     ax
@@ -41,12 +42,12 @@ def learning_curve(
     Returns
     -------
     Axes
-        Those of the loss.
+        The axes of the loss.
 
     Raises
     ------
     nengo.exceptions.ValidationError
-        For a name that the history has not; says which it has.
+        If a name is not in the history; the message lists the available names.
 
     Examples
     --------

@@ -40,9 +40,10 @@ class Recording:
     dt
         Seconds between them.
     label
-        Of the probe; empty for arrays.
+        Label of the probe; empty for arrays.
     neuron_type
-        Of the neurons whose output it is; None where it is something else, or unknown.
+        Type of the neurons whose output was recorded; None if other values were recorded, or if the
+        type is unknown.
     """
 
     values: np.ndarray
@@ -53,25 +54,25 @@ class Recording:
 
 
 def recording(data: Any, probe: Any = None, *, item: int = 0, dt: float = 0.001) -> Recording:
-    """One item of what was recorded.
+    """The recorded values of one item.
 
     Parameters
     ----------
     data
-        A simulator that was run, what ``Simulator.predict`` returned, a `Recording`, or an array of
+        A simulator after a run, the result of ``Simulator.predict``, a `Recording`, or an array of
         shape (n_samples,), (n_samples, size) or (batch, n_samples, size).
     probe
         The Probe, for simulators and dicts.
     item
         Which item of the batch.
     dt
-        Seconds between the samples, for dicts and arrays; simulators know it.
+        Seconds between the samples, for dicts and arrays; simulators provide their own.
 
     Raises
     ------
     nengo.exceptions.ValidationError
-        For a Probe or an item that is not there, arrays of another rank, and where nothing was
-        recorded.
+        If the Probe or the item does not exist, if an array has the wrong number of dimensions, or
+        if nothing was recorded.
 
     Examples
     --------

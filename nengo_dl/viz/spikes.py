@@ -32,24 +32,24 @@ def raster(
     order: Sequence[int] | np.ndarray | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw spikes: time from left to right, a row for each neuron.
+    """Draw spikes over time, with a row for each neuron.
 
-    Each spike is a tick, a point where there are more than 60 neurons, and above 100,000 spikes an
-    image is darker where there are more of them.
+    Spikes are drawn as ticks, or as points for more than 60 neurons. More than 100,000 spikes are
+    drawn as an image, which is darker where spikes are denser.
 
     Parameters
     ----------
     data, probe, item, dt
-        See `recording`; any value that is not 0 is a spike.
+        See `recording`; every nonzero value is a spike.
     order
-        Neurons in the order of the rows, from below; also a part of them.
+        Indices of the neurons in the order of the rows, from bottom to top; may be a subset.
     ax
         Axes to draw on, by default those of a new figure.
 
     Raises
     ------
     nengo.exceptions.ValidationError
-        For a Probe that does not record spikes, and for what `recording` raises.
+        If the Probe does not record spikes, and for all errors of `recording`.
 
     Examples
     --------
@@ -136,17 +136,17 @@ def rates(
     data, probe, item, dt
         See `recording`; a Probe of neurons, spiking or not.
     smooth
-        Standard deviation in seconds of the Gaussian by which spikes become rates. By default 0.02,
-        and 0, which means none, for neurons that do not spike.
+        Standard deviation in seconds of the Gaussian that smooths spikes into rates. By default
+        0.02, or 0 (no smoothing) for neurons that do not spike.
     amplitude
-        What the neurons' output is scaled by; by default that of their type, or 1.
+        Scale of the neurons' output; by default the amplitude of their type, or 1.
     ax
         Axes to draw on, by default those of a new figure.
 
     Raises
     ------
     nengo.exceptions.ValidationError
-        What `recording` raises, and for a negative ``smooth``.
+        If ``smooth`` is negative, and for all errors of `recording`.
 
     Examples
     --------

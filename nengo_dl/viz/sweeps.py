@@ -25,29 +25,29 @@ def sweep(
     y: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw a number that was found at each point of a grid.
+    """Draw a number that was computed at each point of a grid.
 
-    Over one parameter, its mean as a line, with all values as points; over two, the mean as an
-    image. The mean is taken over all other parameters, the seeds say, and leaves out points that
-    raised an error.
+    For one parameter, the mean is drawn as a line, and all values as points; for two parameters,
+    the mean is drawn as an image. The mean is taken over all other parameters, such as seeds,
+    without points that raised an error.
 
     Parameters
     ----------
     results
-        What ``nengo_dl.sweep(...).run(...)`` returned, of a grid.
+        The result of ``nengo_dl.sweep(...).run(...)`` for a grid.
     name
         Name of a number that ``analyse`` returned.
     x, y
-        Parameters along the axes. By default those that have several values, but for a parameter
-        "seed", "rng", "trial" or "repeat".
+        Parameters along the axes. By default the parameters with several values, except "seed",
+        "rng", "trial" and "repeat".
     ax
         Axes to draw on, by default those of a new figure.
 
     Raises
     ------
     nengo.exceptions.ValidationError
-        For points that are no grid, for what is not one number at each point, and where it is not
-        clear which parameters are meant.
+        If the points do not form a grid, if the result is not a single number per point, or if the
+        choice of parameters is ambiguous.
 
     Examples
     --------

@@ -27,29 +27,31 @@ def tuning_curves(
     item: int = 0,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw firing rates of neurons as functions of what the ensemble represents.
+    """Draw firing rates of neurons as functions of the represented value.
 
-    In more than one dimension, that is how far it lies in the direction that a neuron prefers.
+    In more than one dimension, this is the component along the preferred direction of a neuron.
 
     Parameters
     ----------
     sim
-        A simulator; curves are those of its present parameters.
+        A simulator, whose current parameters determine the curves.
     ens
         The ensemble.
     before
-        True draws the curves as Nengo built them too, dashed; so does an earlier ``sim.data[ens]``.
+        If True, the curves for the parameters that Nengo built are also drawn, dashed; or an
+        earlier ``sim.data[ens]`` to compare with.
     n
-        How many neurons to draw, at most; of more, the ones drawn have intercepts spread over all.
+        Maximum number of neurons to draw. If there are more, the selected neurons cover the range
+        of intercepts.
     item
-        The item of the minibatch, where each has learned encoders of its own.
+        The minibatch item, if each item has learned its own encoders.
     ax
         Axes to draw on, by default those of a new figure.
 
     Raises
     ------
     nengo.exceptions.ValidationError
-        For what is not an ensemble of this simulator, or one in direct mode.
+        If the object is not an ensemble of this simulator, or if it is in direct mode.
 
     Examples
     --------

@@ -35,9 +35,10 @@ def parameter_values(sim: Any, obj: Any, built: bool = False) -> dict[str, np.nd
         The simulator.
     obj
         An Ensemble ("encoders", "gain", "bias"), its neurons ("bias") or a Connection ("weights",
-        decoders included; nothing where it has none).
+        which include decoders; a connection may have no weights).
     built
-        Whether they are wanted as Nengo built them, before any training; as they are now otherwise.
+        Whether to return the parameters as Nengo built them, before any training, instead of the
+        current ones.
 
     Raises
     ------
@@ -87,16 +88,16 @@ def weight_histogram(
     name: str = "value",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw how values are distributed, and how they were before training.
+    """Draw the distribution of values, optionally with their distribution before training.
 
     Parameters
     ----------
     values, before
-        Arrays of any shape; ``before`` may be left out.
+        Arrays of any shape; ``before`` is optional.
     bins
         Number of bars.
     name
-        Of the values, for the axis.
+        Name of the values, for the axis.
     ax
         Axes to draw on, by default those of a new figure.
 
@@ -156,16 +157,17 @@ def weight_histograms(
     sim
         The simulator.
     objs
-        Ensembles, neurons and Connections; by default all of the network that have parameters.
+        Ensembles, neurons and Connections; by default all objects of the network that have
+        parameters.
     before
-        Whether to draw the parameters as they were built, too.
+        Whether to also draw the parameters as Nengo built them.
     bins
         Number of bars.
 
     Raises
     ------
     nengo.exceptions.ValidationError
-        For what `parameter_values` raises, and for more than 24 histograms.
+        For more than 24 histograms, and for all errors of `parameter_values`.
 
     Examples
     --------

@@ -44,8 +44,8 @@ class TensorBoard(keras.callbacks.TensorBoard):
 
 
 class NengoSummaries(keras.callbacks.Callback):
-    """Writes histograms of the parameters of Nengo objects, and pictures of what Probes record, for
-    TensorBoard, before training and after each epoch.
+    """Writes histograms of the parameters of Nengo objects, and plots of values recorded by Probes,
+    for TensorBoard, before training and after each epoch.
 
     Parameters
     ----------
@@ -54,9 +54,9 @@ class NengoSummaries(keras.callbacks.Callback):
     sim : Simulator
         The simulator that is trained.
     objects : list of nengo.Ensemble, nengo.ensemble.Neurons, nengo.Connection and nengo.Probe
-        For an Ensemble its encoders and biases are written, for Neurons the biases, for a
-        Connection the weights (or decoders). For a Probe of neurons that spike a raster is drawn,
-        of other neurons their rates, of other things their values.
+        For an Ensemble, the encoders and biases are written; for Neurons, the biases; for a
+        Connection, the weights (or decoders). For a Probe of spiking neurons, a raster is drawn;
+        for other neurons, their rates; for other objects, their values.
     data : dict, list or array, optional
         For Probes: the data to simulate, one minibatch, as for ``Simulator.predict``.
     n_steps : int, optional
@@ -65,7 +65,7 @@ class NengoSummaries(keras.callbacks.Callback):
     Raises
     ------
     nengo.exceptions.ValidationError
-        For an object that is not in the network, or has neither parameters nor recordings.
+        If an object is not in the network, or has neither parameters nor recorded values.
     ImportError
         If TensorFlow or TensorBoard is not installed; they are needed with every backend.
 
@@ -127,13 +127,13 @@ class NengoSummaries(keras.callbacks.Callback):
 
 
 class IsolateState(keras.callbacks.Callback):
-    """Starts every minibatch from the state in which the call started, even with
-    ``stateful=True``. What online learning rules learned is kept.
+    """Starts every minibatch from the state in which the call started, even with ``stateful=True``.
+    Weights learned online are kept.
 
     Parameters
     ----------
     sim : Simulator
-        The simulator that is run.
+        The simulator.
 
     Examples
     --------
@@ -182,8 +182,9 @@ class HyperparameterScheduler(keras.callbacks.Callback):
         The objects that have the attribute. By default all layers of the model whose ``attribute``
         can be set, such as those of `nengo_dl.layers` with a time step.
     compile_again : bool
-        Must be True for attributes that are plain numbers, because compiled training contains their
-        value: it is then compiled again for each new value. Not needed for the time step of layers.
+        Must be True for attributes that are plain numbers, because their value is part of the
+        compiled training function, which is then compiled again for each new value. Not needed for
+        the time step of layers.
 
     Raises
     ------
@@ -192,7 +193,7 @@ class HyperparameterScheduler(keras.callbacks.Callback):
 
     Examples
     --------
-    Coarse spikes at first, one in each step, which become finer:
+    The time step starts at 1, with coarse spikes, and becomes finer:
 
     >>> model = keras.Sequential(
     ...     [keras.Input((5, 3)), nengo_dl.layers.SpikingActivation("relu"), keras.layers.Dense(2)]

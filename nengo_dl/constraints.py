@@ -11,7 +11,7 @@ __all__ = ["Mean"]
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
 class Mean(keras.constraints.Constraint):
-    """Gives all values along an axis their mean, so that they stay one number.
+    """Replaces all values along an axis by their mean, so that they stay equal.
 
     Parameters
     ----------

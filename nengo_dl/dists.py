@@ -1,6 +1,6 @@
-"""Distributions that deep learning uses for initial weights, as `nengo.dists` has them.
+"""Distributions for initial weights, as used in deep learning, in the form of `nengo.dists`.
 
-Each is given wherever Nengo takes a distribution, e.g. for the weights of a connection::
+Use them wherever Nengo takes a distribution, e.g. for the weights of a connection::
 
     nengo.Connection(a.neurons, b.neurons, transform=nengo_dl.dists.Glorot())
 """
@@ -25,14 +25,14 @@ _STDDEV_WITHIN_2 = 0.87962566103423978
 
 
 class TruncatedNormal(Distribution):
-    """Normal distribution in which values further than ``limit`` from the mean are drawn again.
+    """Normal distribution; values further than ``limit`` from the mean are drawn again.
 
     Parameters
     ----------
     mean : float
         Mean of the distribution.
     stddev : float
-        Standard deviation before values are drawn again, which makes it smaller; not negative.
+        Standard deviation of the distribution before truncation, which reduces it; not negative.
     limit : float, optional
         Largest distance from the mean; not negative. By default two standard deviations.
 
@@ -94,19 +94,21 @@ class VarianceScaling(Distribution):
     scale : float
         Numerator of the variance, as in ``keras.initializers.VarianceScaling``; not negative.
     mode : {"fan_in", "fan_out", "fan_avg"}
-        Denominator: the number of inputs of each output, of outputs of each input, or their mean.
+        Denominator: the number of inputs per output, the number of outputs per input, or their
+        mean.
     distribution : {"uniform", "normal", "truncated_normal", "untruncated_normal"}
         "uniform" is uniform between plus and minus ``sqrt(3 * variance)``. "untruncated_normal" is
-        normal with that variance. "normal" is the same, but values further than two standard
-        deviations from 0 are drawn again, which leaves 0.774 of the variance. "truncated_normal"
-        does so too, from a wider normal distribution, so that the variance is right after that
-        (what ``keras.initializers`` call truncated normal).
+        normal with that variance. "normal" also draws values again that are further than two
+        standard deviations from 0, which reduces the variance to 0.774 of its value.
+        "truncated_normal" does the same with a wider normal distribution, so that the truncated
+        distribution has the right variance (as truncated normal distributions in
+        ``keras.initializers``).
 
     Notes
     -----
-    Nengo samples a dense matrix by ``sample(size_out, size_in)``. But it samples a convolution's
-    kernel one position at a time, without saying how many there are, by ``sample(channels_in,
-    n_filters)``. To take all positions into account give the convolution an array::
+    Nengo samples a dense matrix with ``sample(size_out, size_in)``. It samples a convolution's
+    kernel one position at a time, with ``sample(channels_in, n_filters)``, so the number of
+    positions is unknown. To take all positions into account, pass an array to the convolution::
 
         n, *d = kernel_size + (channels_in, n_filters)
         nengo.Convolution(..., init=nengo_dl.dists.He().sample(n, d))

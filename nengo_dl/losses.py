@@ -1,4 +1,4 @@
-"""Loss functions for ``Simulator.compile``, beside those of ``keras.losses``."""
+"""Loss functions for ``Simulator.compile``, in addition to those of ``keras.losses``."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ __all__ = ["FiringRates", "Penalty", "Regularize", "nan_mse"]
 def nan_mse(y_true: Any, y_pred: Any) -> Any:
     """Mean squared error in which a target of NaN counts as an error of zero.
 
-    The mean is over all elements, known or not, so that the loss does not grow if few targets are
-    known. It is a scalar and does not support sample weights; to exclude items, set their targets
-    to NaN.
+    The mean is over all elements, known or not, so the loss does not grow if few targets are known.
+    It is a scalar and does not support sample weights; to exclude items, set their targets to NaN.
 
     Parameters
     ----------
@@ -52,9 +51,9 @@ class Penalty(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
 class Regularize(Penalty):
-    """A penalty: the norm of a probe's output in each step, whatever its targets.
+    """A penalty on the norm of a probe's output in each step, regardless of its targets.
 
-    The loss is the mean of the norms of all items and steps. Its gradient is 0 where the output is
+    The loss is the mean of the norms over all items and steps. Its gradient is 0 if the output is
     0, for example for silent neurons.
 
     Parameters
@@ -71,7 +70,7 @@ class Regularize(Penalty):
     Raises
     ------
     nengo.exceptions.ValidationError
-        For another order or axis, and for an axis that the output does not have.
+        If the order or axis is invalid, or if the output does not have this axis.
 
     Examples
     --------
@@ -137,12 +136,13 @@ class Regularize(Penalty):
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
 class FiringRates(Penalty):
-    """A penalty of `nengo_dl.regularizers` on the firing rates of a probe, whatever its targets.
+    """Applies a regularizer of `nengo_dl.regularizers` to the firing rates of a probe, regardless
+    of its targets.
 
     Parameters
     ----------
     regularizer
-        E.g. ``nengo_dl.regularizers.L2(target=(20, 100))``. A probe of neurons gives rates in
+        E.g. ``nengo_dl.regularizers.L2(target=(20, 100))``. Rates of a probe of neurons are in
         hertz, times the amplitude of the neurons.
     **kwargs
         ``name``, ``reduction`` and ``dtype`` of `keras.losses.Loss`.

@@ -15,24 +15,24 @@ __all__ = ["Quantizer"]
 class Quantizer:
     """Rounds weights to a grid of ``2 ** bits - 1`` values that is symmetric around 0.
 
-    Set for connections with ``configure_settings(quantizer=...)`` or
+    If it is set for connections with ``configure_settings(quantizer=...)`` or
     ``net.config[connection].quantizer``, the network is simulated and trained with rounded weights.
-    Training changes weights behind them that are not rounded: the gradient passes the rounding as
-    if it were not there (the straight-through estimator; Bengio, Leonard and Courville, 2013,
-    arXiv:1308.3432).
+    Training changes underlying weights that are not rounded; the gradient ignores the rounding (the
+    straight-through estimator; Bengio, Leonard and Courville, 2013, arXiv:1308.3432).
 
     Parameters
     ----------
     bits
-        With the sign, 2 to 16.
+        Number of bits, including the sign, from 2 to 16.
     step
-        Distance between the values of the grid; larger weights become the largest value. By
-        default the one with which the largest of a connection's weights is the largest value.
+        Distance between the values of the grid. Weights beyond the grid are clipped to its largest
+        value. By default, the step is chosen so that the largest weight of a connection is the
+        largest value of the grid.
 
     Raises
     ------
     ValueError
-        If an argument makes no sense.
+        If an argument is invalid.
 
     Examples
     --------
@@ -59,7 +59,9 @@ class Quantizer:
         return 2 ** (int(self.bits) - 1) - 1
 
     def __call__(self, weights: Any) -> Any:
-        """Rounded weights, as a tensor of the same shape, with the gradient of the weights."""
+        """The rounded weights, as a tensor of the same shape, with the gradient of the unrounded
+        weights.
+        """
         from keras import ops
 
         if self.step is None:
@@ -71,7 +73,7 @@ class Quantizer:
         return weights + ops.stop_gradient(integers * step - weights)
 
     def integers(self, weights: Any) -> tuple[np.ndarray, float]:
-        """The integers that stand for weights, and the step that they are multiplied with."""
+        """The integers that represent the weights, and the step by which to multiply them."""
         weights = np.asarray(weights, dtype=float)
         step = self.step
         if step is None:

@@ -1,9 +1,9 @@
 """Penalties on firing rates, for the activity of Keras layers and for probes of neurons.
 
-A layer takes one as its ``activity_regularizer``; for a probe `nengo_dl.losses.FiringRates` makes
-a loss of one. Rates are means over time, in the unit of the activity: hertz for neurons of Nengo
-and of `nengo_dl.layers`. `RangedRegularizer` is the one that looks at every step by itself, and
-sums as the regularizers of Keras do.
+Pass a regularizer to a layer as its ``activity_regularizer``. For a probe, turn it into a loss with
+`nengo_dl.losses.FiringRates`. Rates are means over time, in the unit of the activity: hertz for
+neurons of Nengo and of `nengo_dl.layers`. Only `RangedRegularizer` considers each step separately,
+and computes sums like Keras's regularizers.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ def _percentile(value: Any) -> float:
 class L1L2(RateRegularizer):
     """``l1 * mean(|distance|) + l2 * mean(distance^2)`` of the firing rates from a target.
 
-    The means are over units and items of the batch, so that weights do not depend on their number.
+    The means are over units and items of the batch, so suitable weights do not depend on their
+    numbers.
 
     Parameters
     ----------
@@ -146,9 +147,9 @@ class L2(L1L2):
 class Percentile(RateRegularizer):
     """`L1L2` of a percentile over the batch of each unit's firing rate.
 
-    A unit may be silent for most inputs and still be used: with ``percentile=99`` and
-    ``target=(50, 100)`` it is the highest rates that have to be in that range, all but the
-    topmost hundredth.
+    A unit may be silent for most inputs and still be useful. With ``percentile=99`` and
+    ``target=(50, 100)``, only its highest rates have to be in this range, not counting the top
+    hundredth.
 
     Parameters
     ----------
@@ -179,22 +180,22 @@ class Percentile(RateRegularizer):
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
 class RangedRegularizer(keras.regularizers.Regularizer):
-    """A regularizer of Keras, of the distance of each value from a target or a range.
+    """Applies a Keras regularizer to the distance of each value from a target or a range.
 
-    Unlike `L1L2` it takes neither means over time nor over units: with ``keras.regularizers.L2`` it
-    is the sum over all elements, which Keras divides by the size of the batch. For an activity
-    (batch, steps, units) that is constant over time it is ``steps * units`` times as large.
+    Unlike `L1L2`, it does not take means over time or units. With ``keras.regularizers.L2``, it is
+    the sum over all elements, which Keras divides by the batch size. For an activity of shape
+    (batch, steps, units) that is constant over time, it is ``steps * units`` times as large.
 
     Parameters
     ----------
     target : float or tuple
         Value at which there is no penalty, or the lowest and the highest one.
     regularizer : keras.regularizers.Regularizer, str or callable
-        What is computed of the distances.
+        Regularizer that is applied to the distances.
     percentile : float, optional
-        Take the distances of this percentile, from 0 to 100, of the values along ``axis``.
+        Use the distance of this percentile (0 to 100) of the values along ``axis``.
     axis : int or tuple of int
-        For ``percentile``: 0 is the batch.
+        Axis for ``percentile``; 0 is the batch.
 
     Examples
     --------

@@ -1,10 +1,10 @@
-"""Derivatives that stand for that of a spike, for training with spikes.
+"""Surrogate derivatives of spikes, for training with spikes.
 
-With ``configure_settings(surrogate=...)`` spiking neurons keep their spikes in training. In the
-backward pass the derivative of a spike with respect to the excess of the membrane voltage over the
-threshold, which is zero almost everywhere, is replaced by a function of that excess (Neftci,
-Mostafa and Zenke, 2019, "Surrogate gradient learning in spiking neural networks",
-arXiv:1901.09948). Voltages are in units of the threshold.
+With ``configure_settings(surrogate=...)``, neurons also spike in training. The derivative of a
+spike with respect to the excess of the membrane voltage over the threshold is zero almost
+everywhere. In the backward pass, it is replaced by a function of this excess (Neftci, Mostafa and
+Zenke, 2019, "Surrogate gradient learning in spiking neural networks", arXiv:1901.09948). Voltages
+are in units of the threshold.
 """
 
 from __future__ import annotations
@@ -97,11 +97,10 @@ class triangle(_Shape):
 
 
 class RateDerivative:
-    """The derivative of the neuron type's firing rate with respect to its input current, in place
-    of one of the voltage.
+    """The derivative of the neuron type's firing rate with respect to its input current, instead of
+    a function of the voltage.
 
-    For LIF neurons that of `nengo_dl.SoftLIFRate` with the network's ``lif_smoothing`` where that
-    is set.
+    For LIF neurons, this is the derivative of `nengo_dl.SoftLIFRate` if ``lif_smoothing`` is set.
 
     Examples
     --------
@@ -119,8 +118,8 @@ _NAMED: dict[str, Callable[[], Any]] = {
 
 
 def get(surrogate: Any) -> Any:
-    """The surrogate of a name, or what was given if it is one: a function of the excess, or a
-    `RateDerivative`.
+    """Return the surrogate with a name; a surrogate itself (a function of the excess, or a
+    `RateDerivative`) is returned unchanged.
 
     Raises
     ------

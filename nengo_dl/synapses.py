@@ -52,46 +52,48 @@ def _as_array(value: Any) -> np.ndarray:
 
 
 class Delay(Synapse):
-    """The input of some time ago, and then another synapse.
+    """Delays its input and then applies another synapse.
 
-    ``Delay(tau)`` gives what came in ``round(tau / dt)`` steps ago: the present input if that is 0,
-    and 0 before the first step. On a connection or a probe every synapse takes one step besides, a
-    delay as any other: ``Delay(0)`` is there what ``Lowpass(0)`` is, and ``Delay(tau, then)`` gives
-    what ``then`` gives, ``round(tau / dt)`` steps later. As the output of a Node it has no such
-    step.
+    The output of ``Delay(tau)`` is the input of ``round(tau / dt)`` steps ago: the current input if
+    this is 0, and 0 before the first step. On a connection or a probe, every synapse adds one step,
+    and so does a delay: ``Delay(0)`` is equivalent to ``Lowpass(0)``, and the output of
+    ``Delay(tau, then)`` is that of ``then``, ``round(tau / dt)`` steps later. As the output of a
+    Node, a delay does not add a step.
 
     Parameters
     ----------
     tau : float or (size,) array_like
-        The delay in seconds, of all elements or one for each; of a connection these are the
-        elements after the transform. Whole steps are made of it when a simulator is built.
+        The delay in seconds, for all elements or one for each; in a connection, these are the
+        elements after the transform. It is rounded to whole steps when a simulator is built.
     then : Synapse or float or None
-        What filters the delayed input; a number is the time constant of a `nengo.Lowpass`.
+        The synapse that filters the delayed input; a number is the time constant of a
+        `nengo.Lowpass`.
     longest : float or None
-        The longest delay that training may give, in seconds; needed where ``tau`` is trained.
+        The longest delay that training may reach, in seconds; required if ``tau`` is trained.
     spread : float or (size,) array_like or None
-        How far from a delay training looks at the input, in seconds: the standard deviation of the
-        weights that stand for the delay there. It is trained with ``tau``. By default a third of
-        ``longest``.
+        Initial width of the delay in training, in seconds: the standard deviation of the weights of
+        past inputs that replace the delay. It is trained together with ``tau``. By default a third
+        of ``longest``.
     kwargs
-        Those of `nengo.synapses.Synapse`.
+        Arguments of `nengo.synapses.Synapse`.
 
     Notes
     -----
-    ``network.config[connection].trainable_attributes = "tau"`` lets nengo_dl train the delays, from
-    those given here to any between 0 and ``longest``. While it trains, a delay is a normal
-    distribution over the last inputs, with the centre ``tau`` and the width ``spread``: gradients
-    reach as far, and as a delay is found its width shrinks, since both are trained
-    (Khalfaoui-Hassani, Pellegrini and Masquelier, 2023, "Dilated convolution with learnable
-    spacings: beyond bilinear interpolation", arXiv:2306.00817; Hammouamri, Khalfaoui-Hassani and
-    Masquelier, 2023, "Learning delays in spiking neural networks using dilated convolutions with
-    learnable spacings", arXiv:2306.17670). Elsewhere it is a whole number of steps.
+    With ``network.config[connection].trainable_attributes = "tau"``, nengo_dl trains the delays,
+    starting from the given values, in the range from 0 to ``longest``. During training, the output
+    is a weighted mean of the last inputs, with the weights of a normal distribution with centre
+    ``tau`` and width ``spread``. Gradients reach as far as this width, which shrinks as training
+    finds the delay, since both are trained (Khalfaoui-Hassani, Pellegrini and Masquelier, 2023,
+    "Dilated convolution with learnable spacings: beyond bilinear interpolation", arXiv:2306.00817;
+    Hammouamri, Khalfaoui-Hassani and Masquelier, 2023, "Learning delays in spiking neural networks
+    using dilated convolutions with learnable spacings", arXiv:2306.17670). Outside of training, a
+    delay is a whole number of steps.
 
     Raises
     ------
     nengo.exceptions.ValidationError
-        For a delay that is negative, not a number or longer than ``longest``; when a simulator is
-        built, for another number of delays than the connection has elements.
+        If a delay is negative, not a number, or longer than ``longest``. When a simulator is built,
+        if the number of delays differs from the number of elements of the connection.
 
     Examples
     --------

@@ -22,8 +22,8 @@ Shape = tuple[int, ...]
 
 
 class NotConvertible(TypeError):
-    """Raised by `LayerConverter.convert`, before it adds anything, where a call has no equivalent
-    in Nengo; the message says why.
+    """Raised by `LayerConverter.convert`, before it adds any objects, if a call has no equivalent
+    in Nengo; the message gives the reason.
     """
 
 
@@ -65,18 +65,18 @@ class LayerConverter:
     layer : keras.layers.Layer
         The layer.
     converter : Converter
-        The conversion of which this is a part; it knows the network and the user's choices.
+        The `Converter`, with the network and the user's arguments.
 
     Attributes
     ----------
     unsupported_args : sequence of str or tuple
-        Attributes of the layer that have to be None, False or 0, or (as a tuple of name and value)
+        Attributes of the layer that must be None, False or 0, or (as a tuple of name and value)
         another value.
     unsupported_training_args : sequence of str or tuple
-        The same where the network is to be trained (``inference_only=False``).
+        The same, if the network is to be trained (``inference_only=False``).
     moves_through_time : bool
-        Whether values of several time steps meet, so that the layer cannot be applied to one step
-        of a model with a time axis after the other.
+        Whether the layer combines values of several time steps, so that it cannot be applied step
+        by step in a model with a time axis.
     """
 
     unsupported_args: tuple = ()
@@ -112,12 +112,12 @@ class LayerConverter:
         Parameters
         ----------
         node_id
-            Which call; to be passed on to the methods of this class.
+            Identifies the call; pass it to the methods of this class.
 
         Returns
         -------
         nengo.Node, TensorNode or nengo.ensemble.Neurons
-            What holds the output, flattened; a list where there are several outputs.
+            The object that holds the output, flattened; a list for several outputs.
         """
         raise NotImplementedError(f"{type(self).__name__} has to define convert(node_id)")
 
@@ -132,7 +132,7 @@ class LayerConverter:
         return self.converter.calls[node_id].outputs[tensor_idx].shape
 
     def name(self, node_id: int) -> str:
-        """Name of the layer, with those of the models around it in front."""
+        """Name of the layer, preceded by the names of the models that contain it."""
         return self.converter.calls[node_id].name
 
     def get_input_obj(self, node_id: int, tensor_idx: int = 0) -> Any:
@@ -140,13 +140,13 @@ class LayerConverter:
         return self.converter.objects[self.converter.calls[node_id].inputs[tensor_idx]]
 
     def filtered_input(self, node_id: int, tensor_idx: int = 0) -> Any:
-        """The Nengo object that holds an input after its synapse, for those that connect it several
-        times.
+        """The Nengo object that holds an input after its synapse, for converters that connect it
+        several times.
         """
         return self.converter.filtered(self.get_input_obj(node_id, tensor_idx))
 
     def axis(self, node_id: int, axis: int, tensor_idx: int = 0) -> int:
-        """Index in `input_shape` of an axis that Keras counts with the batch (and time)."""
+        """Index in `input_shape` of an axis; Keras's axes include the batch (and time)."""
         value = self.converter.calls[node_id].inputs[tensor_idx]
         rank = len(value.tensor.shape)
         skipped = rank - len(value.shape)
@@ -163,17 +163,17 @@ class LayerConverter:
     def add_nengo_obj(
         self, node_id: int, biases: np.ndarray | None = None, activation: Any = None
     ) -> Any:
-        """Add what holds the output of the layer: a Node, or neurons for an activation.
+        """Add the object that holds the output of the layer: a Node, or neurons for an activation.
 
         Parameters
         ----------
         node_id
             Which call of the layer.
         biases
-            Added to the input, one for each element; trained with the layer.
+            Biases added to the input, one for each element; they are trained with the layer.
         activation
-            A function, its name in ``keras.activations``, a layer, or a neuron type. What has no
-            neuron type becomes a TensorNode, where that is allowed.
+            A function, its name in ``keras.activations``, a layer, or a neuron type. Activations
+            without a neuron type become TensorNodes, if that is allowed.
         """
         shape, name = self.output_shape(node_id), self.name(node_id)
         activation = self.converter.swaps.apply(activation)
@@ -194,7 +194,7 @@ class LayerConverter:
         return obj
 
     def add_node(self, size: int, label: str) -> nengo.Node:
-        """Add a Node that passes on the sum of what is connected to it."""
+        """Add a Node that passes on the sum of its inputs."""
         return nengo.Node(size_in=size, label=label)
 
     def add_neurons(
@@ -246,14 +246,14 @@ class LayerConverter:
         node_id, input_idx
             Which call of the layer, and which of its inputs.
         obj
-            What `add_nengo_obj` returned, or another object.
+            The object that `add_nengo_obj` returned, or another object.
         trainable
-            Whether training changes the transform; only where the layer is trainable.
+            Whether training changes the transform, provided that the layer is trainable.
         regularizer
-            A function of the transform's weights that is added to the loss.
+            A function of the transform's weights whose value is added to the loss.
         **kwargs
-            Passed on to nengo.Connection. The synapse is the one of the input's neurons, and None
-            where the input is no neurons.
+            Passed to nengo.Connection. The default synapse is that of the input's neurons, or None
+            if the input does not consist of neurons.
         """
         pre = self.get_input_obj(node_id, input_idx)
         has_weights = "transform" in kwargs
@@ -305,14 +305,14 @@ class LayerConverter:
         regularizer: Callable | None = None,
         trainable: bool = True,
     ) -> None:
-        """Add constants, by a connection from a Node that is 1 and so trains them.
+        """Add constants, with a trainable connection from a Node whose output is 1.
 
         Parameters
         ----------
         values
             The constants.
         indices
-            For each element of ``obj`` which of the constants it gets; the same order by default.
+            For each element of ``obj``, the index of its constant; by default in the same order.
         """
         values, name = np.ravel(values), self.name(node_id)
         biases = self.add_node(len(values), f"{name}.biases")
@@ -328,7 +328,7 @@ class LayerConverter:
         self.connect(biases, obj, indices)
 
     def set_trainable(self, obj: Any, trainable: bool) -> None:
-        """Say whether training changes a Nengo object."""
+        """Set whether training changes a Nengo object."""
         self.converter.net.config[obj].trainable = trainable
 
 

@@ -34,8 +34,8 @@ class Converter(Spiking):
         Whether layers without an equivalent in Nengo become TensorNodes, which only
         ``nengo_dl.Simulator`` can run. If not, they raise an error.
     inference_only : bool
-        True: the network need not behave like the model in training, so that batch normalization,
-        for example, can be converted and dropout left out.
+        True: the network need not behave like the model in training, so batch normalization, for
+        example, can be converted and dropout omitted.
     max_to_avg_pool : bool
         Whether to replace maximum pooling by average pooling.
     split_shared_weights : bool
@@ -44,23 +44,23 @@ class Converter(Spiking):
     swap_activations : dict, optional
         Maps activations to their replacements, neuron types or other activations. Both may be
         functions of ``keras.activations``, ``keras.ops``, ``tf.nn`` or ``jax.nn``, their names,
-        layers such as ReLU, or neuron types. Each key has to occur in the model.
+        layers such as ReLU, or neuron types. Each key must occur in the model.
     scale_firing_rates : float, dict or "auto", optional
         Factor on the firing rates of all layers, or by layer; "auto" finds a factor that gives each
         layer the ``target_rate`` on ``sample_inputs``. Outputs are divided by the same factor, so
-        that neurons with a linear response have the same mean output, with more spikes.
+        neurons with a linear response have the same mean output, with more spikes.
     synapse : float, nengo.synapses.Synapse or dict, optional
         Synapse on the output of all neurons, or by layer.
     temporal_model : bool
         Whether the first axis of the model's inputs (after the batch) is time, which then becomes
         the steps of the simulation.
     sample_inputs : array, list or dict, optional
-        Inputs of the model, (batch, ...), on which ``scale_firing_rates="auto"`` and ``steps``
-        measure the activity of its layers.
+        Inputs of the model, of shape (batch, ...), on which ``scale_firing_rates="auto"`` and
+        ``steps`` measure the activity of its layers.
     target_rate : float, optional
         Firing rate in hertz for ``"auto"``, which 99.9 % of a layer's outputs do not exceed. By
-        default 1000 Hz, a spike in each step of a millisecond; for neuron types with a refractory
-        period, half of the highest possible rate.
+        default 1000 Hz, which is one spike per millisecond step, or for neuron types with a
+        refractory period half of the highest possible rate.
     steps : int, optional
         Calls ``calibrate(sample_inputs, steps, target_rate)`` after the conversion.
 
@@ -72,7 +72,7 @@ class Converter(Spiking):
     model : keras.Model
         The model.
     inputs : mapping
-        Keras input tensor, layer or name -> `nengo_dl.InputNode`. It takes data, or connections.
+        Keras input tensor, layer or name -> `nengo_dl.InputNode`, which takes data or connections.
     outputs : mapping
         Output tensor, layer or name -> nengo.Probe.
     layers : mapping
@@ -85,7 +85,7 @@ class Converter(Spiking):
     Raises
     ------
     nengo.exceptions.ValidationError
-        For a model without layers of known shapes, and for arguments that do not match the model.
+        If the model has no layers with known shapes, or if arguments do not match the model.
     TypeError
         With ``allow_fallback=False``, for a layer without an equivalent; the message gives the
         reason.
@@ -105,7 +105,7 @@ class Converter(Spiking):
     >>> outputs[converter.outputs["y"]].shape  # (batch, n_steps, size)
     (3, 1, 2)
 
-    With spikes in place of the activation:
+    With spiking neurons instead of the activation function:
 
     >>> converter = nengo_dl.Converter(
     ...     model, swap_activations={"relu": nengo.SpikingRectifiedLinear()}, synapse=0.01
@@ -233,7 +233,7 @@ class Converter(Spiking):
         self.fallbacks[call.name] = reason
 
     def convert_layer(self, layer: Any, obj: Any, shape: tuple[int, ...], name: str) -> Any:
-        """Convert a layer (or model) that the model itself does not call; returns its output.
+        """Convert a layer (or model) that the model itself does not call, and return its output.
 
         Parameters
         ----------
@@ -305,9 +305,9 @@ class Converter(Spiking):
             Whether to compare them again after a training step on the same random targets. The
             weights of the Keras model are restored afterwards.
         inputs
-            An array, list or dict of the model's inputs, (batch, ...); random by default.
+            An array, list or dict of the model's inputs, of shape (batch, ...); random by default.
         atol, rtol
-            Allowed difference, absolute and relative to the largest absolute value of the output.
+            Allowed difference: absolute, and relative to the largest absolute value of the output.
 
         Returns
         -------

@@ -25,7 +25,7 @@ PERCENTILE = 99.9
 
 @dataclass(frozen=True)
 class LayerRates:
-    """Firing rates of a layer on sample inputs, in hertz, as its activations make one expect.
+    """Expected firing rates of a layer on sample inputs, in hertz, computed from its activations.
 
     Attributes
     ----------
@@ -34,11 +34,9 @@ class LayerRates:
     neurons
         Its neuron type, without the scale.
     scale
-        By how much its firing rates are scaled.
-    mean_before, high_before
-        The mean rate, and that which 0.1 % are above, without the scale ...
-    mean_after, high_after
-        ... and with it.
+        Factor by which its firing rates are scaled. mean_before, high_before The mean rate and the
+        rate that 0.1 % of outputs exceed, without the scale. mean_after, high_after The same rates
+        with the scale.
     """
 
     name: str
@@ -78,15 +76,15 @@ class MeasuredRates:
     n_neurons
         Number of its neurons.
     mean, high, highest
-        The mean rate, that which 0.1 % are above, and the largest.
+        The mean rate, the rate that 0.1 % exceed, and the largest rate.
     silent
-        Share of the neurons that fire for none of the inputs, from 0 to 1.
+        Fraction of neurons that do not fire for any input, from 0 to 1.
     spikes
-        Spikes of the layer for an input, in all of its steps.
+        Number of spikes of the layer per input, over all steps.
     error
-        How far the mean output is from that of the model's layer: the root of the mean squared
-        difference, relative to that of the output. Not a number where the neurons are only a part
-        of a layer.
+        Difference between the mean output and the output of the model's layer: the root mean square
+        of the difference, divided by the root mean square of the output. NaN if the neurons are
+        only part of a layer.
     """
 
     name: str
@@ -113,14 +111,14 @@ class MeasuredRates:
 
 
 class Report(list):
-    """The `MeasuredRates` of all layers; as a string a table and a summary.
+    """The `MeasuredRates` of all layers; as a string, a table and a summary.
 
     Attributes
     ----------
     n_steps, dt
-        How long each input was shown, in steps and seconds a step.
+        Number of steps for which each input was presented, and their length in seconds.
     errors
-        Name of each output -> its distance from that of the model, as `MeasuredRates.error`.
+        Name of each output -> its difference from the model's output, as in `MeasuredRates.error`.
     """
 
     def __init__(
@@ -131,7 +129,7 @@ class Report(list):
 
     @property
     def spikes(self) -> float:
-        """Spikes of all neurons for an input."""
+        """Number of spikes of all neurons per input."""
         return float(sum(layer.spikes for layer in self))
 
     @property

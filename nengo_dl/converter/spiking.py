@@ -19,50 +19,51 @@ class Spiking(Conversion):
         target_rate: float | None = None,
         dt: float = 0.001,
     ) -> rates.Report:
-        """Make the network spike, so that it tells what an input is in a given number of steps.
+        """Make the network spike, with parameters chosen for a given number of steps per input.
 
-        Whatever the neurons were, they become `nengo_dl.IntegratedSpiking` of their rate type. The
-        height of the spikes is chosen for each channel (Diehl et al., 2015, "Fast-classifying,
+        All neurons become `nengo_dl.IntegratedSpiking` with their rate type as base type. The
+        height of spikes is chosen for each channel (Diehl et al., 2015, "Fast-classifying,
         high-accuracy spiking deep networks through weight and threshold balancing"; the percentile
         is that of Rueckauer et al., 2017, "Conversion of continuous-valued deep networks to
         efficient event-driven networks for image classification", the channels are those of Kim et
-        al., 2020, "Spiking-YOLO"). The outputs are averages over the steps. Voltages begin at half
-        the threshold (Bu et al., 2022, "Optimized potential initialization for low-latency spiking
-        neural networks"), so that numbers of spikes are rounded, not cut off. With that and
-        with what `nengo_dl.IntegratedSpiking` does, nothing is left that a correction of biases
-        or voltages (Li et al., 2021, "A free lunch from ANN") could take away.
+        al., 2020, "Spiking-YOLO"). Outputs are averages over the steps. Voltages start at half the
+        threshold (Bu et al., 2022, "Optimized potential initialization for low-latency spiking
+        neural networks"), so numbers of spikes are rounded to the nearest integer. Together with
+        `nengo_dl.IntegratedSpiking`, this leaves no systematic error that a correction of biases or
+        voltages (Li et al., 2021, "A free lunch from ANN") could remove.
 
-        Weights and biases stay as they are, so parameters of the model and of the network remain
-        interchangeable. The objects of the network stay too; ``firing_rates`` is new.
+        Weights and biases do not change, so parameters of the model and of the network remain
+        interchangeable. The objects of the network do not change either; ``firing_rates`` is
+        computed again.
 
         Parameters
         ----------
         data
-            An array, list or dict of the model's inputs, (batch, ...); some hundred are enough.
+            An array, list or dict of the model's inputs, of shape (batch, ...); a few hundred
+            inputs are enough.
         steps
-            For how many steps an input is shown. Each begins from the initial state, as in
-            ``sim.predict``.
+            Number of steps for which an input is presented. Each input starts from the initial
+            state, as in ``sim.predict``.
         target_rate
-            The rate in hertz that 0.1 % of the activity of a channel is above; 1000 Hz by default.
-            A lower one takes fewer spikes and tells less of each activity.
+            The rate in hertz that 0.1 % of the activities of a channel exceed; 1000 Hz by default.
+            A lower rate needs fewer spikes, but represents each activity less precisely.
         dt
             Length of a step in seconds.
 
         Returns
         -------
         rates.Report
-            What `measure_rates` says of the network on ``data``. ``nengo_dl.viz.conversion``
-            draws it.
+            The result of `measure_rates` on ``data``. ``nengo_dl.viz.conversion`` draws it.
 
         Raises
         ------
         nengo.exceptions.ValidationError
-            For temporal models, and neurons that have no rate type.
+            For temporal models, and for neurons without a rate type.
 
         Warns
         -----
         UserWarning
-            Before anything is simulated, if rates are too low to say anything in so many steps.
+            Before the simulation, if rates are too low for this number of steps.
 
         Examples
         --------
@@ -88,46 +89,46 @@ class Spiking(Conversion):
         dt: float = 0.001,
         seed: int = 0,
     ) -> rates.Report:
-        """Train a calibrated network with its spikes, from where the conversion left it.
+        """Train a calibrated network with spikes, starting from the converted weights.
 
-        Neurons spike in the forward pass; in the backward pass the charge that they round to whole
-        spikes stands for these (Bengio, Léonard and Courville, 2013, "Estimating or propagating
-        gradients through stochastic neurons"), so that over the steps a neuron has the derivative
-        of its rate type. The trained weights and biases are in ``net`` afterwards, for all
-        simulators; the Keras model is as it was.
+        Neurons spike in the forward pass. In the backward pass, the charge before rounding to whole
+        spikes replaces the spikes (Bengio, Léonard and Courville, 2013, "Estimating or propagating
+        gradients through stochastic neurons"), so that over all steps, a neuron has the derivative
+        of its rate type. Afterwards, ``net`` contains the trained weights and biases, for all
+        simulators; the Keras model is not changed.
 
         Parameters
         ----------
         x
             An array, list or dict of the model's inputs, (batch, ...).
         y
-            The targets, an array for each output. None: what the model computes of ``x``.
+            The targets, an array for each output. None: the outputs of the model for ``x``.
         steps
-            For how many steps an input is shown.
+                        Number of steps for which an input is presented.
         updates, batch_size
-            Number of updates, and of inputs for each.
+            Number of updates, and number of inputs per update.
         optimizer
             As in ``sim.compile``; Adam with a learning rate of 3e-4 by default.
         loss
-            Of the averages over the steps, one for all outputs or a list; by default that with
-            which the model was compiled, and the mean squared error for ``y=None``.
+            Loss of the averages over the steps, one for all outputs or a list; by default the loss
+            with which the model was compiled, or the mean squared error for ``y=None``.
         target_rate
-            The largest mean rate in hertz that a layer is to have. It is reached by a penalty, so
-            it may be missed a little.
+            The highest mean rate in hertz that a layer should have. A penalty enforces it, so it
+            may be exceeded slightly.
         dt
             Length of a step in seconds.
         seed
-            Of the order of the inputs.
+                        Seed of the order of the inputs.
 
         Returns
         -------
         rates.Report
-            What `measure_rates` says of the network on the first 200 inputs.
+            The result of `measure_rates` on the first 200 inputs.
 
         Raises
         ------
         nengo.exceptions.ValidationError
-            If `calibrate` was not called before, and if no loss is known.
+            If `calibrate` was not called before, or if the loss is unknown.
 
         Examples
         --------
@@ -142,13 +143,13 @@ class Spiking(Conversion):
         return measuring.measure(self, [array[:200] for array in arrays], steps, dt)
 
     def measure_rates(self, inputs: Any, n_steps: int = 50, dt: float = 0.001) -> rates.Report:
-        """Firing rates of all neurons in the network while it is given inputs.
+        """Measure the firing rates of all neurons in a simulation of inputs.
 
         Parameters
         ----------
         inputs
-            An array, list or dict of the model's inputs, (batch, ...); each is shown for
-            ``n_steps``.
+            An array, list or dict of the model's inputs, of shape (batch, ...); each input is
+            presented for ``n_steps`` steps.
         n_steps
             Number of steps.
         dt
@@ -163,8 +164,8 @@ class Spiking(Conversion):
         Warns
         -----
         UserWarning
-            Before the simulation, if in a layer not even the most active neurons can be expected to
-            spike in so many steps.
+            Before the simulation, if even the most active neurons of a layer are not expected to
+            spike in this number of steps.
 
         Examples
         --------

@@ -17,7 +17,9 @@ class Default:
 
     @property
     def dt(self) -> float:
-        """Time step in seconds of layers that are made from now on, at first 0.001 as in Nengo."""
+        """Time step in seconds of layers that are created from now on; initially 0.001, as in
+        Nengo.
+        """
         return self._dt
 
     @dt.setter

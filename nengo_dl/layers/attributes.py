@@ -16,29 +16,29 @@ SMALLEST = 1e-9
 class UnitAttribute:
     """A number for each unit of a cell, e.g. its time constant.
 
-    A positive one is ``initial * exp(weight)``: it stays positive whatever training does, a step of
-    the optimizer changes it by so many per cent whether it is milliseconds or seconds, and it is
-    exactly its first value as long as the weight is 0. Any other is ``initial + weight``. One that
-    is not trained has no weight, unless an initializer draws its values.
+    A positive attribute is ``initial * exp(weight)``. It always stays positive, an update changes
+    it by a percentage regardless of its magnitude, and it has exactly its initial value while the
+    weight is 0. Other attributes are ``initial + weight``. An attribute that is not trained has no
+    weight, unless an initializer draws its values.
 
     Parameters
     ----------
     name
         Name of the attribute.
     value : float, (units,) array_like, or initializer
-        Its first value, in the attribute's own unit. With an initializer of Keras (or its name, or
-        its configuration) the initial weight has what it draws, and ``initial`` is neutral.
+        Its initial value, in the attribute's own unit. A Keras initializer (or its name or
+        configuration) draws the initial value of each unit.
     positive : bool
-        Whether it has to be positive.
+        Whether it must be positive.
     may_be_infinite : bool
         Whether it may be minus infinity, which training cannot change.
     constraint : keras.constraints.Constraint, str or callable, optional
-        Is applied to the values, not to the weights, after each step of an optimizer.
+        Applied to the values, not to the weights, after each update.
 
     Raises
     ------
     ValueError
-        If a value is not a number, not finite, or not positive where it has to be.
+        If a value is not a number, not finite, or not positive although it must be.
     """
 
     def __init__(

@@ -15,30 +15,30 @@ from nengo_dl.runtime.checks import integer
 
 
 class Cell(keras.layers.Layer):
-    """One step of a layer: the base class of the cells here, and of cells of your own.
+    """One step of a layer: the base class of all cells in this package, and of custom cells.
 
-    A subclass gives ``state_names``, `step` and where it can `all_steps`. It runs in
+    A subclass defines ``state_names``, `step` and, if possible, `all_steps`. It runs in
     ``keras.layers.RNN``, and in a `SequenceLayer`.
 
     Parameters
     ----------
     units : int, optional
-        Number of units. By default that of the input, which has to be given where a
-        ``keras.layers.RNN`` with ``return_state=True`` holds the cell. ``size=`` is another name
-        for it, which takes a shape, too.
+        Number of units. By default that of the input; it is required if the cell is used in a
+        ``keras.layers.RNN`` with ``return_state=True``. ``size=`` is an alias that also accepts a
+        shape.
     dt : float or variable, optional
         Time step in seconds, by default ``nengo_dl.layers.default.dt``. It can be changed later,
-        also while a model is trained: ``cell.dt = 0.01``. A ``keras.Variable`` (or ``tf.Variable``
-        with TensorFlow) is read in each call, and several layers may have the same one; training
-        leaves it alone, and a copy of the layer has its present value.
+        even while a model is trained: ``cell.dt = 0.01``. A ``keras.Variable`` (or ``tf.Variable``
+        with TensorFlow) is read in each call, and several layers may share it; training does not
+        change it, and a copy of the layer gets its current value.
     attributes : sequence of UnitAttribute
-        Numbers of the units, for which `value` has the tensor and `attribute` the array.
+        Attributes of the units. `value` returns them as tensors, `attribute` as arrays.
     trainable_attributes : str or list of str
-        Names of attributes that training changes, each unit's for itself.
+        Names of the attributes that training changes, separately for each unit.
 
     Examples
     --------
-    A sum that leaks, of which training finds the leak::
+    A leaky sum whose leak is trained::
 
         @keras.saving.register_keras_serializable()
         class LeakyCell(nengo_dl.layers.Cell):
@@ -171,7 +171,7 @@ class Cell(keras.layers.Layer):
         return self.attributes[name](self.compute_dtype)
 
     def attribute(self, name: str) -> np.ndarray:
-        """The present value of an attribute: one number, or one for each unit."""
+        """The current value of an attribute: one number, or one number per unit."""
         return self.attributes[name].numpy()
 
     def get_config(self) -> dict[str, Any]:

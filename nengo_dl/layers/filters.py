@@ -194,18 +194,18 @@ class Lowpass(_Filter):
     ----------
     tau : float, (units,) array_like or initializer
         Time constant in seconds. A Keras initializer draws one for each unit (values that are not
-        positive become 1e-9). ``tau_initializer=`` is another name for it.
+        positive become 1e-9). ``tau_initializer=`` is an alias.
     dt : float or variable, optional
         Time step in seconds, by default ``nengo_dl.layers.default.dt``; see `Cell`.
     initial_level : float, (units,) array_like or initializer
-        Output before the first step. ``level_initializer=`` is another name for it.
+        Output before the first step. ``level_initializer=`` is an alias.
     apply_during_training : bool
         False: in training, the layer passes its input through unchanged.
     trainable_attributes : str or list of str
         Attributes that training changes: ``"tau"``, ``"initial_level"`` or both (the default).
     tau_constraint, initial_level_constraint : keras.constraints.Constraint or str, optional
-        Applied to the values, (units,), after each step of an optimizer, for example
-        `nengo_dl.constraints.Mean` for a value that all units share.
+        Applied to the values, of shape (units,), after each update. For example, with
+        `nengo_dl.constraints.Mean` all units share one value.
     parallel : bool
         Whether to compute all steps at once, by FFT.
     **kwargs

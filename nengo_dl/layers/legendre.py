@@ -244,35 +244,36 @@ def _constant(value, shape, dtype=None):
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
 class LegendreMemory(SequenceLayer):
-    """Remembers the last ``theta`` seconds of its input as coefficients of Legendre polynomials.
+    """Represents the last ``theta`` seconds of its input by coefficients of Legendre polynomials.
 
-    For inputs of shape (batch, steps, ...) with ``channels`` elements in each step the output is
-    (batch, steps, channels * order): the ``order`` coefficients of the first channel, then those
-    of the second, and so on.
+    For inputs of shape (batch, steps, ...) with ``channels`` elements in each step, the output has
+    the shape (batch, steps, channels * order): the ``order`` coefficients of the first channel,
+    then those of the second, and so on.
 
     Parameters
     ----------
     order : int
         Number of coefficients.
     theta : float
-        Length of the window that is remembered, in the unit of ``dt``: seconds, or with ``dt=1``
-        steps.
+        Length of the window, in the unit of ``dt``: seconds, or steps with ``dt=1``.
     dt : float
-        Length of a step. It can be changed at any time, also while a model is trained; where theta
-        is trained, only to what is not longer than at first.
+        Length of a step. It can be changed at any time, even while a model is trained; if theta is
+        trained, it must not exceed its initial value.
     trainable_attributes : str or list of str
-        ``"theta"`` for a window whose length is trained. Precise down to an eighth of its first
-        length.
+        ``"theta"`` to train the length of the window. The memory is precise down to an eighth of
+        the initial length.
     discretizer : {"zoh", "euler"}
-        How the memory's equation becomes one of steps: for input that is constant over each step,
-        exactly, or by Euler's method, which needs a theta of many steps, ``order**2`` and more.
+        How the memory's differential equation is discretized: "zoh" is exact if the input is
+        constant during each step; "euler" uses Euler's method, which requires a theta of at least
+        about ``order**2`` steps.
     return_sequences : bool
-        Whether the output has every step, or only the last one, (batch, channels * order), which
-        is the default, as in ``keras.layers.LSTM``.
+        Whether to return every step, or only the last one, of shape (batch, channels * order). The
+        latter is the default, as in ``keras.layers.LSTM``.
     conv_mode, truncate_ir
         As in `LMUFeedforward`.
     parallel : bool
-        Whether to compute all steps at once, by FFT, or the last one as a matrix product.
+        Whether to compute all steps at once by FFT, or the last step as a matrix product, instead
+        of step by step.
     **kwargs
         ``return_state``, ``go_backwards``, ``stateful``, ``unroll``, ``zero_output_for_mask`` and
         the arguments of every Keras layer.

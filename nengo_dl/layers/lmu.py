@@ -25,60 +25,64 @@ _CELL_ARGUMENTS = (
 class LMU(SequenceLayer):
     """The recurrent layer with a Legendre memory of Voelker et al., 2019.
 
-    What is written to the memory is a linear combination of the input and, if so wanted, of the
-    output of the hidden component and of the memory; the hidden component gets the memory and, if
-    so wanted, the input, and gives the output. There are two ways to say what it is:
+    The input of the memory is a linear combination of the layer's input and optionally of the
+    output of the hidden component and of the memory itself. The hidden component gets the memory
+    and optionally the layer's input, and computes the output. There are two ways to create the
+    layer:
 
-    * ``LMU(units, order, theta)``: the unit of the paper, ``tanh`` of a linear combination of
-      input, hidden state and memory, all connections included. theta is in seconds, and steps
-      last ``dt`` seconds, by default ``nengo_dl.layers.default.dt``.
-    * ``LMU(memory_d, order, theta, hidden_cell)``, as in KerasLMU: a component of your own, and
-      only the connections that are asked for. theta is in steps: ``dt`` is 1 by default. With
-      ``dt=0.001`` it is in seconds.
+    * ``LMU(units, order, theta)`` is the unit of the paper: the hidden component is ``tanh`` of a
+      linear combination of input, hidden state and memory, and all connections are present. theta
+      is in seconds, and steps last ``dt`` seconds, by default ``nengo_dl.layers.default.dt``.
+    * ``LMU(memory_d, order, theta, hidden_cell)``, as in KerasLMU, has a hidden component of your
+      choice, and only the connections that you request. theta is in steps, because ``dt`` is 1 by
+      default. With ``dt=0.001``, theta is in seconds.
 
-    Without ``hidden_to_memory`` and ``memory_to_memory`` all steps are computed at once.
+    Without ``hidden_to_memory`` and ``memory_to_memory``, all steps are computed at once.
 
     Parameters
     ----------
     units : int
-        Size of the paper's hidden state; with ``hidden_cell`` the same as ``memory_d``.
+        Size of the hidden state of the paper's unit; with ``hidden_cell``, an alias of
+        ``memory_d``.
     order : int
-        Number of Legendre coefficients of each signal that is remembered.
+        Number of Legendre coefficients for each signal in the memory.
     theta : float
-        Length of the window that is remembered, in the unit of ``dt``.
+        Length of the window, in the unit of ``dt``.
     dt : float, optional
         Length of a step; see above.
     memory_channels : int
-        Number of signals that are remembered, for the unit of the paper.
+        Number of signals in the memory, for the unit of the paper.
     activation : str or callable
         Nonlinearity of the paper's hidden state.
     trainable_attributes : str or list of str
-        ``"theta"`` for a window whose length is trained; ``trainable_theta=True`` is the same.
-    memory_d : int
-        Number of signals that are remembered.
+        ``"theta"`` to train the length of the window; ``trainable_theta=True`` does the same.
+        memory_d : int Number of signals in the memory.
     hidden_cell : keras.layers.Layer or None
         The cell of a recurrent layer, or a layer that is applied in each step. None: the output is
         the memory, followed by the input with ``input_to_hidden``.
     hidden_to_memory, memory_to_memory, input_to_hidden : bool
-        Which connections there are besides those from the input to the memory and from there to
-        the hidden component. By default none with ``hidden_cell``, all for the unit of the paper.
+        Optional connections, in addition to those from the input to the memory and from the memory
+        to the hidden component. By default none with ``hidden_cell``, and all for the unit of the
+        paper.
     discretizer : {"zoh", "euler"}
-        How the memory's equation becomes one of steps: for input that is constant over each step,
-        exactly, or by Euler's method, which needs a theta of many steps, ``order**2`` and more.
+        How the memory's differential equation is discretized: "zoh" is exact if the input is
+        constant during each step; "euler" uses Euler's method, which requires a theta of at least
+        about ``order**2`` steps.
     kernel_initializer, recurrent_initializer : str or initializer
-        Of the weights from input (and hidden component) to the memory, "glorot_uniform" with
-        ``hidden_cell``, and of those from memory to memory, "orthogonal". None for the first: there
-        are no weights, and ``memory_d`` is the size of the input. Those of the paper are
-        "lecun_uniform", for each origin, and "zeros".
+        Initializers of the weights from the input (and the hidden component) to the memory, and of
+        the weights from the memory to itself. With ``hidden_cell``, the defaults are
+        "glorot_uniform" and "orthogonal". ``kernel_initializer=None`` means that there are no
+        weights, and ``memory_d`` is the size of the input. For the unit of the paper, the defaults
+        are "lecun_uniform" (separately for each source) and "zeros".
     kernel_regularizer, recurrent_regularizer, bias_regularizer
-        Penalties of Keras on these weights.
+        Keras regularizers of these weights.
     use_bias, bias_initializer
-        Whether a bias is added to what is written to the memory, "zeros" at first.
+        Whether to add a bias to the input of the memory, and its initializer, "zeros" by default.
     dropout, recurrent_dropout : float
-        Share of what goes through the first weights, and of the memory's values that go back to the
-        memory, that is left out in training, the same in all steps of a sequence.
+        Fraction of the inputs of the memory, and of the values fed back from the memory to itself,
+        that is dropped in training. All steps of a sequence drop the same values.
     return_sequences : bool
-        Whether the output has every step, or only the last one (the default, as in
+        Whether to return every step, or only the last one (the default, as in
         ``keras.layers.LSTM``).
     conv_mode, truncate_ir
         As in `LMUFeedforward`.
@@ -128,7 +132,7 @@ class LMU(SequenceLayer):
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
 class LMUFeedforward(LMU):
-    """An `LMU` in which nothing is written back to the memory, so that all steps are one.
+    """An `LMU` without feedback to the memory, so that all steps can be computed at once.
 
     ``LMU`` without ``hidden_to_memory`` and ``memory_to_memory`` computes the same.
 
@@ -140,9 +144,9 @@ class LMUFeedforward(LMU):
     conv_mode : {"fft", "raw"}
         How the convolution with the memory's response to an impulse is computed.
     truncate_ir : float, optional
-        With ``conv_mode="raw"``, leaves out the end of the response: as many steps as together have
-        at most this share of the sum of its absolute values, in each coefficient. That bounds the
-        error relative to the largest value that the coefficient can have.
+        With ``conv_mode="raw"``, truncates the end of the response: the omitted steps contain at
+        most this fraction of the sum of its absolute values, for each coefficient. This bounds the
+        error relative to the largest possible value of the coefficient.
     **kwargs
         As in `LMU`.
 

@@ -161,11 +161,11 @@ class NeuronLayer(SequenceLayer):
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
 class LIF(NeuronLayer):
-    """Leaky integrate-and-fire neurons, those of `nengo.LIF`.
+    """Leaky integrate-and-fire neurons, as in `nengo.LIF`.
 
     The input is a current of shape (batch, steps, ...), for example the output of a Dense layer.
-    The layer has as many neurons as the input has values. The output is spikes of height
-    ``amplitude / dt``, those of a Nengo ensemble with gain 1 and bias 0. All arguments are keyword
+    The layer has as many neurons as the input has values. The output consists of spikes of height
+    ``amplitude / dt``, as from a Nengo ensemble with gain 1 and bias 0. All arguments are keyword
     arguments.
 
     Parameters
@@ -230,7 +230,7 @@ class LIF(NeuronLayer):
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
 class AdaptiveLIF(NeuronLayer):
-    """Leaky integrate-and-fire neurons that adapt, those of `nengo.AdaptiveLIF`.
+    """Adaptive leaky integrate-and-fire neurons, as in `nengo.AdaptiveLIF`.
 
     Parameters
     ----------

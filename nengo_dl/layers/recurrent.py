@@ -99,45 +99,45 @@ class RecurrentAdaptiveLIFCell(RecurrentCell, AdaptiveLIFCell):
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
 class RecurrentLIF(LIF):
-    """`LIF` neurons that are connected among themselves.
+    """`LIF` neurons with trainable recurrent connections.
 
-    In each step a neuron gets the spikes that the others, and itself, had in the step before, by
-    weights that are trained. They are in units of the threshold: a spike of neuron ``i`` raises the
-    voltage of neuron ``j`` by ``recurrent_kernel[i, j]``, whatever the time step, ``tau_rc`` and
-    ``amplitude`` are, and at a voltage of 1 it fires. Weights from the input are those of the layer
-    in front, for example Dense, which also has a bias.
+    In each step, a neuron receives the spikes of all neurons, including its own, from the previous
+    step. Recurrent weights are in units of the threshold: a spike of neuron ``i`` raises the
+    voltage of neuron ``j``, which fires at 1, by ``recurrent_kernel[i, j]``. This does not depend
+    on the time step, ``tau_rc`` or ``amplitude``. The layer in front, for example Dense, provides
+    the input weights and a bias.
 
     All arguments are keyword arguments.
 
     Parameters
     ----------
     surrogate : str or callable or None
-        Surrogate derivative of a spike in training, as in `LIF`, by default flatter: the steeper it
-        is, the faster gradients vanish on their way back through time, and the flatter, the faster
-        they grow.
+        Surrogate derivative of a spike in training, as in `LIF`, but flatter by default. With a
+        steeper derivative, gradients vanish faster on their way back through time; with a flatter
+        one, they grow faster.
     recurrent_initializer : str or keras.initializers.Initializer, optional
-        Of the recurrent weights, (units, units). By default orthogonal with a gain of 0.5. Together
-        with the default surrogate this keeps the gradient of a current 200 steps back within two
-        orders of magnitude of that of a present one, with a ``tau_rc`` of 20 steps.
-    recurrent_regularizer : str or keras.regularizers.Regularizer, optional
-        Of the recurrent weights.
-    use_bias : bool
+        Initializer of the recurrent weights, of shape (units, units). By default orthogonal with a
+        gain of 0.5. With the default surrogate and a ``tau_rc`` of 20 steps, the gradient with
+        respect to a current 200 steps ago is then within two orders of magnitude of the gradient
+        with respect to the last currents.
+    recurrent_regularizer : str or keras.regularizers.Regularizer, optional Regularizer of the
+    recurrent weights. use_bias : bool
         Whether to add a trained bias to the currents, in units of the threshold.
     bias_initializer, bias_regularizer : optional
-        Of the bias, as in Keras.
+        Initializer and regularizer of the bias, as in Keras.
     truncate : int, optional
-        Gradients go back through this many steps at most; see `SequenceLayer`.
+        Maximum number of steps through which gradients go back; see `SequenceLayer`.
     dt, tau_rc, tau_ref, min_voltage, amplitude, threshold, trainable_attributes, **kwargs
-        As in `LIF`. The state is ``[voltage, refractory_time, spikes]``; spikes, those of the last
-        step, have the height ``1 / dt``.
+        As in `LIF`. The state is ``[voltage, refractory_time, spikes]``, where ``spikes`` contains
+        the spikes of the last step, of height ``1 / dt``.
 
     Notes
     -----
-    The default initial weights are those of Rossbroich, Gygax and Zenke, 2022, "Fluctuation-driven
-    initialization for spiking neural network training", in the sense that spikes of the network
-    alone move voltages by a fraction of the threshold: at 20 Hz and with ``tau_rc=0.02`` by a
-    standard deviation of 0.2. That the slope of the surrogate decides whether gradients last is
-    shown by Herranz-Celotti and Rouat, 2022, "Stabilizing spiking neuron training".
+    The default initial weights follow Rossbroich, Gygax and Zenke, 2022, "Fluctuation-driven
+    initialization for spiking neural network training": the network's own spikes change voltages by
+    a fraction of the threshold, at 20 Hz and with ``tau_rc=0.02`` by a standard deviation of 0.2.
+    Herranz-Celotti and Rouat, 2022, "Stabilizing spiking neuron training", show that the slope of
+    the surrogate determines whether gradients vanish or explode.
 
     Examples
     --------
@@ -158,11 +158,11 @@ class RecurrentLIF(LIF):
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
 class RecurrentAdaptiveLIF(AdaptiveLIF):
-    """`AdaptiveLIF` neurons that are connected among themselves.
+    """`AdaptiveLIF` neurons with trainable recurrent connections.
 
-    Adaptation with a long time constant is a memory: a neuron that has fired fires less for
-    ``tau_n`` seconds, and gradients go back as far (Bellec et al., 2018, "Long short-term memory
-    and learning-to-learn in networks of spiking neurons", NeurIPS 31).
+    Adaptation with a long time constant is a memory: after a spike, a neuron fires less for about
+    ``tau_n`` seconds, and gradients go back equally far (Bellec et al., 2018, "Long short-term
+    memory and learning-to-learn in networks of spiking neurons", NeurIPS 31).
 
     Parameters
     ----------

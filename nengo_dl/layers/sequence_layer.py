@@ -36,26 +36,27 @@ class _Truncated:
 
 @keras.saving.register_keras_serializable(package="nengo_dl")
 class SequenceLayer(keras.layers.RNN):
-    """A layer that steps one of our cells through sequences, or computes all steps at once.
+    """A layer that runs a cell through sequences step by step, or computes all steps at once.
 
-    Takes inputs of shape (batch, steps, ...); units are all axes after the second. The state is
-    kept in the precision of the variables, also with mixed precision. It is the base class of the
-    layers here, and holds cells of your own; see `Cell`.
+    Inputs have shape (batch, steps, ...); all axes after the second are units. The state has the
+    precision of the variables, even with mixed precision. This is the base class of the layers in
+    this package, and it can run custom cells; see `Cell`.
 
     Parameters
     ----------
     cell : Cell
-        What is computed.
+        The cell that computes a step.
     return_sequences : bool
-        Whether the output has every step, or only the last one.
+        Whether to return every step, or only the last one.
     parallel : bool
-        Whether to compute all steps at once where that is possible: it is not where there is a
-        mask, and where the number of steps is not known.
+        Whether to compute all steps at once if possible. It is not possible with a mask, or if the
+        number of steps is unknown.
     time_major : bool
         Whether inputs, masks and outputs are (steps, batch, ...) instead of (batch, steps, ...).
     truncate : int, optional
-        Gradients of the state stop after every so many steps, as in truncated backpropagation
-        through time; by default they go back to the first step. Steps are computed one by one.
+        Gradients of the state stop each time this many steps have passed, as in truncated
+        backpropagation through time; by default they go back to the first step. Steps are then
+        computed one by one.
     **kwargs
         ``return_state``, ``go_backwards``, ``stateful``, ``unroll``, ``zero_output_for_mask`` and
         the arguments of every Keras layer.
@@ -87,9 +88,9 @@ class SequenceLayer(keras.layers.RNN):
         self.cell.dt = value
 
     def attribute(self, name: str) -> np.ndarray:
-        """The present value of an attribute: one number, or one for each unit.
+        """The current value of an attribute: one number, or one number per unit.
 
-        In its own unit, e.g. seconds: ``layer.attribute("tau")``.
+        The value is in the attribute's own unit, e.g. seconds: ``layer.attribute("tau")``.
         """
         return self.cell.attribute(name)
 
@@ -118,25 +119,25 @@ class SequenceLayer(keras.layers.RNN):
         return units
 
     def reset_state(self):
-        """Go back to the initial state, where ``stateful``."""
+        """Restore the initial state of a ``stateful`` layer."""
         if self.states is not None:
             first = self.get_initial_state(int(self.states[0].shape[0]))
             for variable, value in zip(self.states, first, strict=True):
                 variable.assign(value)
 
     def reset_states(self, states=None):
-        """Go back to the initial state, or to a given one, where ``stateful``.
+        """Set a ``stateful`` layer to its initial state, or to a given state.
 
         Parameters
         ----------
         states : array_like or list of array_like, optional
-            One for each part of the state, (batch, ...) or what broadcasts to it; by default the
-            initial state.
+            One array for each part of the state, of shape (batch, ...) or broadcastable to it; by
+            default the initial state.
 
         Raises
         ------
         ValueError
-            If there are more, or fewer, or of another size, or the layer keeps no state.
+            If the number or the shapes of the arrays are wrong, or if the layer is not stateful.
         """
         if states is None:
             self.reset_state()

@@ -22,7 +22,7 @@ class SpikingActivationCell(Cell):
     Parameters
     ----------
     activation : str or callable
-        Activation function, which gives firing rates in hertz.
+        Activation function, which returns firing rates in hertz.
     units : int, optional
         Number of units, by default that of the input.
     dt, spiking_aware_training, seed
@@ -110,12 +110,12 @@ def _with_derivative_of(rate, spikes):
 class SpikingActivation(SequenceLayer):
     """Turns an activation function into spikes over time.
 
-    The activation function gives a rate in hertz, which a voltage integrates. Each time the voltage
-    passes a whole number, there is a spike of height ``1 / dt``, so that the mean output is the
-    activation. `nengo.RegularSpiking` works in the same way. The derivative is that of the
-    activation function.
+    The activation function returns a rate in hertz, which a voltage integrates. Each time the
+    voltage passes an integer, the unit emits a spike of height ``1 / dt``, so that the mean output
+    is the activation. `nengo.RegularSpiking` works in the same way. In the backward pass, the
+    derivative of the activation function is used.
 
-    Takes inputs of shape (batch, steps, ...).
+    Inputs have shape (batch, steps, ...).
 
     Parameters
     ----------
@@ -130,10 +130,10 @@ class SpikingActivation(SequenceLayer):
         uses the activation itself.
     seed : int, optional
         Seed of the initial voltages, one for each unit, between 0 and 1. They are saved with the
-        model. None: different ones in each new layer.
+        model. None: each new layer draws different voltages.
     parallel : bool
-        Whether to compute all steps at once. The order of summation differs, so that in float32 a
-        spike may, rarely, come a step earlier or later than step by step.
+        Whether to compute all steps at once. Because the order of summation differs, a spike may
+        rarely come a step earlier or later in float32 than with computation step by step.
     **kwargs
         ``return_sequences`` (True by default), ``return_state``, ``go_backwards``, ``stateful``,
         ``unroll``, ``zero_output_for_mask`` and the arguments of every Keras layer.

@@ -53,26 +53,26 @@ def register_neurons(
     rate: Callable | None = None,
     variant: Callable | None = None,
 ):
-    """Decorator that gives a neuron type a native implementation.
+    """Decorator that registers an implementation of a neuron type in tensors.
 
     Parameters
     ----------
     neuron_type
-        Ensembles of this type use it, and those of subclasses that do not override ``step``.
-        ``"module:name"`` is a type of a package that need not be installed.
+        Ensembles of this type use the function, as do ensembles of subclasses that do not override
+        ``step``. ``"module:name"`` names a type of a package that need not be installed.
     parameters
         Names of attributes of the neuron type, passed to the function as keyword arguments (a
-        number, or an array of shape (1, neurons)); by default what the function takes after the
-        state and has no default for.
+        number, or an array of shape (1, neurons)); by default the function's arguments after the
+        state that have no default value.
     state
         Names of the state variables, in the order in which the function takes and returns them; by
-        default those of ``neuron_type.state``; needed where the type is given by its name.
+        default those of ``neuron_type.state``. Required if the type is given by its name.
     rate
-        A differentiable function with the same arguments and results, which takes the place of the
-        decorated one in training.
+        A differentiable function with the same arguments and results, which replaces the decorated
+        one in training.
     variant
-        ``variant(operators, settings)`` returns a function to use in place of the decorated one for
-        a group of operators, or None.
+        ``variant(operators, settings)`` returns a function that replaces the decorated one for a
+        group of operators, or None.
 
     Examples
     --------

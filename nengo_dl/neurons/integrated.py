@@ -50,42 +50,43 @@ class HeightParam(NdarrayParam):
 
 
 class IntegratedSpiking(RatesToSpikesNeuronType):
-    r"""Spikes whose average so far is that of a rate type for the average current so far.
+    r"""Spiking neurons whose mean output so far is the rate for the mean current so far.
 
-    After n steps the neuron has put out, in spikes of the height ``amplitude``, the charge
+    After n steps, a neuron has emitted, in spikes of height ``amplitude``, the charge
 
     .. math:: N_n \cdot \text{amplitude} \approx n\, dt\, f\Big(\frac{1}{n} \sum_i J_i\Big)
 
-    with the rate f of ``base_type``, rounded to whole spikes. With ``nengo.RectifiedLinear`` this
-    is the integrate-and-fire neuron whose threshold is subtracted when it spikes, and whose
+    where f is the rate of ``base_type``, rounded to whole spikes. With ``nengo.RectifiedLinear``,
+    this is the integrate-and-fire neuron that subtracts the threshold when it spikes, and whose
     membrane keeps negative currents (Rueckauer et al., 2017, "Conversion of continuous-valued deep
     networks to efficient event-driven networks for image classification"), with the bursts of Li
     and Zeng (2022, "Efficient and accurate conversion of spiking neural network with burst
-    spikes"): a step may have several spikes. Where spikes can be negative, those that came too
-    early are taken back (Wang et al., 2022, "Signed neuron with memory"). The voltage begins at
-    half the threshold, which rounds to the nearest number of spikes (Bu et al., 2022, "Optimized
+    spikes"): there may be several spikes in a step. If spikes can be negative, they cancel spikes
+    that came too early (Wang et al., 2022, "Signed neuron with memory"). The voltage starts at half
+    the threshold, which rounds to the nearest number of spikes (Bu et al., 2022, "Optimized
     potential initialization for low-latency spiking neural networks").
 
-    It answers a constant input with the fewest steps, and never forgets: simulate each input from
-    the initial state, as ``sim.predict`` does. For an input that changes use
-    ``nengo.RegularSpiking`` or ``nengo.SpikingRectifiedLinear`` behind a synapse.
+    These neurons need the fewest steps to represent a constant input, and never forget: simulate
+    each input from the initial state, as ``sim.predict`` does. For inputs that change, use
+    ``nengo.RegularSpiking`` or ``nengo.SpikingRectifiedLinear`` with a synapse.
 
     Parameters
     ----------
     base_type : nengo.neurons.NeuronType
-        A rate type without a state of its own.
+        A rate type without state.
     amplitude : float or (n_neurons,) array_like
-        Height of a spike. The output is the same in the mean whatever it is: neurons fire at the
-        rate of ``base_type`` divided by it.
+        Height of a spike. It does not change the mean output: neurons fire at the rate of
+        ``base_type`` divided by this height.
     signed : bool, optional
-        Whether spikes may be negative; by default where the output of ``base_type`` may be.
+        Whether spikes may be negative; by default if the output of ``base_type`` may be negative.
     initial_state : dict, optional
         Initial value or distribution of ``"voltage"``, in units of the threshold.
 
     Raises
     ------
     nengo.exceptions.ValidationError
-        For a base type that spikes or has a state, and for amplitudes that do not fit the neurons.
+        If the base type spikes or has a state, or if the number of amplitudes does not match the
+        neurons.
 
     Examples
     --------

@@ -14,7 +14,8 @@ class LeakyReLU(RectifiedLinear):
     """`nengo.RectifiedLinear` that also passes on negative currents, scaled down.
 
     The output is ``amplitude * J`` for ``J >= 0`` and ``amplitude * negative_slope * J`` below.
-    Gains and biases are those of RectifiedLinear: the maximum rate at 1, zero at the intercept.
+    Gains and biases are computed as for RectifiedLinear: the output is the maximum rate at 1, and
+    zero at the intercept.
 
     Parameters
     ----------
@@ -62,9 +63,9 @@ class LeakyReLU(RectifiedLinear):
 class ClippedReLU(RectifiedLinear):
     """`nengo.RectifiedLinear` with an upper bound, a threshold and a slope below it.
 
-    The output is ``amplitude`` times ``max_value`` for ``J >= max_value``, ``J`` for ``threshold <=
-    J < max_value``, and ``negative_slope * (J - threshold)`` below: the function of
-    ``keras.layers.ReLU``. ``nengo.RegularSpiking(ClippedReLU())`` makes spikes of it.
+    The output is ``amplitude`` times ``max_value`` for ``J >= max_value``, ``J`` for
+    ``threshold <= J < max_value``, and ``negative_slope * (J - threshold)`` below: the function of
+    ``keras.layers.ReLU``. ``nengo.RegularSpiking(ClippedReLU())`` is its spiking version.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ class ClippedReLU(RectifiedLinear):
     negative_slope : float
         Slope below the threshold; not negative.
     threshold : float
-        The current from which on the output is the current.
+        The lowest current at which the output equals the current.
     amplitude : float
         Factor on the output.
     initial_state : dict, optional
@@ -123,11 +124,12 @@ class ClippedReLU(RectifiedLinear):
 
 
 class SpikingLeakyReLU(LeakyReLU):
-    """Spiking version of `LeakyReLU`, as `nengo.SpikingRectifiedLinear` is one of RectifiedLinear.
+    """Spiking version of `LeakyReLU`, like `nengo.SpikingRectifiedLinear` for RectifiedLinear.
 
-    The voltage integrates the rate that LeakyReLU has without its amplitude. Its whole part is
-    taken away, rounded toward zero, and put out as that many spikes of height ``amplitude / dt``:
-    positive ones from a positive voltage, negative ones from a negative voltage.
+    The voltage integrates the rate of LeakyReLU without its amplitude. In each step, the integer
+    part of the voltage, rounded toward zero, is subtracted and emitted as that many spikes of
+    height ``amplitude / dt``: positive spikes for a positive voltage, negative spikes for a
+    negative voltage.
 
     Parameters
     ----------

@@ -14,11 +14,11 @@ class SiLU(RectifiedLinear):
     """Rates ``amplitude * J * sigmoid(J)``, also called swish.
 
     From Elfwing, Uchibe and Doya, 2018, "Sigmoid-weighted linear units for neural network function
-    approximation in reinforcement learning" (https://arxiv.org/abs/1702.03118). Below a current of
-    0 the output is negative, -0.28 at the lowest.
+    approximation in reinforcement learning" (https://arxiv.org/abs/1702.03118). For negative
+    currents, the output is negative, with a minimum of -0.28.
 
-    Gains and biases are those of `nengo.RectifiedLinear`, which it approaches for currents that are
-    far from 0. ``nengo.RegularSpiking`` and `IntegratedSpiking` make spikes of it.
+    Gains and biases are computed as for `nengo.RectifiedLinear`, which the output approaches for
+    currents far from 0. ``nengo.RegularSpiking`` and `IntegratedSpiking` are spiking versions.
 
     Parameters
     ----------
@@ -41,11 +41,12 @@ class SiLU(RectifiedLinear):
 
 
 class GELU(RectifiedLinear):
-    """Rates ``amplitude * J * Phi(J)`` with the distribution function Phi of the normal
-    distribution.
+    """Rates ``amplitude * J * Phi(J)``, where Phi is the cumulative distribution function of the
+    normal distribution.
 
     From Hendrycks and Gimpel, 2016, "Gaussian error linear units"
-    (https://arxiv.org/abs/1606.08415). Gains and biases are those of `nengo.RectifiedLinear`.
+    (https://arxiv.org/abs/1606.08415). Gains and biases are computed as for
+    `nengo.RectifiedLinear`.
 
     Parameters
     ----------
@@ -80,16 +81,16 @@ class GELU(RectifiedLinear):
 
 
 class ELU(RectifiedLinear):
-    """Rates ``amplitude * J`` from 0 on, ``amplitude * alpha * (exp(J) - 1)`` below.
+    """Rates ``amplitude * J`` for ``J >= 0``, and ``amplitude * alpha * (exp(J) - 1)`` below.
 
     From Clevert, Unterthiner and Hochreiter, 2015, "Fast and accurate deep network learning by
-    exponential linear units" (https://arxiv.org/abs/1511.07289). Gains and biases are those of
-    `nengo.RectifiedLinear`.
+    exponential linear units" (https://arxiv.org/abs/1511.07289). Gains and biases are computed as
+    for `nengo.RectifiedLinear`.
 
     Parameters
     ----------
     alpha : float
-        What the output tends to for negative currents, with the opposite sign; not negative.
+        Absolute value of the limit of the output for very negative currents; not negative.
     amplitude : float
         Factor on the output.
     initial_state : dict, optional

@@ -13,7 +13,7 @@ _SMALL_SOFTPLUS = -37.0
 
 
 class SoftLIFRate(LIFRate):
-    r"""`nengo.LIFRate` with a smooth firing threshold, so that it can be differentiated everywhere.
+    r"""`nengo.LIFRate` with a smooth firing threshold, so that it is differentiable everywhere.
 
     The output is
 
@@ -21,12 +21,12 @@ class SoftLIFRate(LIFRate):
        j = \sigma \log\left(1 + e^{(J - 1) / \sigma}\right)
 
     from Hunsberger and Eliasmith, "Spiking deep networks with LIF neurons", 2015
-    (https://arxiv.org/abs/1510.08829). For :math:`\sigma \to 0` it is LIFRate's.
+    (https://arxiv.org/abs/1510.08829). For :math:`\sigma \to 0`, it is the output of LIFRate.
 
-    Gains and biases are found as for LIFRate, so that the type can stand for LIF in training, and
-    LIF for it afterwards, with the same parameters. ``max_rates`` and ``intercepts`` are therefore
-    those without the smoothing: neurons fire a little at the intercept and below, and faster than a
-    maximum rate whose current is not well (a few ``sigma``) above the threshold.
+    Gains and biases are computed as for LIFRate, so this type can replace LIF in training, and LIF
+    can replace it afterwards, with the same parameters. ``max_rates`` and ``intercepts`` therefore
+    refer to neurons without smoothing: neurons fire slightly at the intercept and below, and they
+    exceed maximum rates whose current is less than a few ``sigma`` above the threshold.
 
     Parameters
     ----------

@@ -29,16 +29,16 @@ class GraphNetwork(Network):
     Attributes
     ----------
     inputs : dict of str to nengo.Node
-        The Nodes that stand for the graph's Inputs.
+        The Nodes that represent the graph's Inputs.
     outputs : dict of str to nengo.Node
-        Those that stand for its Outputs, to connect to other objects.
+        The Nodes that represent its Outputs, to connect to other objects.
     output_probes : dict of str to nengo.Probe
-        Probes of these.
+                Probes of the outputs.
     ensembles_of : dict of str to list of nengo.Ensemble
-        The ensembles that each of the graph's nodes became: one for each of its membrane time
-        constants. Their neurons' output is 1 in a step with a spike.
+        The ensembles for each of the graph's nodes, one for each membrane time constant. The output
+        of their neurons is 1 in a step with a spike.
     shapes : dict of str to tuple of int
-        The shapes of inputs and outputs, channels first, which in Nengo are vectors.
+        The shapes of inputs and outputs, channels first; in Nengo, they are vectors.
     """
 
     def __init__(self, label: str | None = None, seed: int | None = None):
@@ -70,31 +70,31 @@ def from_nir(
     graph : nir.NIRGraph or path
         The graph, or a file of one. Files are only read as data.
     dt : float, optional
-        Time step in seconds with which the network will be simulated. By default what `to_nir`
-        wrote, else 0.001. snnTorch and SpikingJelly write graphs for steps of 0.0001.
+        Time step in seconds with which the network will be simulated. By default the value that
+        `to_nir` wrote, otherwise 0.001. snnTorch and SpikingJelly write graphs for steps of 0.0001.
     method : {"exact", "euler"}, optional
-        "euler" takes time constants such that Nengo's exact step does what a step of Euler's
-        method would, which is how snnTorch, Norse and SpikingJelly run the networks that they
-        write; "exact" takes them as they are. By default what `to_nir` wrote, else "exact".
+        "euler" adjusts time constants so that Nengo's exact step computes the same as a step of
+        Euler's method, which snnTorch, Norse and SpikingJelly use for the networks that they write;
+        "exact" does not change them. By default the value that `to_nir` wrote, otherwise "exact".
     inputs : dict of str to Node output, optional
-        Outputs (arrays, functions, processes) for the Nodes that stand for Inputs, by name. Others
-        are 0 unless data is given to the simulator.
+        Outputs (arrays, functions, processes) for the Nodes that represent Inputs, by name. Other
+        inputs are 0, unless the simulator gets data for them.
     start : {"zero", "v_reset", "v_leak"}
-        Where voltages start, of which NIR says nothing. In snnTorch that is 0, in Norse v_leak, in
-        SpikingJelly v_reset.
+        Initial voltage, which NIR does not define. It is 0 in snnTorch, v_leak in Norse, and
+        v_reset in SpikingJelly.
     label, seed
-        Of the network.
+                Label and seed of the network.
 
     Raises
     ------
     nengo.exceptions.ValidationError
-        For a graph that does not fit together, and for nodes that Nengo cannot have; it names the
+        If the graph is inconsistent, or if Nengo has no equivalent of a node; the message names the
         node.
 
     Notes
     -----
-    In a loop something has to delay. Where nothing in it does (LI, CubaLIF, Delay), the edge that
-    closes it passes on what was there a step before, as in nirtorch.
+    Every loop needs a delay. If no node in a loop delays (LI, CubaLIF, Delay), the edge that closes
+    it passes on the value of the previous step, as in nirtorch.
     """
     if not isinstance(graph, nir.NIRNode):
         # shapes are found here; those that nir 1.0.8 checks are wrong for some convolutions

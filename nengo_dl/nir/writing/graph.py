@@ -44,51 +44,49 @@ def to_nir(
     keep_voltages: bool = False,
     dtype: Any = "float64",
 ) -> nir.NIRGraph:
-    """Write a network as a graph of the Neuromorphic Intermediate Representation.
+    """Turn a network into a graph of the Neuromorphic Intermediate Representation.
 
-    Neurons of ensembles become LIF, or CubaLIF where all their currents have the same lowpass;
-    encoders, decoders, gains, biases and transforms become Affine, Linear, Scale, Conv1d, Conv2d
-    and pools; synapses become LI, I and Delay. Passthrough Nodes become sums of edges. The spikes
-    of the graph are events of size 1: the height of Nengo's, amplitude / dt, is in the weights.
-    Images have their channels first.
+    Neurons of ensembles become LIF, or CubaLIF if all their currents have the same lowpass filter.
+    Encoders, decoders, gains, biases and transforms become Affine, Linear, Scale, Conv1d, Conv2d
+    and pooling nodes; synapses become LI, I and Delay. Passthrough Nodes become sums of edges. The
+    spikes of the graph are events of size 1; the height of Nengo's spikes, amplitude / dt, is
+    included in the weights. The channels of images come first.
 
     Parameters
     ----------
     network : nengo.Network or a simulator of one
-        A simulator (nengo_dl's, or Nengo's) gives its present parameters.
+        For a simulator (of nengo_dl or Nengo), its current parameters are used.
     dt : float, optional
-        Time step in seconds of the simulation that the graph stands for; 0.001, or the
-        simulator's.
+        Time step in seconds of the Nengo simulation; by default that of the simulator, or 0.001.
     inputs : list of nengo.Node, optional
-        The Nodes that become Inputs; by default all Nodes that have no input themselves. Others
-        have to be constant, and become biases.
+        The Nodes that become Inputs; by default all Nodes without input. Other Nodes must be
+        constant, and become biases.
     outputs : list of nengo.Probe, optional
-        The Probes that become Outputs; by default all. Those of neurons give events.
+        The Probes that become Outputs; by default all. Probes of neurons return events.
     strict : bool
-        Whether what NIR cannot express is an error. If not, it is a warning, and the graph is an
-        approximation.
+        Whether to raise an error if NIR cannot express the network. If not, there is a warning, and
+        the graph is an approximation.
     method : {"exact", "euler"}
-        "exact" writes time constants as they are. "euler" writes them such that a reader that
-        takes steps of Euler's method, as snnTorch, Norse and SpikingJelly do, computes what Nengo
-        does.
+        "exact" writes time constants without changes. "euler" adjusts them so that a reader that
+        uses Euler's method, such as snnTorch, Norse and SpikingJelly, computes the same as Nengo.
     nir_dt : float, optional
-        Time step in seconds of the reader, where it is another one; all times are scaled so that a
-        step of the reader is a step of Nengo's.
+        Time step of the reader in seconds, if it differs; all times are scaled so that a step of
+        the reader corresponds to a step in Nengo.
     keep_voltages : bool
-        Write neurons that start with other voltages than 0 with other values of v_threshold,
-        v_reset and v_leak, which not all readers know.
+        If neurons start with voltages other than 0, express this by different values of
+        v_threshold, v_reset and v_leak, which not all readers support.
     dtype
         Type of the arrays.
 
     Raises
     ------
     nengo.exceptions.ValidationError
-        For what NIR cannot express; it names the object.
+        If NIR cannot express the network; the message names the object.
 
     Notes
     -----
-    A filter in Nengo adds a delay of one step, and NIR's readers differ in this: their spikes may
-    come a step earlier for each LI.
+    A filter in Nengo adds a delay of one step. NIR's readers differ in this: their spikes may come
+    a step earlier for each LI.
 
     Examples
     --------

@@ -31,24 +31,24 @@ from nengo_dl.synapses import Delay
 
 
 def load_params_into(network: Network, path: str | os.PathLike) -> None:
-    """Write the parameters that ``Simulator.save_params`` saved into the objects of a network.
+    """Load the parameters that ``Simulator.save_params`` saved into the objects of a network.
 
-    The network then gives in any Nengo simulator what the one gave that was saved. It needs no
-    seed: ensembles get the one they had, so that their neurons start in the same state.
+    In any Nengo simulator, the network then gives the same results as the saved one. It needs no
+    seed: ensembles get their saved seeds, so that their neurons start in the same state.
 
     Parameters
     ----------
     network
-        A network made by the same code as the one that was saved.
+        A network built by the same code as the saved one.
     path
-        The file; ``.npz`` is added where it does not end so.
+        The file; ``.npz`` is added if it is missing.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     nengo.exceptions.ValidationError
-        If the file is damaged or does not fit the network, which then is as it was.
+        If the file is damaged or does not match the network; in this case, nothing is changed.
 
     Examples
     --------

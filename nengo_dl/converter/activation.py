@@ -43,8 +43,7 @@ class ConvertPReLU(LayerConverter):
         """See `LayerConverter.convertible`."""
         if not converter.inference_only and layer.trainable:
             return False, (
-                "its slopes are trained; they are fixed in Nengo, where inference_only=True or "
-                "layer.trainable=False"
+                "Nengo cannot train its slopes; set inference_only=True or layer.trainable=False"
             )
         return super().convertible(layer, converter)
 

@@ -30,8 +30,8 @@ def calibrate(converter: Conversion, data: Any, n_steps: int, target: Any, dt: f
     """See `Converter.calibrate`."""
     if converter.temporal_model:
         raise ValidationError(
-            "a temporal model has another input in each step; calibrate() is for models that see "
-            "the same input for some steps",
+            "in a temporal model, the input differs from step to step; calibrate() is for models "
+            "that see the same input for several steps",
             attr="temporal_model",
         )
     arrays = lookup.input_arrays(converter.graph, data, "data")
@@ -69,14 +69,14 @@ def _choose(
     neurons = rate_type(ens.neuron_type)
     if neurons is None:
         raise ValidationError(
-            f"the neurons of {population.name!r} are {ens.neuron_type}, of which there is no rate "
-            "type without a state; swap_activations has to name another type",
+            f"the neurons of {population.name!r} are {ens.neuron_type}, which has no rate type "
+            "without state; choose another type with swap_activations",
             attr="swap_activations",
         )
     if population.value not in values:
         raise ValidationError(
-            f"the layer {population.name!r} is inside of another one, such as TimeDistributed, so "
-            "its activity is not known; calibrate() needs it in the model itself",
+            f"the layer {population.name!r} is inside another layer, such as TimeDistributed, so "
+            "its activity is unknown; to calibrate(), put it into the model itself",
             attr="model",
         )
     target = default_target(nengo.RectifiedLinear()) if target is None else target

@@ -258,7 +258,7 @@ class Converter(Spiking):
         if self.fallbacks:
             listed = "; ".join(f"{name}: {reason}" for name, reason in self.fallbacks.items())
             warnings.warn(
-                f"{len(self.fallbacks)} layers are TensorNodes, or have one, which only "
+                f"{len(self.fallbacks)} layers became or contain TensorNodes, which only "
                 f"nengo_dl.Simulator can run: {listed}",
                 stacklevel=3,
             )

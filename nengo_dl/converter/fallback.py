@@ -137,14 +137,14 @@ class Fallback(LayerConverter):
             if unsupported or len(call.inputs) > 1 or not hasattr(layer, "cell"):
                 raise NotConvertible(
                     f"{', '.join(unsupported) or 'this form of recurrence'} needs all time steps "
-                    "at once; a network has one after the other"
+                    "at once, but a network computes one after the other"
                 )
             return
         axis = getattr(layer, "axis", -1)
         on_last_axis = axis in (-1, len(call.inputs[0].tensor.shape) - 1, [-1])
         if not isinstance(layer, STEPWISE) or not on_last_axis:
             raise NotConvertible(
-                "it may need all time steps at once; a network has one after the other. "
+                "it may need all time steps at once, but a network computes one after the other. "
                 "keras.layers.TimeDistributed applies a layer to each step separately"
             )
 

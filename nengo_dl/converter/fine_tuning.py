@@ -63,7 +63,7 @@ def fine_tune(
     ensembles = list(converter.populations)
     if not all(isinstance(ens.neuron_type, IntegratedSpiking) for ens in ensembles):
         raise ValidationError(
-            "the network has neurons that calibrate() has not chosen; call "
+            "the network has neurons that were not calibrated; call "
             f"converter.calibrate(data, steps={n_steps}) first",
             attr="populations",
         )

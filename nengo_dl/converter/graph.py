@@ -175,7 +175,7 @@ def _checked(model: Any) -> Any:
     functional = as_functional(model)
     if functional is None and isinstance(model, keras.Sequential):
         raise ValidationError(
-            f"the model {model.name!r} is not built, so the shapes of its layers are not known; "
+            f"the model {model.name!r} is not built, so the shapes of its layers are unknown; "
             "begin it with keras.Input(shape), or call model.build(input_shape)",
             attr="model",
         )
@@ -254,8 +254,8 @@ def keeps_time(layer: Any) -> bool:
 def _check_shape(value: Value, what: str) -> None:
     if any(n is None for n in value.shape):
         raise ValidationError(
-            f"the {what} has shape {value.tensor.shape}; the size of each axis but that of the "
-            "batch has to be known, because a Nengo network has a fixed number of neurons. Give "
+            f"the {what} has shape {value.tensor.shape}; the sizes of all axes except the batch "
+            "must be known, because a Nengo network has a fixed number of neurons. Give "
             "keras.Input a shape without None"
             + ("" if value.temporal else " (or, if the axis is time, set temporal_model=True)"),
             attr="model",

@@ -126,10 +126,10 @@ def warn_of_silence(converter: Conversion, values: dict, n_steps: int, dt: float
             silent.append(f"{population.name} ({n_spikes:.2g})")
     if silent:
         warnings.warn(
-            f"in {n_steps} steps of {1000 * dt:g} ms even the most active neurons of some layers "
-            f"are to spike less than once: {', '.join(silent)}. That carries no more than which "
-            f"neurons are active, if anything; converter.calibrate(data, steps={n_steps}) without "
-            "a target_rate, or a higher one, makes them fire faster, as does "
+            f"in {n_steps} steps of {1000 * dt:g} ms, even the most active neurons of some layers "
+            f"are expected to spike less than once: {', '.join(silent)}. Their activities are "
+            f"therefore lost. converter.calibrate(data, steps={n_steps}) without a target_rate, "
+            "or with a higher one, makes them fire faster, as does "
             'scale_firing_rates="auto"',
             stacklevel=4,
         )

@@ -111,7 +111,7 @@ class ConvertMultiply(Merge):
         divides = isinstance(self.layer, _QUOTIENTS)
         if len(call.inputs) != 1 or (divides and not isinstance(operands[0], Value)):
             raise NotConvertible(
-                "the product or quotient of two values that change has no equivalent in Nengo"
+                "the product or quotient of two variable values has no equivalent in Nengo"
             )
         shape, factor = self.output_shape(node_id), 1.0
         for operand in operands:

@@ -125,8 +125,8 @@ class ConvertLayerNormalization(LayerConverter):
         shared = int(np.prod(positions)) > 1 and (layer.scale or layer.center)
         if shared and layer.trainable and not self.converter.inference_only:
             raise NotConvertible(
-                "its gains and biases are shared by several positions, which has no equivalent in "
-                "training, unless inference_only=True or layer.trainable=False"
+                "its gains and biases are shared by several positions, which Nengo cannot train; "
+                "set inference_only=True or layer.trainable=False"
             )
         process = LayerNorm(shape, axes, epsilon=layer.epsilon)
         node = nengo.Node(process, size_in=process.default_size_in, label=f"{name}.normalized")

@@ -239,8 +239,8 @@ def _refuse_unknown(layers: list) -> None:
 
 def _unknown(layer: Any) -> ValueError:
     return ValueError(
-        f"the multiply-accumulates of {layer.name!r}, a {type(layer).__name__}, are not known; "
-        "give a function that counts them with nengo_dl.energy.register_connections"
+        f"the multiply-accumulates of {layer.name!r}, a {type(layer).__name__}, are unknown; "
+        "register a function that counts them with nengo_dl.energy.register_connections"
     )
 
 

@@ -120,7 +120,7 @@ class LegendreMemoryCell(Cell):
         if dt > self._largest_dt:
             raise ValueError(
                 f"dt was given {dt!r}, but {self.name}, whose theta is trained, was built with "
-                f"{self._largest_dt!r}, and can only take shorter steps than that. Make the layer "
+                f"{self._largest_dt!r}, and its steps can only become shorter. Create the layer "
                 "with the longest step"
             )
         for name, value in self._computed_ahead(self._discretize(dt)).items():

@@ -144,8 +144,8 @@ class LMUCell(keras.layers.Layer, DropoutRNNCell):
     def _known_input(self) -> int:
         if self.input_d is None:
             raise ValueError(
-                f"{self.name} does not know the size of its input yet, which goes to its hidden "
-                "component; give it as input_d"
+                f"{self.name} does not know the size of its input yet, which its hidden component "
+                "needs; give it as input_d"
             )
         return self.input_d
 
@@ -189,8 +189,8 @@ class LMUCell(keras.layers.Layer, DropoutRNNCell):
             )
         elif sum(rows) != memory_d:
             raise ValueError(
-                f"kernel_initializer=None has no weights into the memory, so that what is written "
-                f"there, of size {sum(rows)}, needs memory_d={sum(rows)}; got {memory_d}"
+                f"with kernel_initializer=None, the memory has no input weights, so its input of "
+                f"size {sum(rows)} requires memory_d={sum(rows)}; got {memory_d}"
             )
         if self.memory_to_memory:
             self.recurrent_kernel = self.add_weight(

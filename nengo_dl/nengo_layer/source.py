@@ -123,8 +123,8 @@ def check_runs_in_keras(made: ChosenObjects, built: Built) -> None:
     in_python = [str(op) for op in built.compiled.program.operators if is_host_call(op)]
     if in_python:
         raise ValidationError(
-            f"{made.network} holds Python code that runs at each step, of which a Keras model "
-            f"knows nothing: {'; '.join(in_python)}. Write it in tensors (nengo_dl.TensorNode, "
+            f"{made.network} runs Python code in each step, which a Keras model cannot do: "
+            f"{'; '.join(in_python)}. Write it with tensors (nengo_dl.TensorNode, "
             "nengo_dl.register_neurons), or use nengo_dl.Simulator",
             attr="network",
         )
@@ -138,13 +138,13 @@ def check_runs_in_keras(made: ChosenObjects, built: Built) -> None:
     for node in made.inputs:
         if not isinstance(node, Node) or node not in built.inputs:
             raise ValidationError(
-                f"{node} is no Node of {made.network} to which values can be given (without "
-                f"inputs of its own); those are {known}",
+                f"{node} is not a Node of {made.network} that takes data (a Node without input); "
+                f"these are {known}",
                 attr="inputs",
             )
     for probe in made.outputs:
         if not isinstance(probe, Probe) or probe not in built.model.probes:
             raise ValidationError(
-                f"{probe} is no Probe of {made.network}; those are {built.model.probes}",
+                f"{probe} is not a Probe of {made.network}; its Probes are {built.model.probes}",
                 attr="outputs",
             )

@@ -208,16 +208,16 @@ def _devices(compiled: Compiled, target: Target) -> Devices | None:
     if target.minibatch_size % n:
         more = target.minibatch_size // n * n + n
         raise ValidationError(
-            f"{target.minibatch_size} items cannot be shared out evenly among {n} devices; choose "
-            f"a multiple of {n}, such as {more}, or build the simulator where no distribution over "
-            "devices is in force",
+            f"{target.minibatch_size} items cannot be divided evenly among {n} devices; choose "
+            f"a multiple of {n}, such as {more}, or build the simulator without a distribution "
+            "over devices",
             attr="minibatch_size",
         )
     called = [op for op in compiled.program.operators if is_host_call(op)]
     if called:
         raise SimulationError(
-            f"the network calls Python in each step ({called[0]}), which cannot be done from "
-            f"{n} devices; build the simulator where no distribution over devices is in force"
+            f"the network calls Python in each step ({called[0]}), which is not possible on "
+            f"{n} devices; build the simulator without a distribution over devices"
         )
     return devices
 

@@ -43,12 +43,12 @@ def check_dt(dt: Any, model: Model | None, default: float = 0.001) -> None:
     """A time step is positive; a model that is given has its own."""
     if not 0 < number(dt) < math.inf:
         raise ValidationError(
-            f"the time step has to be a positive number of seconds, got {dt!r}", attr="dt"
+            f"the time step must be a positive number of seconds, got {dt!r}", attr="dt"
         )
     if model is not None and dt not in (default, model.dt):
         raise ValidationError(
-            f"dt is {dt:g} but the given model was made with dt={model.dt:g}; "
-            f"pass dt={model.dt:g} or make the model anew",
+            f"dt is {dt:g} but the given model was built with dt={model.dt:g}; "
+            f"pass dt={model.dt:g} or build the model again",
             attr="dt",
         )
 
@@ -210,9 +210,9 @@ def unrolled(asked: int) -> int:
     if asked <= most:
         return asked
     warnings.warn(
-        f"unroll_simulation={asked}: the body of the loop holds {most} steps, since more "
-        "compile longer and run no faster; results are the same. Give a smaller number, or leave "
-        "it out",
+        f"unroll_simulation={asked}: the body of the loop has {most} steps, because more take "
+        "longer to compile and run no faster; results are the same. Give a smaller number, or "
+        "leave it out",
         stacklevel=3,
     )
     return most

@@ -206,9 +206,9 @@ class FunctionCall(TensorCall):
         if given is not None:
             return given  # it may need a batch size that is not known yet; checked when it runs
         raise ValidationError(
-            f"{errors[0]}. That was when it was called with tensors of shapes "
-            f"{[*shapes, *((2, *s) for s in of_inputs)]} to find the shape of its output; where "
-            "it cannot be called like this, give shape_out",
+            f"{errors[0]}. It was called with tensors of shapes "
+            f"{[*shapes, *((2, *s) for s in of_inputs)]} to find the shape of its output; if it "
+            "cannot be called like this, give shape_out",
             attr="tensor_func",
         ) from errors[0]
 
@@ -257,7 +257,7 @@ class FunctionCall(TensorCall):
             raise
         except Exception as error:
             raise ValidationError(
-                f"the shape of what {self.name} returns could not be found: {error}",
+                f"could not find the shape of the output of {self.name}: {error}",
                 attr="tensor_func",
             ) from error
         if any(None in result for result in results):

@@ -44,8 +44,8 @@ class LayerCall(TensorCall):
         shapes = [tuple(item.shape[1:]) for item in found.items]
         if any(None in shape for shape in shapes):
             raise ValidationError(
-                f"{self.name} returns tensors of shapes {shapes}, where None is not known; a Nengo "
-                "Node has a fixed size",
+                f"{self.name} returns tensors of shapes {shapes}, in which None is unknown; a "
+                "Nengo Node needs a fixed size",
                 attr="tensor_func",
             )
         if any(size <= 0 for shape in shapes for size in shape):

@@ -261,7 +261,7 @@ def test_what_cannot_be_calibrated(model, samples):
     with pytest.raises(ValidationError, match="'first' are Izhikevich.*no rate type"):
         izhikevich.calibrate(samples, steps=7)
     temporal = keras.Sequential([keras.Input((3, 2)), L.Dense(2, activation="relu")])
-    with pytest.raises(ValidationError, match="another input in each step"):
+    with pytest.raises(ValidationError, match="the input differs from step to step"):
         Converter(temporal, temporal_model=True).calibrate(np.ones((1, 3, 2)), steps=7)
     converter = converted(dense_model())
     converter.calibrate(samples, steps=7)

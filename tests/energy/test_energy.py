@@ -113,7 +113,7 @@ def test_convolutions():
     assert macs["transposed"] == 5 * 5 * 3 * 3 * 10 * 4
     assert macs["separable"] == 9 * 9 * (9 * 4 + 4 * 6)
     embedding = keras.Sequential([keras.Input((3,)), keras.layers.Embedding(5, 2)])
-    with pytest.raises(ValueError, match="Embedding, are not known"):
+    with pytest.raises(ValueError, match="Embedding, are unknown"):
         energy.count_model(embedding, np.ones((1, 3)))
 
 

@@ -118,7 +118,7 @@ def test_time(sim):
 
 def test_no_number_of_steps(sim):
     for text in (message(sim.predict), message(sim.run_steps, None)):
-        assert_says(text, "n_steps is needed where no data is given")
+        assert_says(text, "without data, give the number of steps")
 
 
 # -- data ------------------------------------------------------------------------------------------

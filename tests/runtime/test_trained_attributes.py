@@ -235,7 +235,7 @@ def test_clear_errors():
     net, ens, conn = small()
     with net:
         nengo_dl.configure_settings(trainable_attributes=["tau_rc", "sigma"])
-    with pytest.raises(ConfigError, match="'sigma', an attribute that no neuron type"):
+    with pytest.raises(ConfigError, match="'sigma', but no neuron type"):
         nengo_dl.Simulator(net, progress_bar=False)
     net, ens, conn = small()
     conn.synapse = 0

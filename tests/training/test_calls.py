@@ -239,7 +239,7 @@ def test_fewer_arrays_than_nodes(shared_sim, arrays):
     with pytest.warns(UserWarning, match="1 arrays were given for 2 Nodes"):
         shared_sim.evaluate([left], [first, second])
     batches = iter([([left, left[..., :1]], [first, second])])
-    with pytest.raises(ValidationError, match="batch of 16 items; expected 4 at most"):
+    with pytest.raises(ValidationError, match="batch of 16 items; expected at most 4"):
         shared_sim.evaluate(batches)
 
 
@@ -265,7 +265,7 @@ def test_batch_size_is_ignored_alike(shared_sim, arrays, batch_size):
 
 def test_inputs_that_are_nan(shared_sim, arrays):
     left, right, first, second = arrays
-    with pytest.warns(UserWarning, match="the data for Node 'right' holds NaN"):
+    with pytest.warns(UserWarning, match="the data for Node 'right' contains NaN"):
         shared_sim.fit([left, np.where(right > 0.5, np.nan, right)], [first, second])
     shared_sim.reset()
     shared_sim.evaluate([left, np.where(right > 0.5, np.nan, right)], [first, second])

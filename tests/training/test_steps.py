@@ -91,7 +91,7 @@ def test_targets_of_other_steps(keep_history):
             losses += [*history["loss"], *history["val_loss"]]
             assert losses == pytest.approx([expected] * 3, rel=1e-5)
         sim.compile("sgd", "mse")
-        with pytest.raises(ValidationError, match="9 steps; expected .* a loss of your own"):
+        with pytest.raises(ValidationError, match="9 steps; expected .* a custom loss"):
             sim.evaluate(x, y, verbose=0)
 
 

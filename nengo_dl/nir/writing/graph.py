@@ -110,7 +110,7 @@ def to_nir(
     places = Places(built, findings, inputs, outputs)
     if not places.of_kind("output"):
         raise ValidationError(
-            f"{built.network} has no Probe, of which NIR's outputs are made; add one", "outputs"
+            f"{built.network} has no Probe, from which NIR's outputs are made; add one", "outputs"
         )
     for place in places.of_kind("neurons"):
         check_neurons(place.obj, built, findings, keep_voltages)

@@ -59,7 +59,7 @@ class Devices:
         """Training is compiled."""
         if model.run_eagerly or not model.jit_compile:
             raise SimulationError(
-                "on several devices training is compiled by XLA; leave out run_eagerly=True and "
+                "on several devices, training is compiled by XLA; remove run_eagerly=True and "
                 "jit_compile=False, or build the simulator without a distribution"
             )
 

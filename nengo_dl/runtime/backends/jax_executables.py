@@ -67,8 +67,8 @@ def may_compile(owner: Any = None) -> bool:
     """
     if not memory_maps.has_room(_give_up):
         raise SimulationError(
-            "the process has nearly all memory maps that the system gives it, and JAX cannot "
-            f"compile without them; {memory_maps.ADVICE}"
+            "the process has used nearly all of its memory maps, without which JAX cannot "
+            f"compile; {memory_maps.ADVICE}"
         )
     return True
 

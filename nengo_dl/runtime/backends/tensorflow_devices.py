@@ -52,20 +52,20 @@ class Replicas:
         """Keras's trainer knows nothing of the strategy, but the optimizer does."""
         if model.keep_state:
             raise SimulationError(
-                "TensorFlow's devices do not tell each other their states, which stateful=True and "
-                "online learning rules need; leave them out, or use JAX"
+                "on TensorFlow, devices do not exchange states, as stateful=True and online "
+                "learning rules require; avoid these, or use JAX"
             )
         if model.run_eagerly:
             raise SimulationError(
-                "on several devices training is compiled to a graph; leave out run_eagerly=True, "
+                "on several devices, training is compiled to a graph; remove run_eagerly=True, "
                 "or build the simulator outside of strategy.scope()"
             )
         if model.distribute_strategy is self._strategy and not tf.distribute.has_strategy():
             raise SimulationError("this version of Keras cuts minibatches itself; use JAX")
         if tf.distribute.has_strategy():
             raise SimulationError(
-                "call fit, evaluate and train_on_batch outside of strategy.scope(); what has to be "
-                "made in it is the simulator, and the optimizer"
+                "call fit, evaluate and train_on_batch outside of strategy.scope(); only the "
+                "simulator and the optimizer must be created in it"
             )
         optimizer = model.optimizer
         made = getattr(optimizer, "iterations", None)
@@ -79,9 +79,9 @@ class Replicas:
         """Means of the devices are the mean of all items only where each has as many."""
         if n_items % self.n_shares:
             raise ValidationError(
-                f"the last minibatch has {n_items} items, which {self.n_shares} devices cannot "
-                "share evenly, so that TensorFlow's mean would not be that of all items; leave out "
-                f"the last {n_items % self.n_shares}",
+                f"the last minibatch has {n_items} items, which cannot be divided evenly among "
+                f"{self.n_shares} devices, so TensorFlow's mean would be wrong; leave out the last "
+                f"{n_items % self.n_shares}",
                 attr="x",
             )
 

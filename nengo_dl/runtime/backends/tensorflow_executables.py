@@ -47,9 +47,9 @@ class Executables:
         if not self._warned:
             self._warned = True
             warnings.warn(
-                "the process has nearly all memory maps that the system gives it, which functions "
-                "compiled by XLA take; what is new runs without XLA from now on, and slower. To "
-                f"change that, {memory_maps.ADVICE}",
+                "the process has used nearly all of its memory maps, which functions compiled by "
+                "XLA need; from now on, new functions run without XLA, and slower. To change this, "
+                f"{memory_maps.ADVICE}",
                 RuntimeWarning,
                 stacklevel=2,
             )

@@ -63,7 +63,7 @@ def check_minibatch(
             raise ValidationError(
                 f"the array for Node {names[item.node]!r} has batch size {n}; expected "
                 f"{minibatch_size}{' at most' if fewer else ''}, the simulator's minibatch_size "
-                "(predict takes other batches)",
+                "(predict takes any batch size)",
                 attr=argument,
             )
 
@@ -203,7 +203,7 @@ def check_steps(
     given = next(iter(lengths.values()), None)
     if n_steps is None and given is None:
         raise ValidationError(
-            "n_steps is needed where no data is given, to know how long to run", attr="n_steps"
+            "without data, give the number of steps to run as n_steps", attr="n_steps"
         )
     if n_steps is None:
         return checked_count("n_steps", given)
@@ -236,8 +236,8 @@ def check_stateful(n_items: int, minibatch_size: int, argument: str = "x") -> No
     if n_items % minibatch_size:
         raise ValidationError(
             f"the batch size of the data, {n_items}, is not a multiple of minibatch_size, "
-            f"{minibatch_size}; with stateful=True each item goes on from the state of one of the "
-            "minibatch before, so that every minibatch has to be full",
+            f"{minibatch_size}; with stateful=True, each item continues from the state of an item "
+            "of the previous minibatch, so every minibatch must be full",
             attr=argument,
         )
 

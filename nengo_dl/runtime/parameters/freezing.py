@@ -195,7 +195,7 @@ class LiveParameters:
         parameters.
         """
         if isinstance(obj, (Ensemble, Connection, Probe)) and obj not in self.model.params:
-            raise ValidationError(f"{obj} is not in the network that is simulated", attr="objs")
+            raise ValidationError(f"{obj} is not in the simulated network", attr="objs")
         if isinstance(obj, Ensemble):
             return {**self._ensemble(obj), **self._of_attributes(obj)}
         if isinstance(obj, Connection):

@@ -136,7 +136,7 @@ class _Archive:
         self.zip = zipfile.ZipFile(file)
         self.entries = {i.filename.removesuffix(".npy"): i for i in self.zip.infolist()}
         if len(self.entries) != len(self.zip.infolist()):
-            raise ValueError("it holds two arrays of one name")
+            raise ValueError("it contains two arrays with the same name")
         self.headers = {name: self._header(entry) for name, entry in self.entries.items()}
 
     def _header(self, entry: zipfile.ZipInfo) -> Header:
@@ -147,9 +147,9 @@ class _Archive:
             shape, _, dtype = _READ_HEADER[version](file)
             size = file.tell() + math.prod(shape) * dtype.itemsize
         if dtype.hasobject:
-            raise ValueError(f"{entry.filename} holds Python objects")
+            raise ValueError(f"{entry.filename} contains Python objects")
         if size != entry.file_size:
-            raise ValueError(f"{entry.filename} has not the size that it says")
+            raise ValueError(f"{entry.filename} does not have the stated size")
         return Header(shape, dtype)
 
     def array(self, name: str) -> np.ndarray:
@@ -163,8 +163,8 @@ class _Archive:
         dtype = self.headers.get("nengo_dl/dtype")
         if version is None or dtype is None:
             raise ValidationError(
-                f"{path} was not written by Simulator.save_params: it lacks the entries that say "
-                "how to read it. Nothing was changed",
+                f"{path} was not written by Simulator.save_params: it lacks the entries that "
+                "describe its format. Nothing was changed",
                 attr="path",
             )
         if version.shape != () or version.dtype.kind not in "iu":

@@ -86,8 +86,8 @@ def find_attributes(model: Model, toplevel: Network | None) -> TrainedAttributes
     for name, is_unused in unused.items():
         if is_unused:
             raise ConfigError(
-                f"the setting 'trainable_attributes' names {name!r}, an attribute that no neuron "
-                "type and no synapse in the network has, or that cannot be trained"
+                f"the setting 'trainable_attributes' names {name!r}, but no neuron type or synapse "
+                "in the network has this attribute, or it cannot be trained"
             )
     return TrainedAttributes(of, replaced)
 

@@ -86,12 +86,12 @@ def _check(model: NengoModel, names: Sequence[str], in_python: Sequence[str]) ->
         if name not in names and item.operator is not None:
             what = "a process or function" if item.node is not None else "noise"
             raise ValidationError(
-                f"{name!r} is {what}, whose values Python computes; a file cannot hold it"
-                + ("; give it as one of the inputs" if item.node is not None else ""),
+                f"{name!r} is {what}, whose values Python computes, so it cannot be exported"
+                + ("; make it one of the inputs" if item.node is not None else ""),
                 attr="inputs",
             )
     if in_python:
         raise ValidationError(
-            f"{in_python[0]} runs Python code in each step, which a file cannot hold",
+            f"{in_python[0]} runs Python code in each step, which cannot be exported",
             attr="network",
         )

@@ -107,9 +107,8 @@ def _state_arrays(sim: Running) -> dict[str, np.ndarray]:
     drawing = [str(op) for op in sim.host.drawing_unseen()]
     if drawing:
         warnings.warn(
-            f"{', '.join(drawing)} may draw random numbers in Python, where they cannot be saved: "
-            "a simulator that "
-            "loads this state draws other ones",
+            f"{', '.join(drawing)} may draw random numbers in Python, whose state cannot be saved: "
+            "a simulator that loads this state draws different numbers",
             stacklevel=4,
         )
     origins = [s.origin for s in sim.engine.sources.values() if isinstance(s, ProcessSource)]

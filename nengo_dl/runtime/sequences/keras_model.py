@@ -190,8 +190,8 @@ class NengoModel(ModelState):
         n_items = self.minibatch_size if n_items is None else n_items
         if n_steps is None:
             raise ValidationError(
-                "TensorFlow was given batches of different numbers of steps; give batches of one "
-                "length, and the argument n_steps where it is another than before",
+                "TensorFlow got batches with different numbers of steps; give batches of the same "
+                "length, and pass n_steps if it differs from earlier calls",
                 attr="n_steps",
             )
         whole = self.state_tensors()

@@ -66,8 +66,8 @@ class OneThread:
     def __enter__(self) -> None:
         if not self._lock.acquire(blocking=False):
             raise SimulationError(
-                "the simulator is running in another thread; a simulator can be used by one thread "
-                "at a time, so make one for each thread (those of one network compile only once)"
+                "the simulator is running in another thread, but only one thread at a time can use "
+                "it; create one simulator per thread (for one network, they compile only once)"
             )
 
     def __exit__(self, *_: Any) -> None:

@@ -78,8 +78,8 @@ class Watch:
             if thread.is_alive() and idle and not self._seen.is_set():
                 raise SimulationError(
                     "this process was forked from one that had used "
-                    f"{keras.backend.backend()}, whose threads it does not have, and what was "
-                    "called waits for one of them; start processes afresh, with "
+                    f"{keras.backend.backend()}, so it lacks the threads for which this call "
+                    "waits; instead of forking, start new processes with "
                     'multiprocessing.get_context("spawn") or joblib\'s "loky", or use nengo_dl in '
                     "the parent only after forking"
                 )

@@ -184,9 +184,9 @@ class TrainingData:
         if bad:
             self.warns_of_nan = False
             warnings.warn(
-                f"the data for {listed('Node', bad)} holds NaN, which makes the loss NaN and "
-                "every parameter that is trained with it; give numbers, and leave out by NaN "
-                "in the targets, with the loss nengo_dl.losses.nan_mse, what is not known",
+                f"the data for {listed('Node', bad)} contains NaN, which would make the loss and "
+                "all trained parameters NaN. Only unknown targets may be NaN, with the loss "
+                "nengo_dl.losses.nan_mse",
                 stacklevel=5,
             )
 
@@ -251,7 +251,7 @@ class TrainingData:
         """A batch may have fewer items than a minibatch, but no more."""
         if len(examples) > self.minibatch_size:
             raise ValidationError(
-                f"got a batch of {len(examples)} items; expected {self.minibatch_size} at most, "
+                f"got a batch of {len(examples)} items; expected at most {self.minibatch_size}, "
                 "the simulator's minibatch_size",
                 attr="x",
             )

@@ -149,8 +149,8 @@ def _check_kind(value: Any, kind: Any, argument: str, name: str) -> None:
         found = None
     if not callable(found):
         raise ValidationError(
-            f"Probe {name!r} was given {value!r}; expected a function of targets and outputs, an "
-            "object of Keras or the name of one",
+            f"Probe {name!r} was given {value!r}; expected a function of targets and outputs, a "
+            "Keras object or its name",
             attr=argument,
         )
 

@@ -109,7 +109,7 @@ class Targets:
             raise ValidationError(
                 f"{what} have {shape[1]} steps; expected {expected[1]}"
                 + ("" if kept else ", the last one only, because of keep_history=False")
-                + "; a loss of your own may take another number",
+                + "; only a custom loss may take a different number",
                 attr=argument,
             )
         if shape[2] != expected[2] and name not in self.any_size:

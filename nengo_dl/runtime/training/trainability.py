@@ -62,8 +62,8 @@ class Trainability:
             )
         if blocking:
             warnings.warn(
-                "no gradient goes through operators that run as Python code; what lies behind them "
-                f"is trained by other paths only, or not at all: {'; '.join(blocking)}",
+                "no gradient passes through operators that run as Python code; parameters before "
+                f"them are trained only through other paths, if at all: {'; '.join(blocking)}",
                 stacklevel=4,
             )
 
@@ -87,13 +87,13 @@ class Trainability:
             raise SimulationError(
                 "no gradient reaches any trainable parameter from the probes with a loss "
                 f"({self._probes}) in {n_steps} step{'s'[: n_steps - 1]}, because "
-                "a synapse shows what it is given one step later; give data of at least "
-                f"{needed} steps, or leave out the synapses in training"
+                "each synapse delays by one step; give data of at least "
+                f"{needed} steps, or remove the synapses for training"
             )
         if self._synapses and n_steps == 1:
             warnings.warn(
-                "the data has one step, and a synapse shows what it is given one step later, so "
-                "that nothing that comes before it is seen or trained; give data of more steps, or "
-                f"leave out the synapse in training: {'; '.join(self._synapses)}",
+                "the data has one step, but each synapse delays by one step, so nothing before a "
+                "synapse is used or trained; give data of more steps, or remove the synapse for "
+                f"training: {'; '.join(self._synapses)}",
                 stacklevel=4,
             )

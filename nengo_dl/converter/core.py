@@ -216,7 +216,7 @@ class Converter(Spiking):
         copies_are_fine = self.inference_only or self.split_shared_weights
         if shared > 1 and not copies_are_fine and getattr(layer, "trainable_weights", None):
             return None, (
-                f"{shared} calls share its weights, which has no equivalent in Nengo, unless "
+                f"{shared} calls share its weights, which Nengo cannot represent; set "
                 "split_shared_weights=True or inference_only=True"
             )
         is_one = issubclass(cls, ConvertActivation)

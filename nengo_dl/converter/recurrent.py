@@ -80,8 +80,8 @@ class ConvertTimeDistributed(LayerConverter):
         copies = converter.inference_only or converter.split_shared_weights
         if shared and not converter.temporal_model and not copies:
             return False, (
-                "its layer's weights are shared along the first axis, which has no equivalent in "
-                "Nengo, unless split_shared_weights=True or inference_only=True"
+                "its layer's weights are shared along the first axis, which Nengo cannot "
+                "represent; set split_shared_weights=True or inference_only=True"
             )
         return super().convertible(layer, converter)
 

@@ -156,7 +156,7 @@ class OwnNeurons(nengo.neurons.RectifiedLinear):
         output[...] = J > 0
 
 
-@pytest.mark.filterwarnings("ignore:no gradient goes through operators:UserWarning")
+@pytest.mark.filterwarnings("ignore:no gradient passes through operators:UserWarning")
 @pytest.mark.filterwarnings("ignore:Gradients do not exist:UserWarning")
 @pytest.mark.parametrize("spikes", [OwnNeurons(), nengo.PoissonSpiking(nengo.RectifiedLinear())])
 def test_xla_is_not_asked_for_what_calls_python(spikes, monkeypatch):

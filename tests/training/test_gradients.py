@@ -249,5 +249,5 @@ def test_python_code_in_the_way():
         with pytest.raises(SimulationError, match="no gradient reaches.*square"):
             sim.fit(None, {behind: y}, n_steps=5, verbose=0)
         sim.compile("sgd", loss={behind: "mse", beside: "mse"})
-        with pytest.warns(UserWarning, match="no gradient goes through.*square"):
+        with pytest.warns(UserWarning, match="no gradient passes through.*square"):
             sim.fit(None, {behind: y, beside: y}, n_steps=5, verbose=0)

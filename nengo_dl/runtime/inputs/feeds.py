@@ -167,8 +167,8 @@ def numbers_of(value: Any, what: str, argument: str) -> np.ndarray:
     if np.ma.is_masked(value):
         raise ValidationError(
             f"the {what} is a masked array with {np.ma.count_masked(value)} masked values; give "
-            "numbers in their place, as value.filled(0), or where targets are not known NaN, with "
-            "the loss nengo_dl.losses.nan_mse",
+            "numbers instead, e.g. value.filled(0), or NaN for unknown targets, with the loss "
+            "nengo_dl.losses.nan_mse",
             attr=argument,
         )
     return array

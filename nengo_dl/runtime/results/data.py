@@ -41,7 +41,7 @@ class SimulationData(Mapping, OlderData):
     def __getitem__(self, obj: Any) -> Any:
         sim = self._simulator
         if not isinstance(obj, Hashable) or obj not in sim.model.params:
-            raise KeyError(f"{obj!r} is not in the network that is simulated")
+            raise KeyError(f"{obj!r} is not in the simulated network")
         if isinstance(obj, Probe):
             return self._probe(obj)
         built = sim.model.params[obj]
@@ -112,7 +112,7 @@ class RawSamples(Mapping):
 
     def __getitem__(self, probe: Probe) -> ProbeSamples:
         if not isinstance(probe, Probe) or probe not in self._simulator.records:
-            raise KeyError(f"{probe!r} is not a Probe of the network that is simulated")
+            raise KeyError(f"{probe!r} is not a Probe of the simulated network")
         return ProbeSamples(self._simulator, probe)
 
     def __iter__(self) -> Iterator:

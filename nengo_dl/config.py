@@ -30,10 +30,11 @@ def get_setting(network: Network | Config, name: str, default: Any = None) -> An
     network
         A network or its config; the networks inside and around it are not looked at.
     name
-        Name of the setting. Of ``trainable`` and ``keep_history`` it is what was said of the class
-        (of ensembles and of probes): `TrainableResolver` and `get_keep_history` know each object's.
+        Name of the setting. For ``trainable`` and ``keep_history``, the setting of the class (of
+        ensembles and of probes) is returned; `TrainableResolver` and `get_keep_history` find the
+        setting of each object.
     default
-        What is returned where the setting was not made, or is None.
+        Returned if there is no setting, or if it is None.
 
     Raises
     ------

@@ -38,5 +38,5 @@ class Mean(keras.constraints.Constraint):
         return ops.broadcast_to(ops.mean(w, axis=self.axis, keepdims=True), ops.shape(w))
 
     def get_config(self):
-        """What makes an equal constraint."""
+        """The configuration of the constraint, for saving and copying."""
         return {"axis": self.axis}

@@ -130,7 +130,7 @@ class Regularize(Penalty):
         return tuple(sorted({axis % n_axes + 2 for axis in axes}))
 
     def get_config(self) -> dict[str, Any]:
-        """What makes an equal loss, for saving."""
+        """The configuration of the loss, for saving."""
         return {**super().get_config(), "order": self.order, "axis": self.axis}
 
 
@@ -173,7 +173,7 @@ class FiringRates(Penalty):
         return self.regularizer.penalty(y_pred)
 
     def get_config(self) -> dict[str, Any]:
-        """What makes an equal loss, for saving."""
+        """The configuration of the loss, for saving."""
         regularizer = keras.saving.serialize_keras_object(self.regularizer)
         return {**super().get_config(), "regularizer": regularizer}
 

@@ -55,7 +55,7 @@ class RateRegularizer(keras.regularizers.Regularizer):
         return rates
 
     def get_config(self) -> dict[str, Any]:
-        """What makes an equal regularizer."""
+        """The configuration of the regularizer, for saving and copying."""
         return {"l1": self.l1, "l2": self.l2, "target": self.target}
 
 
@@ -225,7 +225,7 @@ class RangedRegularizer(keras.regularizers.Regularizer):
         return self.regularizer(_distance(x, self.target))
 
     def get_config(self) -> dict[str, Any]:
-        """What makes an equal regularizer."""
+        """The configuration of the regularizer, for saving and copying."""
         return {
             "target": self.target,
             "regularizer": keras.regularizers.serialize(self.regularizer),

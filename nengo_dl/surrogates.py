@@ -124,7 +124,7 @@ def get(surrogate: Any) -> Any:
     Raises
     ------
     nengo.exceptions.ConfigError
-        For anything else.
+        If it is neither a name nor a surrogate.
 
     Examples
     --------

@@ -181,7 +181,7 @@ def split_outer_products(operators: Operators, unknown: frozenset = NOTHING) -> 
     """Replace a product with a constant matrix of rank one, as of a gate that inhibits all neurons
     of an ensemble, by two: with a row, which gives one number, and of that with a column.
 
-    What several such products have in common is computed once: a gate often has many targets.
+    Parts that several such products share are computed once: a gate often has many targets.
     """
     constants = _Constants(operators, unknown)
     numbers: dict[tuple[Signal, bytes], Signal] = {}
@@ -228,8 +228,8 @@ def remove_unread(operators: Iterable[Operator], wanted: Iterable[Signal]) -> Op
     """Drop what is computed and then read by nothing, for instance the decoded output of an
     EnsembleArray of which only other functions are used.
 
-    Neurons, synapses and all else that has a state stay, since ``sim.data`` and ``sim.signals``
-    show it. ``wanted`` are the signals that are read from outside.
+    Neurons, synapses and all other operators with a state stay, since ``sim.data`` and
+    ``sim.signals`` show it. ``wanted`` are the signals that are read from outside.
     """
     operators = list(operators)
     readers = Counter(sig.base for sig in wanted)

@@ -279,7 +279,7 @@ class LayerConverter:
     ) -> nengo.Connection:
         """Add a connection, from ``indices`` of ``pre`` to ``to`` of ``post`` where given.
 
-        ``persistent`` says whether its weights are saved; by default where they are trainable.
+        ``persistent`` says whether its weights are saved; by default if they are trainable.
         """
         kwargs.setdefault("synapse", self.converter.synapses.get(pre))
         post = self.converter.entrances.get(post, post)

@@ -273,7 +273,7 @@ class Converter(Spiking):
         return self._one
 
     def filtered(self, obj: Any) -> Any:
-        """A Node with the filtered output of neurons; ``obj`` itself where it has no synapse."""
+        """A Node with the filtered output of neurons, or ``obj`` itself if there is no synapse."""
         synapse = self.synapses.get(obj)
         if synapse is None:
             return obj

@@ -34,9 +34,11 @@ class LayerRates:
     neurons
         Its neuron type, without the scale.
     scale
-        Factor by which its firing rates are scaled. mean_before, high_before The mean rate and the
-        rate that 0.1 % of outputs exceed, without the scale. mean_after, high_after The same rates
-        with the scale.
+        Factor by which its firing rates are scaled.
+    mean_before, high_before
+        The mean rate and the rate that 0.1 % of outputs exceed, without the scale.
+    mean_after, high_after
+        The same rates with the scale.
     """
 
     name: str

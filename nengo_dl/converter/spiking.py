@@ -104,7 +104,7 @@ class Spiking(Conversion):
         y
             The targets, an array for each output. None: the outputs of the model for ``x``.
         steps
-                        Number of steps for which an input is presented.
+            Number of steps for which an input is presented.
         updates, batch_size
             Number of updates, and number of inputs per update.
         optimizer
@@ -118,7 +118,7 @@ class Spiking(Conversion):
         dt
             Length of a step in seconds.
         seed
-                        Seed of the order of the inputs.
+            Seed of the order of the inputs.
 
         Returns
         -------

@@ -10,7 +10,7 @@ from keras import ops
 
 
 class Default:
-    """What layers take where nothing is given; there is one, ``nengo_dl.layers.default``."""
+    """Default values of layer arguments; the only instance is ``nengo_dl.layers.default``."""
 
     def __init__(self, dt: float):
         self._dt = dt

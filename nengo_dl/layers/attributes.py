@@ -105,7 +105,7 @@ class UnitAttribute:
         return ops.log(ops.maximum(value, SMALLEST) / initial)
 
     def __call__(self, dtype: str) -> Any:
-        """The present value: a number, or a tensor of shape (units,)."""
+        """The current value: a number, or a tensor of shape (units,)."""
         if self.weight is None:
             if np.ndim(self.initial) == 0:
                 return self.initial
@@ -115,7 +115,7 @@ class UnitAttribute:
         return initial * ops.exp(weight) if self.positive else initial + weight
 
     def numpy(self) -> np.ndarray:
-        """The present value of each unit, or one number."""
+        """The current value of each unit, or one number."""
         if self.weight is None:
             if self.initializer is not None:
                 raise ValueError(

@@ -136,7 +136,7 @@ class Cell(keras.layers.Layer):
     ) -> tuple[Any, list] | None:
         """All steps at once: inputs (batch, steps, units) -> outputs of the same form and the last
         state. Only the last output, (batch, units), where ``every`` is False; ``fresh`` says that
-        the states are the initial ones. None where it cannot be done.
+        the states are the initial ones. None if this is not possible.
         """
         return None
 
@@ -175,7 +175,7 @@ class Cell(keras.layers.Layer):
         return self.attributes[name].numpy()
 
     def get_config(self) -> dict[str, Any]:
-        """What makes an equal cell."""
+        """The configuration of the cell, for saving and copying."""
         return {
             **super().get_config(),
             "units": self.units,

@@ -41,7 +41,7 @@ class LegendreMemoryCell(Cell):
     order, theta, dt, trainable_attributes, discretizer
         As in `LegendreMemory`.
     channels : int, optional
-        Size of the input, by default what it is.
+        Size of the input; by default it is inferred.
     conv_mode, truncate_ir
         As in `LMUFeedforward`.
     """

@@ -56,7 +56,8 @@ class LMU(SequenceLayer):
         Nonlinearity of the paper's hidden state.
     trainable_attributes : str or list of str
         ``"theta"`` to train the length of the window; ``trainable_theta=True`` does the same.
-        memory_d : int Number of signals in the memory.
+    memory_d : int
+        Number of signals in the memory.
     hidden_cell : keras.layers.Layer or None
         The cell of a recurrent layer, or a layer that is applied in each step. None: the output is
         the memory, followed by the input with ``input_to_hidden``.
@@ -126,7 +127,7 @@ class LMU(SequenceLayer):
         return (self.cell.output_size,)
 
     def get_config(self):
-        """What makes an equal layer."""
+        """The configuration of the layer, for saving and copying."""
         return {**super().get_config(), "units": self.cell.units}
 
 

@@ -35,7 +35,7 @@ class LMUCell(keras.layers.Layer, DropoutRNNCell):
     """One step of `LMU`, for ``keras.layers.RNN``; it has the same arguments.
 
     Its state is ``[memory, *hidden states]``. For ``hidden_cell=None`` with ``input_to_hidden``,
-    ``input_d``, the size of the input, has to be given where a ``keras.layers.RNN`` holds the cell.
+    ``input_d``, the size of the input, is required if the cell is used in a ``keras.layers.RNN``.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class LMUCell(keras.layers.Layer, DropoutRNNCell):
         self.memory.dt = value
 
     def attribute(self, name: str) -> Any:
-        """The present value of theta."""
+        """The current value of theta."""
         return self.memory.attribute(name)
 
     # -- weights -----------------------------------------------------------------------------------
@@ -306,7 +306,7 @@ class LMUCell(keras.layers.Layer, DropoutRNNCell):
     # -- files -------------------------------------------------------------------------------------
 
     def get_config(self):
-        """What makes an equal cell."""
+        """The configuration of the cell, for saving and copying."""
         memory = self.memory.get_config()
         names = (
             *("hidden_to_memory", "memory_to_memory", "input_to_hidden", "use_bias"),

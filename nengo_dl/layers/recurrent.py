@@ -120,8 +120,9 @@ class RecurrentLIF(LIF):
         gain of 0.5. With the default surrogate and a ``tau_rc`` of 20 steps, the gradient with
         respect to a current 200 steps ago is then within two orders of magnitude of the gradient
         with respect to the last currents.
-    recurrent_regularizer : str or keras.regularizers.Regularizer, optional Regularizer of the
-    recurrent weights. use_bias : bool
+    recurrent_regularizer : str or keras.regularizers.Regularizer, optional
+        Regularizer of the recurrent weights.
+    use_bias : bool
         Whether to add a trained bias to the currents, in units of the threshold.
     bias_initializer, bias_regularizer : optional
         Initializer and regularizer of the bias, as in Keras.

@@ -224,7 +224,7 @@ class SequenceLayer(keras.layers.RNN):
         return last, outputs, states[:-1]
 
     def get_config(self) -> dict[str, Any]:
-        """What makes an equal layer."""
+        """The configuration of the layer, for saving and copying."""
         inner = self.cell.get_config()
         config = {
             **super().get_config(),

@@ -31,12 +31,12 @@ class Layer:
     Parameters
     ----------
     layer_func : keras.layers.Layer, subclass of it, function, or nengo.neurons.NeuronType
-        What to apply.
+        The layer, function or neuron type to apply.
 
     Raises
     ------
     nengo.exceptions.ValidationError
-        For anything else.
+        If ``layer_func`` is none of these.
 
     Examples
     --------

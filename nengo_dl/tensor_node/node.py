@@ -106,12 +106,12 @@ class TensorNode(nengo.Node):
 
     @property
     def shape_in(self) -> Any:
-        """Shape of the input of one item; a list or dict of them where there are several."""
+        """Shape of the input of one item; a list or dict of shapes for several inputs."""
         return None if self.output.inputs is None else self.output.inputs.value
 
     @property
     def shape_out(self) -> Any:
-        """Shape of the output of one item; a list or dict of them where there are several."""
+        """Shape of the output of one item; a list or dict of shapes for several outputs."""
         return self.output.outputs.value
 
     @property
@@ -121,12 +121,12 @@ class TensorNode(nengo.Node):
 
     @property
     def inputs(self) -> Any:
-        """What to connect to."""
+        """The object to connect to, or a list or dict of them."""
         return None if self.output.inputs is None else self._parts(self.output.inputs)
 
     @property
     def outputs(self) -> Any:
-        """What to connect from."""
+        """The object to connect from, or a list or dict of them."""
         return self._parts(self.output.outputs)
 
     def _parts(self, shapes: Shapes) -> Any:

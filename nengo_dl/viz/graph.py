@@ -132,7 +132,7 @@ def network_graph(
 
     Returns
     -------
-    NetworkGraph, or str where a format is given
+    NetworkGraph, or str if a format is given
 
     Raises
     ------

@@ -33,7 +33,7 @@ class GraphNetwork(Network):
     outputs : dict of str to nengo.Node
         The Nodes that represent its Outputs, to connect to other objects.
     output_probes : dict of str to nengo.Probe
-                Probes of the outputs.
+        Probes of the outputs.
     ensembles_of : dict of str to list of nengo.Ensemble
         The ensembles for each of the graph's nodes, one for each membrane time constant. The output
         of their neurons is 1 in a step with a spike.
@@ -83,7 +83,7 @@ def from_nir(
         Initial voltage, which NIR does not define. It is 0 in snnTorch, v_leak in Norse, and
         v_reset in SpikingJelly.
     label, seed
-                Label and seed of the network.
+        Label and seed of the network.
 
     Raises
     ------

@@ -65,7 +65,7 @@ class LayerConverter:
     layer : keras.layers.Layer
         The layer.
     converter : Converter
-        The `Converter`, with the network and the user's arguments.
+        The `nengo_dl.Converter`, with the network and the user's arguments.
 
     Attributes
     ----------

@@ -155,7 +155,7 @@ def test_train_on_batch_is_a_step_of_fit(model, arrays):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
     with simulator(model) as sim:
         sim.compile("sgd", loss="mse")
-        with pytest.raises(ValidationError, match="batch of 16 items; expected 4"):
+        with pytest.raises(ValidationError, match="batch of 16 items; expected at most 4"):
             sim.train_on_batch(list(arrays[:2]), list(arrays[2:]))
 
 
@@ -197,7 +197,7 @@ ERRORS = {
     ),
     "masked y": (
         lambda d: {"y": {"first": np.ma.masked_less(d["first"], 0)}},
-        "give .* NaN, with the loss nengo_dl.losses.nan_mse",
+        "give .* NaN for unknown targets, with the loss nengo_dl.losses.nan_mse",
     ),
     "twice in y": (lambda d: {"y": {d["probe"]: d["first"]}}, "two values for Probe 'first'"),
     "steps_per_epoch": (lambda d: {"steps_per_epoch": 0}, "at least 1, got 0"),

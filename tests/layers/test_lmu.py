@@ -188,7 +188,7 @@ def test_clear_errors():
         layers.LMU(1, 4, 6, hidden_cell=None, hidden_to_memory=True)
     with pytest.raises(ValueError, match="discretizer was given 'tustin'; expected one of zoh"):
         layers.LMU(1, 4, 6, hidden_cell=None, discretizer="tustin")
-    with pytest.raises(ValueError, match="needs memory_d=2; got 1"):
+    with pytest.raises(ValueError, match="requires memory_d=2; got 1"):
         layers.LMU(1, 4, 6, hidden_cell=None, kernel_initializer=None)(X)
     with pytest.raises(ValueError, match="truncate_ir was given 0.1; it needs conv_mode='raw'"):
         layers.LMUFeedforward(1, 4, 6, None, truncate_ir=0.1)

@@ -191,7 +191,7 @@ def test_eager_training_is_refused():
         sim = nengo_dl.Simulator(net, minibatch_size=2, progress_bar=False)
     with sim:
         sim.compile("sgd", loss={probe: "mse"}, run_eagerly=True, jit_compile=False)
-        with pytest.raises(SimulationError, match="leave out run_eagerly"):
+        with pytest.raises(SimulationError, match="remove run_eagerly"):
             sim.fit({stimulus: np.ones((2, 3, 2))}, {probe: np.zeros((2, 3, 1))}, verbose=0)
 
 

@@ -160,7 +160,7 @@ def test_errors():
         stranger = nengo.Ensemble(5, 1, label="stranger")
     sim = nengo_dl.Simulator(net, progress_bar=False)
     with sim:
-        with pytest.raises(ValidationError, match="stranger.*not in the network"):
+        with pytest.raises(ValidationError, match="stranger.*not in the simulated network"):
             sim.freeze_params([net.ensembles[0], stranger])
         with pytest.raises(ValidationError, match="expected an Ensemble.*got 3 of type int"):
             sim.freeze_params(3)

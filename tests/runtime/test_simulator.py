@@ -625,7 +625,7 @@ def test_operators_as_nengo_shows_them():
         assert sim.rng.randint(1000) == np.random.RandomState(sim.seed).randint(1000)
         sim.run_steps(steps=3)
         assert sim.n_steps == 3
-        with pytest.raises(ValidationError, match="n_steps is needed"):
+        with pytest.raises(ValidationError, match="without data, give the number of steps"):
             sim.run_steps()
 
 

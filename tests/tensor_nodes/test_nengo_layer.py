@@ -203,7 +203,7 @@ def without_probes():
         (python_in_the_loop, {}, "Python code.*TensorNode"),
         (without_probes, {}, "has no Probe"),
         (make_network, {"inputs": ["nothing"]}, "0 objects have the label 'nothing'.*stimulus"),
-        (make_network, {"inputs": [3]}, "3 is no Node"),
+        (make_network, {"inputs": [3]}, "3 is not a Node"),
         (make_network, {"outputs": "stimulus"}, "label 'stimulus'.*out"),
         (make_network, {"n_steps": 0}, "n_steps"),
         (make_network, {"dt": -1}, "time step"),

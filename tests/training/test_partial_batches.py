@@ -167,7 +167,7 @@ def test_stateful_needs_full_minibatches(model, data):
             lambda: sim.predict(x, stateful=True),
             lambda: sim.train_on_batch(part(x, [0]), part(y, [0]), stateful=True),
         ):
-            with pytest.raises(ValidationError, match="stateful=True.*has to be full"):
+            with pytest.raises(ValidationError, match="stateful=True.*must be full"):
                 call()
         # the last minibatch of the validation is followed by none
         full = part(x, slice(MINIBATCH)), part(y, slice(MINIBATCH))

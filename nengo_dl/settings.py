@@ -74,6 +74,7 @@ SETTINGS: dict[str, Definition] = {
     "checkpoint_segments": Definition(
         setting_values.segments, "True, False, a positive integer or None"
     ),
+    "sequence_kernels": Definition(setting_values.flag, "one of None, True, False"),
 }
 
 
@@ -153,6 +154,7 @@ def configure_settings(
     quantizer: int | Callable | None = NOT_GIVEN,
     surrogate: str | Callable | None = NOT_GIVEN,
     checkpoint_segments: bool | int | None = NOT_GIVEN,
+    sequence_kernels: bool | None = NOT_GIVEN,
     **others: Any,
 ) -> None:
     """Set how nengo_dl runs and trains the network in whose ``with`` block this is called.
@@ -221,6 +223,11 @@ def configure_settings(
         Divide sequences into this many segments (True: the square root of the number of steps).
         Training stores only the first state of each and recomputes the others in the backward pass,
         which takes less memory and about a third more time.
+    sequence_kernels : bool or None
+        True: in training, on a GPU with JAX, all steps of a layer of neurons are one kernel, and
+        their gradient is another; products are taken out of the loop for that, whatever their size.
+        It concerns whatever computes each element by itself (neurons, filters of first order), in
+        single precision; all else runs in loops, as it does everywhere with False and None.
 
     Raises
     ------

@@ -63,6 +63,9 @@ UNROLLED_TRAINING_STEPS = 16
 #: steps of a loop of training that become one on a GPU (JAX), where to start a small operation
 #: takes longer than the operation
 GPU_TRAINING_STEPS = 8
+#: elements, and warps, of a program of a kernel for all steps (JAX on a GPU), and steps for which
+#: it reads before it computes the first of them
+KERNEL_ELEMENTS, KERNEL_WARPS, KERNEL_STEPS = 64, 2, 4
 #: the least rows, columns and terms of a sum with which it was measured to pay to transpose the
 #: left matrix of a product before
 TRANSPOSED_ROWS, TRANSPOSED_COLUMNS, TRANSPOSED_TERMS = 4_000, 2_000, 1_000

@@ -55,6 +55,7 @@ def ensemble():
         ("surrogate", "arctan", "arctan"),
         ("checkpoint_segments", True, True),
         ("checkpoint_segments", np.int64(4), 4),
+        ("sequence_kernels", True, True),
         ("keep_history", False, False),
         ("trainable", False, False),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -17,6 +17,24 @@ def lowering_rule(primitive: Any, platform: str) -> Callable | None:
         return None
     entry = mlir._platform_specific_lowerings.get(platform, {}).get(primitive)
     return getattr(entry, "rule", entry)
+
+
+def applied(eqn: Any, operands: Sequence) -> list:
+    """The results of an operation that JAX has traced."""
+    parameters = eqn.primitive.get_bind_params(eqn.params)
+    functions: Sequence = ()
+    if isinstance(parameters, tuple):  # in versions that do not have all of it in one mapping
+        functions, parameters = parameters
+    results = eqn.primitive.bind(*functions, *operands, **parameters)
+    return results if eqn.primitive.multiple_results else [results]
+
+
+def has_triton() -> bool:
+    """Whether JAX has the way to write kernels that is used here, which is younger than the oldest
+    JAX.
+    """
+    names = "load", "store", "CompilerParams"
+    return all(found(f"jax.experimental.pallas.triton:{name}") for name in names)
 
 
 def shard_map(function: Callable, mesh: Any, in_specs: Any, out_specs: Any) -> Callable:

@@ -43,11 +43,15 @@ class Stage:
     light: bool
 
 
-def distribute(schedule: Schedule, batch: int) -> tuple[Stage, ...]:
-    """The loop in stages, for a batch of this size; one where cutting gains nothing."""
+def distribute(schedule: Schedule, batch: int, least: int | None = None) -> tuple[Stage, ...]:
+    """The loop in stages, for a batch of this size; one where cutting gains nothing.
+
+    ``least`` is the number of multiplications of a step that take the place of `HEAVY`.
+    """
     flow, loop = schedule.flow, schedule.loop
+    least = HEAVY if least is None else least
     time = flow.layout.time.index
-    heavy = {n for n in loop if _is_heavy(schedule, n, batch)}
+    heavy = {n for n in loop if _is_heavy(schedule, n, batch, least)}
     one_by_one = any(_sees_steps_in_turn(schedule, n) for n in loop)
     if not heavy or one_by_one or any(time in read for read in flow.output_reads):
         return (_stage(schedule, batch, True, loop, range(len(flow.states))),)
@@ -83,14 +87,14 @@ def _sees_steps_in_turn(schedule: Schedule, number: int) -> bool:
     return instruction.kernel.on_host or layer
 
 
-def _is_heavy(schedule: Schedule, number: int, batch: int) -> bool:
+def _is_heavy(schedule: Schedule, number: int, batch: int, least: int) -> bool:
     """Whether an instruction is a product with constant weights worth a stage of its own."""
     instruction = schedule.flow.layout.instructions[number]
     if not isinstance(instruction, Run):
         return False
     if instruction.kernel.carries:
         return (
-            max(instruction.operands[k].width for k in instruction.kernel.carries) * batch >= HEAVY
+            max(instruction.operands[k].width for k in instruction.kernel.carries) * batch >= least
         )
     if not instruction.kernel.every_step_alone:
         return False
@@ -98,7 +102,7 @@ def _is_heavy(schedule: Schedule, number: int, batch: int) -> bool:
         return instruction.kernel.has_weights
     if (number, 0) not in schedule.operands or len(instruction.operands) < 2:
         return False
-    return instruction.kernel.convolves or instruction.operands[0].width * batch >= HEAVY
+    return instruction.kernel.convolves or instruction.operands[0].width * batch >= least
 
 
 def _is_light(schedule: Schedule, number: int, batch: int) -> bool:

@@ -191,6 +191,7 @@ def _keras_model(
         use_loop=settings.use_loop,
         learning_phase=settings.learning_phase,
         checkpoint_segments=settings.checkpoint_segments,
+        sequence_kernels=settings.sequence_kernels,
         quantizers=find_quantizers(toplevel, parameters),
         learned=learned_signals(model),
         devices=devices,

@@ -89,6 +89,7 @@ SETTINGS = [
             "learning_phase",
             "jit_compile",
             "persistent",
+            "sequence_kernels",
         )
     ],
     *[(*setting(name), NO_FUNCTIONS) for name in ("planner", "sorter", "regularizer")],

@@ -28,6 +28,7 @@ from nengo_dl.runtime.backends.jax_executables import (
 )
 from nengo_dl.runtime.backends.jax_scan import (  # noqa: F401  (they belong to the backend)
     checkpoint,
+    fused_scan,
     recomputing_scan,
     run_steps,
     scan,

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from nengo_dl import tuning
+from nengo_dl._private.jax import has_triton
 from nengo_dl.runtime.step.chunk import Chunk, merge_outputs, split_outputs
 
 
@@ -78,8 +79,24 @@ def _scan(step, state, rows, n_steps: int, kept, unroll: int):
 
 def recomputing_scan(step, invariant, state, rows, n_steps: int, kept, shapes, dtype: str):
     step = jax.checkpoint(partial(step, invariant))
-    unroll = 1 if jax.default_backend() == "cpu" else tuning.GPU_TRAINING_STEPS
+    unroll = 1 if _platform() == "cpu" else tuning.GPU_TRAINING_STEPS
     return _scan(step, state, rows, n_steps, kept, unroll)
+
+
+def fused_scan():
+    """The loop of `jax_sequence_kernels`, on a GPU."""
+    if _platform() == "cpu" or not has_triton():
+        return None
+    # takes a while to import, and is not there in every version
+    from nengo_dl.runtime.backends import jax_sequence_kernels
+
+    return jax_sequence_kernels.fused_scan
+
+
+def _platform() -> str:
+    """Of the device on which is computed what is traced now."""
+    chosen = jax.config.jax_default_device
+    return getattr(chosen, "platform", chosen) or jax.default_backend()
 
 
 def checkpoint(function):

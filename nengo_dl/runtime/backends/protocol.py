@@ -175,6 +175,11 @@ class Backend(Protocol):
         the gradient but the state before it, from which the step is computed again.
         """
 
+    def fused_scan(self) -> Callable | None:
+        """A loop with the arguments of `recomputing_scan` that is one kernel where each element of
+        a step is computed by itself, and as that else; None where there are no such kernels.
+        """
+
     def checkpoint(self, function: Callable) -> Callable:
         """``function(invariant, state, rows, first)`` whose inner values are computed again for
         the gradient.

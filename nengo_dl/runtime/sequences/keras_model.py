@@ -64,6 +64,8 @@ class NengoModel(ModelState):
     checkpoint_segments
         Segments of a sequence that are computed again in the backward pass; True: about the square
         root of the number of steps.
+    sequence_kernels
+        Whether loops are one kernel each where the backend has one.
     quantizers
         The base signals whose values are rounded before they are used, and how.
     learned
@@ -83,6 +85,7 @@ class NengoModel(ModelState):
         use_loop: bool = True,
         learning_phase: bool | None = None,
         checkpoint_segments: Any = None,
+        sequence_kernels: bool | None = None,
         quantizers: Mapping[Signal, Callable] | None = None,
         learned: Container[Signal] = (),
         devices: Devices | None = None,
@@ -94,7 +97,7 @@ class NengoModel(ModelState):
         self.network_inputs, self.network_outputs = dict(inputs), tuple(outputs)
         self.kept = tuple(kept)
         self.use_loop, self.learning_phase = use_loop, learning_phase
-        self.checkpoint_segments = checkpoint_segments
+        self.checkpoint_segments, self.sequence_kernels = checkpoint_segments, sequence_kernels
         self.minibatch_size = lowered.settings.minibatch_size
         #: names of the probes that a call returns, all by default
         self.active_outputs: tuple[str, ...] = self.network_outputs
@@ -234,7 +237,13 @@ class NengoModel(ModelState):
         """Runs the network as it was lowered for a size of the minibatch, with the settings of
         this model.
         """
-        return SequenceRunner(lowered, self.loop_backend, self.use_loop, self.checkpoint_segments)
+        return SequenceRunner(
+            lowered,
+            self.loop_backend,
+            self.use_loop,
+            self.checkpoint_segments,
+            self.sequence_kernels,
+        )
 
     train_function: Any
     test_function: Any

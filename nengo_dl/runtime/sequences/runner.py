@@ -30,7 +30,7 @@ class SequenceRunner:
         The network.
     backend
         Module of `nengo_dl.runtime.backends`.
-    use_loop, checkpoint_segments
+    use_loop, checkpoint_segments, sequence_kernels
         See `nengo_dl.configure_settings`.
     """
 
@@ -40,9 +40,11 @@ class SequenceRunner:
         backend: Any,
         use_loop: bool = True,
         checkpoint_segments: Any = None,
+        sequence_kernels: bool | None = None,
     ):
         self.lowered, self.backend = lowered, backend
         self.use_loop, self.checkpoint_segments = use_loop, checkpoint_segments
+        self.sequence_kernels = bool(sequence_kernels)
         self.minibatch_size = lowered.settings.minibatch_size
 
     def run(
@@ -69,7 +71,8 @@ class SequenceRunner:
         invariant = lowered.invariant(lowered.schedule(changing), arguments, fixed, training)
         staged = None
         if self._can_split(n_steps):
-            staged = StagedNetwork(lowered, changing, training)
+            fused_scan = self.backend.fused_scan() if self.sequence_kernels else None
+            staged = StagedNetwork(lowered, changing, training, fused_scan)
             if staged.is_split:
                 return staged.run(self.backend, invariant, start, rows, n_steps, wanted)
         _, step = lowered.functions(changing, training)

@@ -30,12 +30,22 @@ class StagedNetwork:
         The inputs whose values change from step to step.
     training
         Whether neurons act as their differentiable counterparts.
+    fused_scan
+        The backend's loop in one kernel, where there is one.
     """
 
-    def __init__(self, network: LoweredNetwork, changing: Sequence[Input], training: bool):
-        self.network, self.training = network, training
+    def __init__(
+        self,
+        network: LoweredNetwork,
+        changing: Sequence[Input],
+        training: bool,
+        fused_scan: Callable | None = None,
+    ):
+        self.network, self.training, self._fused_scan = network, training, fused_scan
         self._schedule = network.schedule(changing)
-        self.stages = distribute(self._schedule, network.settings.minibatch_size)
+        # no product is too small to leave a loop that is a kernel without it
+        least = None if fused_scan is None else 1
+        self.stages = distribute(self._schedule, network.settings.minibatch_size, least)
         if verify.enabled():
             verify.verify_stages(self._schedule, self.stages)
 
@@ -46,6 +56,8 @@ class StagedNetwork:
 
     def scan(self, backend: Any, stage: Stage) -> Callable:
         """The backend's loop for a stage, with the arguments of ``recomputing_scan``."""
+        if self._fused_scan is not None and stage.light:
+            return self._fused_scan
         if self.training and stage.light:
             return backend.recomputing_scan
         return lambda step, invariant, *rest: backend.scan(partial(step, invariant), *rest)

@@ -1,8 +1,10 @@
 """Comparisons with other libraries, and what is told of them."""
 
 import json
+import runpy
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -160,6 +162,14 @@ def test_all_cases_are_of_known_sets_and_peers():
     assert {case.set for case in cases} == set(SETS)
     assert {peer for case in cases for peer in case.peers} == set(TITLES)
     assert {case.name for case in cases} >= simulation.quick()
+
+
+def test_script_for_a_gpu_names_what_there_is():
+    script = runpy.run_path(Path(__file__).parents[1] / "scripts" / "measure_gpu")
+    parts = [*script["PARTS"], *script["TINY"]]
+    named = [arguments[1] for *_, arguments in parts if arguments[0] == "BENCHMARK"]
+    assert {name for name in named if name != "--set"} <= {c.name for c in command.all_cases()}
+    assert sum(seconds for _, seconds, _ in script["PARTS"]) <= 600
 
 
 def test_every_target_concerns_one_case():

@@ -8,13 +8,14 @@ from typing import Any
 
 from nengo_dl.benchmarks.peers.process import Job
 
-SETS = "simulation", "interactive", "training", "building", "memory", "scaling"
+SETS = "simulation", "interactive", "training", "kernels", "building", "memory", "scaling"
 OURS = "nengo_dl"  # with a stroke and the backend after it, where a peer is named
 TITLES = {
     "nengo": "nengo.Simulator",
     "nengo-dl-3": "NengoDL",
     "nengo-ocl": "nengo_ocl",
     "copy": "copying memory",
+    "loops": "nengo_dl, loops in place of kernels",
     "keras": "Keras",
     "keras-fast": "Keras, 25 batches a call",
     "torch": "PyTorch",

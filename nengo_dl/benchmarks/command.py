@@ -165,6 +165,7 @@ def all_cases(batches=(), dtypes=()) -> list[Case]:
         *simulation.simulation(batches or simulation.BATCHES, dtypes or ("float32",)),
         *simulation.interactive(),
         *training.training(),
+        *training.kernels(),
         *simulation.building(),
         *simulation.memory(),
         *simulation.scaling(),

@@ -74,7 +74,7 @@ def _start(peer: str, job: Job, settings: Settings) -> Worker:
     environment = {}
     if peer.startswith(OURS + "/"):
         environment["KERAS_BACKEND"] = peer.partition("/")[2]
-    elif peer.startswith("keras"):
+    elif peer.startswith(("keras", "loops")):
         environment["KERAS_BACKEND"] = settings.backends[0]
     return Worker(job, settings.interpreters.get(peer), environment)
 

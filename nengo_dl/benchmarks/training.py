@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nengo_dl.benchmarks.cases import Case
 from nengo_dl.benchmarks.peers.process import Job
 
@@ -31,6 +33,24 @@ def _autoencoder(n_images: int) -> Case:
     }
     ours = Job(OURS, "autoencoder", arguments)
     return Case("autoencoder", "training", ours, peers, n=5, unit="epochs")
+
+
+def kernels(sizes: tuple[int, ...] = (512, 16_000)) -> list[Case]:
+    """What has one kernel for all steps of a layer on a GPU, beside the same without it and all
+    others.
+    """
+    return [_with_kernels(case) for case in (_spiking(), *(_layer(n) for n in sizes))]
+
+
+def _with_kernels(case: Case) -> Case:
+    ours = replace(case.ours, arguments={**case.ours.arguments, "sequence_kernels": True})
+    return replace(
+        case,
+        name=f"{case.name}-kernels",
+        set="kernels",
+        ours=ours,
+        peers={"loops": case.ours, **case.peers},
+    )
 
 
 def _spiking() -> Case:

@@ -32,24 +32,26 @@ def autoencoder(n_images: int, batch: int = 50) -> Job:
     return lambda n: sim.fit(x, x, epochs=n, verbose=0), _facts(net)
 
 
-def spiking() -> Job:
+def spiking(sequence_kernels: bool | None = None) -> Job:
     """Updates through 200 steps of 784-256-10 LIF neurons, by their spikes."""
-    net = _lif_network([N_IN, N_HIDDEN, N_OUT])
+    net = lif_network([N_IN, N_HIDDEN, N_OUT], sequence_kernels)
     x, y = random_sequences(BPTT, N_IN, N_OUT)
-    return _updates(net, x, y)
+    return updates(net, x, y)
 
 
-def layer(n_neurons: int) -> Job:
+def layer(n_neurons: int, sequence_kernels: bool | None = None) -> Job:
     """Updates through 500 steps of one dense layer of LIF neurons, by their spikes."""
-    net = _lif_network([n_neurons, n_neurons])
+    net = lif_network([n_neurons, n_neurons], sequence_kernels)
     x, y = random_sequences(LAYER, n_neurons, n_neurons)
-    return _updates(net, x, y, loss=lambda y, spikes: keras.ops.sum(spikes))
+    return updates(net, x, y, loss=lambda y, spikes: keras.ops.sum(spikes))
 
 
-def _lif_network(sizes: list[int]) -> nengo.Network:
+def lif_network(sizes: list[int], sequence_kernels: bool | None) -> nengo.Network:
     """Dense layers of LIF neurons without refractory period, trained through their spikes."""
     with nengo.Network(seed=0) as net:
-        configure_settings(surrogate="fast_sigmoid", trainable=None)
+        configure_settings(
+            surrogate="fast_sigmoid", trainable=None, sequence_kernels=sequence_kernels
+        )
         # what is compared are the weights between the layers
         net.config[nengo.Ensemble].trainable = False
         neurons = nengo.LIF(tau_rc=BPTT.tau, tau_ref=0, amplitude=BPTT.dt)
@@ -62,7 +64,8 @@ def _lif_network(sizes: list[int]) -> nengo.Network:
     return net
 
 
-def _updates(net, x, y, loss="mse") -> Job:
+def updates(net, x, y, loss="mse") -> Job:
+    """Updates of a network that has ``input`` and ``p``."""
     sim = Simulator(net, minibatch_size=len(x), progress_bar=False)
     sim.compile(optimizer=keras.optimizers.SGD(1e-3), loss=loss)
     x, y = map(keras.ops.convert_to_tensor, (x, y))  # on the device, as in the other libraries

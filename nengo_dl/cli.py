@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -63,9 +64,23 @@ def _devices() -> str:
     try:
         import keras
 
+        if keras.backend.backend() == "jax":
+            import jax
+
+            return ", ".join(map(described, jax.devices()))
         return ", ".join(keras.distribution.list_devices())
     except Exception as error:
         return f"none. Loading Keras failed: {type(error).__name__}: {error}"
+
+
+def described(device: Any) -> str:
+    """A device of JAX, with its model and the memory that JAX may use where it has its own."""
+    name = f"{device.platform}:{device.id}"
+    if device.platform == "cpu":
+        return name
+    limit = (device.memory_stats() or {}).get("bytes_limit")
+    memory = "" if limit is None else f", {limit / 2**30:.1f} GB"
+    return f"{name} ({device.device_kind}{memory})"
 
 
 @main.command()

@@ -1,6 +1,7 @@
 """The command line and the jobs behind it."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 import nengo_dl
 from nengo_dl import demo
 from nengo_dl.benchmarks import measure
-from nengo_dl.cli import main
+from nengo_dl.cli import described, main
 from nengo_dl.demo.simulate import Recording, agreement
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -39,6 +40,21 @@ def test_info_shows_versions_and_devices():
     assert rows["backend"] == keras.backend.backend()
     assert rows["devices"]
     assert rows[keras.backend.backend()] and rows["[cli]"] == "installed"
+
+
+@pytest.mark.parametrize(
+    "statistics, text",
+    [
+        ({"bytes_limit": 105 * 2**30}, "gpu:1 (NVIDIA H200, 105.0 GB)"),
+        (None, "gpu:1 (NVIDIA H200)"),
+    ],
+)
+def test_info_shows_the_model_and_the_memory_of_a_gpu(statistics, text):
+    device = SimpleNamespace(
+        platform="gpu", id=1, device_kind="NVIDIA H200", memory_stats=lambda: statistics
+    )
+    assert described(device) == text
+    assert described(SimpleNamespace(platform="cpu", id=0)) == "cpu:0"
 
 
 @pytest.mark.core

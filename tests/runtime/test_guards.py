@@ -7,9 +7,11 @@ import threading
 import nengo
 import numpy as np
 import pytest
+from nengo.exceptions import SimulationError
 
 import nengo_dl
-from nengo_dl.runtime.simulation.guards import DeferredInterrupt
+from nengo_dl import tuning
+from nengo_dl.runtime.simulation.guards import DeferredInterrupt, explain_memory
 from runtime.networks import tutorial
 
 ENDLESS = 10**8
@@ -145,3 +147,37 @@ def test_runs_in_other_threads():
         thread.start()
         thread.join()
         assert sim.n_steps == 5
+
+
+OUT_OF_MEMORY = [
+    RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes.\nand more"),
+    RuntimeError("Keras says:\n\nOOM when allocating tensor with shape[9]\nand more"),
+]
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("error", OUT_OF_MEMORY)
+def test_a_device_without_memory(error, monkeypatch):
+    """Says what to do, of a run and of training."""
+
+    def fails(*args, **kwargs):
+        raise error
+
+    model = tutorial()
+    with nengo_dl.Simulator(model.net, minibatch_size=4, progress_bar=False) as sim:
+        monkeypatch.setattr(type(sim.keras_model), "arguments", fails)
+        with pytest.raises(SimulationError, match="minibatch_size of less than 4") as raised:
+            sim.run_steps(tuning.SHORT_RUN_STEPS + 1)
+        assert "checkpoint_segments" not in str(raised.value)
+        assert "allocat" in str(raised.value) and "more" not in str(raised.value)
+        monkeypatch.undo()
+        sim.compile("sgd", loss={model.out_probe: "mse"})
+        monkeypatch.setattr(type(sim.keras_model), "fit", fails)
+        with pytest.raises(SimulationError, match="less than 4, .*checkpoint_segments=True"):
+            sim.fit(n_steps=5, y={model.out_probe: np.zeros((4, 5, 2))})
+
+
+def test_other_errors_are_left_alone():
+    explain_memory(RuntimeError("INVALID_ARGUMENT: no"), 1)
+    with pytest.raises(SimulationError, match="a smaller network"):
+        explain_memory(OUT_OF_MEMORY[0], 1)

@@ -18,6 +18,7 @@ from nengo_dl.runtime.inputs.sources import own_rows
 from nengo_dl.runtime.sequences.keras_model import NengoModel
 from nengo_dl.runtime.simulation import processes
 from nengo_dl.runtime.simulation.compiled_chunks import CompiledChunks
+from nengo_dl.runtime.simulation.guards import explain_memory
 from nengo_dl.runtime.simulation.placement import Placement
 from nengo_dl.runtime.simulation.short_runs import ShortRuns
 from nengo_dl.runtime.simulation.state import State
@@ -165,9 +166,13 @@ class Engine:
 
     def _in_scope(self, run, *values):
         """Call what runs a chunk, in whatever thread."""
-        with self.scope():
-            given = () if isinstance(run, ShortRuns) else (self.model.arguments(),)
-            return run(*given, *values)
+        try:
+            with self.scope():
+                given = () if isinstance(run, ShortRuns) else (self.model.arguments(),)
+                return run(*given, *values)
+        except Exception as error:
+            explain_memory(error, self.settings.minibatch_size)
+            raise
 
     def settle(self, state: State) -> State:
         """Let the Keras variables have their values in ``state``, from which a later run goes

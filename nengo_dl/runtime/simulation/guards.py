@@ -55,6 +55,23 @@ class DeferredInterrupt:
             self._handler(signal.SIGINT, None)
 
 
+#: in what the backends say where a device has no memory left
+NO_MEMORY = "RESOURCE_EXHAUSTED", "OOM when allocating", "Out of memory while trying to allocate"
+
+
+def explain_memory(error: BaseException, n_items: int, training: bool = False) -> None:
+    """Raise an error that says what to do where one is of a device that has no memory left."""
+    told = [line for line in str(error).splitlines() if any(map(line.__contains__, NO_MEMORY))]
+    if not told:
+        return
+    fewer = f"a minibatch_size of less than {n_items}" if n_items > 1 else "a smaller network"
+    segments = " configure_settings(checkpoint_segments=True)," if training else ""
+    raise SimulationError(
+        f"the device has not enough memory for this; try {fewer},{segments} or "
+        f"Simulator(..., device=...) with another one. It said: {told[0].strip()}"
+    ) from error
+
+
 class OneThread:
     """Context manager that only one thread can be in, as often as it likes; in others it raises an
     error.

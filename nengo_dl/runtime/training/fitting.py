@@ -18,7 +18,7 @@ from nengo_dl.runtime.inputs.names import Endpoints
 from nengo_dl.runtime.sequences.blocks import Blocks, ticks
 from nengo_dl.runtime.sequences.keras_model import NengoModel
 from nengo_dl.runtime.simulation.engine import Engine
-from nengo_dl.runtime.simulation.guards import DeferredInterrupt
+from nengo_dl.runtime.simulation.guards import DeferredInterrupt, explain_memory
 from nengo_dl.runtime.simulation.processes import Watch
 from nengo_dl.runtime.simulation.state import State
 from nengo_dl.runtime.training.arguments import (
@@ -272,8 +272,9 @@ class Training:
                 result = watch.call(
                     self._in_scope, method, **dict(zip(names, data, strict=False)), **kwargs
                 )
-            except BaseException:
+            except BaseException as error:
                 self.engine.backend.restore_variables(self.model, session.values)
+                explain_memory(error, self.minibatch_size, training=True)
                 raise
             finally:
                 self.model.blocks = None

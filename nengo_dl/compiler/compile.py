@@ -13,6 +13,7 @@ from nengo.builder.signal import Signal
 from nengo_dl.compiler import verify
 from nengo_dl.compiler.compiled import Compiled
 from nengo_dl.compiler.defer import defer_large_updates
+from nengo_dl.compiler.distribute import separate_stages
 from nengo_dl.compiler.frontend import lift_inputs
 from nengo_dl.compiler.layout import make_layout
 from nengo_dl.compiler.order import order_signals
@@ -34,6 +35,8 @@ class Options:
     #: operators -> those to use in their place
     replaced: Mapping[Operator, Operator] = field(default_factory=dict)
     minibatch_size: int = 1
+    #: whether groups are of one stage each (`separate_stages`)
+    separate_stages: bool = False
 
 
 def compile_model(model: Model, options: Options | None = None) -> Compiled:
@@ -49,6 +52,8 @@ def compile_model(model: Model, options: Options | None = None) -> Compiled:
         inputs | frozenset(options.trainable),
     )
     plan = separate_shared(call_planner(options.planner, operators))
+    if options.separate_stages:
+        plan = separate_stages(program, plan, options.minibatch_size)
     _, plan = options.sorter(plan)
     layout = defer_large_updates(make_layout(program, plan))
     if verify.enabled():

@@ -8,13 +8,18 @@ than n_steps products of (batch) rows, and its gradient is summed over the steps
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from nengo_dl.compiler.dataflow import Dataflow
-from nengo_dl.compiler.hoist import Schedule
-from nengo_dl.compiler.layout import Run
-from nengo_dl.compiler.operand import Recipe, Slice
+from nengo.builder.operator import Operator
+
+from nengo_dl.compiler.dataflow import Dataflow, Part
+from nengo_dl.compiler.hoist import Schedule, hoist
+from nengo_dl.compiler.kernel import is_wiring
+from nengo_dl.compiler.layout import Run, make_layout
+from nengo_dl.compiler.operand import Recipe, Slice, Tensor
+from nengo_dl.compiler.program import Program
 
 #: multiplications of a step from which on a product is worth a stage of its own: from there on its
 #: gain is more than the time that another loop takes
@@ -43,20 +48,90 @@ class Stage:
     light: bool
 
 
-def distribute(schedule: Schedule, batch: int, least: int | None = None) -> tuple[Stage, ...]:
+def distribute(schedule: Schedule, batch: int, kernels: bool = False) -> tuple[Stage, ...]:
     """The loop in stages, for a batch of this size; one where cutting gains nothing.
 
-    ``least`` is the number of multiplications of a step that take the place of `HEAVY`.
+    With ``kernels`` each loop may be a kernel of its own: every product is worth a stage, and what
+    does not depend on each other, and has one width, is in loops of its own.
+    """
+    parts, places = _placed_parts(schedule, batch, kernels)
+    stages = []
+    for place in sorted(set(places)):
+        here = [k for k, own in enumerate(places) if own == place]
+        in_loop = place % 2 == 0
+        groups: list[list[int]] = [here]
+        if in_loop and kernels:
+            groups = _apart(schedule, parts, here)
+        for group in groups:
+            numbers = sorted(n for k in group for n in parts[k].numbers)
+            states = sorted(s for k in group for s in parts[k].states)
+            stages.append(_stage(schedule, batch, in_loop, numbers, states))
+    return tuple(stages)
+
+
+def _apart(schedule: Schedule, parts: Sequence[Part], here: Sequence[int]) -> list[list[int]]:
+    """These parts in groups that do not depend on each other: those of one width, and all others
+    together.
+    """
+    groups: list[list[int]] = []
+    for k in here:  # a part comes after those that it reads
+        joined = [group for group in groups if not parts[k].after.isdisjoint(group)]
+        groups = [group for group in groups if group not in joined]
+        groups.append([*(part for group in joined for part in group), k])
+    layout = schedule.flow.layout
+
+    def read_and_made(group: Sequence[int]) -> Iterator[Recipe | Tensor]:
+        for k in group:
+            for instruction in (layout.instructions[n] for n in parts[k].numbers):
+                yield from (*instruction.operands, *instruction.results)
+            yield from (layout.next_state[s] for s in parts[k].states)
+
+    alone = [group for group in groups if _has_one_width(read_and_made(group))]
+    others = [k for group in groups if group not in alone for k in group]
+    return [*alone, others] if others else alone
+
+
+def separate_stages(
+    program: Program, plan: Sequence[tuple[Operator, ...]], batch: int
+) -> list[tuple[Operator, ...]]:
+    """Split the groups of a plan so that operators of a group are of one stage, of the stages with
+    ``kernels``, and equally far from its start.
+
+    What a synapse separates is computed in the same step, and planned together: the neurons of
+    several layers, all filters. Then these layers would depend on each other, in one loop.
+    """
+    layout = make_layout(program, [(op,) for group in plan for op in group])
+    schedule = hoist(Dataflow(layout), tuple(layout.inputs))
+    parts, places = _placed_parts(schedule, batch, kernels=True)
+    place_of: dict[Operator, tuple[int, int]] = {}
+    depths: list[int] = []
+    for part, place in zip(parts, places, strict=True):
+        depths.append(max((depths[k] + 1 for k in part.after if places[k] == place), default=0))
+        runs = (layout.instructions[number] for number in part.numbers)
+        here = place, depths[-1]
+        place_of.update((r.group.operators[0], here) for r in runs if isinstance(r, Run))
+    groups: list[tuple[Operator, ...]] = []
+    for group in plan:
+        apart: dict[Any, list[Operator]] = {}
+        for op in group:
+            # a sum that several copies read is a tensor for all of them
+            apart.setdefault(op if is_wiring(op) else place_of.get(op), []).append(op)
+        groups.extend(map(tuple, apart.values()))
+    return groups
+
+
+def _placed_parts(schedule: Schedule, batch: int, kernels: bool) -> tuple[list[Part], list[int]]:
+    """The parts of the loop, and the place of each in the order of stages: even for loops, odd for
+    what is computed at once.
     """
     flow, loop = schedule.flow, schedule.loop
-    least = HEAVY if least is None else least
     time = flow.layout.time.index
-    heavy = {n for n in loop if _is_heavy(schedule, n, batch, least)}
+    heavy = {n for n in loop if _is_heavy(schedule, n, batch, kernels)}
     one_by_one = any(_sees_steps_in_turn(schedule, n) for n in loop)
     if not heavy or one_by_one or any(time in read for read in flow.output_reads):
-        return (_stage(schedule, batch, True, loop, range(len(flow.states))),)
+        return [Part(tuple(range(len(flow.states))), loop, frozenset())], [0]
     parts = flow.parts(loop)
-    places: list[int] = []  # even for loops, odd for what is computed at once
+    places: list[int] = []
     for part in parts:
         latest = max((places[k] for k in part.after), default=-1)
         alone = len(part.numbers) == 1 and _is_alone(schedule, *part.numbers, part.states)
@@ -64,13 +139,7 @@ def distribute(schedule: Schedule, batch: int, least: int | None = None) -> tupl
             places.append(latest + (alone and part.numbers[0] in heavy))
         else:
             places.append(latest + (not alone))
-    stages = []
-    for place in sorted(set(places)):
-        here = [part for part, own in zip(parts, places, strict=True) if own == place]
-        numbers = sorted(n for part in here for n in part.numbers)
-        states = sorted(k for part in here for k in part.states)
-        stages.append(_stage(schedule, batch, place % 2 == 0, numbers, states))
-    return tuple(stages)
+    return parts, places
 
 
 def _stage(schedule: Schedule, batch: int, in_loop: bool, numbers, states) -> Stage:
@@ -87,22 +156,23 @@ def _sees_steps_in_turn(schedule: Schedule, number: int) -> bool:
     return instruction.kernel.on_host or layer
 
 
-def _is_heavy(schedule: Schedule, number: int, batch: int, least: int) -> bool:
+def _is_heavy(schedule: Schedule, number: int, batch: int, kernels: bool) -> bool:
     """Whether an instruction is a product with constant weights worth a stage of its own."""
     instruction = schedule.flow.layout.instructions[number]
     if not isinstance(instruction, Run):
         return False
     if instruction.kernel.carries:
-        return (
-            max(instruction.operands[k].width for k in instruction.kernel.carries) * batch >= least
-        )
+        width = max(instruction.operands[k].width for k in instruction.kernel.carries)
+        return kernels or width * batch >= HEAVY
     if not instruction.kernel.every_step_alone:
         return False
     if instruction.kernel.layer is not None:
         return instruction.kernel.has_weights
     if (number, 0) not in schedule.operands or len(instruction.operands) < 2:
         return False
-    return instruction.kernel.convolves or instruction.operands[0].width * batch >= least
+    if kernels:
+        return not _has_one_width((*instruction.operands, *instruction.results))
+    return instruction.kernel.convolves or instruction.operands[0].width * batch >= HEAVY
 
 
 def _is_light(schedule: Schedule, number: int, batch: int) -> bool:
@@ -111,9 +181,13 @@ def _is_light(schedule: Schedule, number: int, batch: int) -> bool:
         return True
     if not instruction.kernel.repeatable or instruction.kernel.convolves:
         return False
-    widths = {r.width for r in instruction.operands} | {t.width for t in instruction.results}
-    elementwise = len(widths - {1}) <= 1
-    return elementwise or max(widths) * batch < HEAVY
+    values = *instruction.operands, *instruction.results
+    return _has_one_width(values) or max(value.width for value in values) * batch < HEAVY
+
+
+def _has_one_width(values: Iterable[Recipe | Tensor]) -> bool:
+    """Whether values have one number for each element, or one for all."""
+    return len({value.width for value in values} - {1}) <= 1
 
 
 def _is_alone(schedule: Schedule, number: int, states: Sequence[int]) -> bool:

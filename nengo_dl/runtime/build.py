@@ -153,6 +153,7 @@ def _compile(
             trainable=trainable,
             replaced=attributes.replaced,
             minibatch_size=minibatch_size,
+            separate_stages=bool(settings.sequence_kernels and backends.active().fused_scan()),
             **{name: value for name, value in chosen.items() if value is not None},
         ),
     )

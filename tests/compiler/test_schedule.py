@@ -109,6 +109,36 @@ def test_stages(monkeypatch):
     assert stage.numbers == schedule.loop
 
 
+def through_synapses():
+    """Two layers with a synapse between them, and filters of the activities of both."""
+    with nengo.Network(seed=0) as net:
+        node = nengo.Node(np.zeros(4))
+        a, b = (nengo.Ensemble(n, 1).neurons for n in (30, 20))
+        nengo.Connection(node, a, transform=nengo_dl.dists.He(), synapse=None)
+        nengo.Connection(a, b, transform=nengo_dl.dists.He(), synapse=0.01)
+        for neurons in (a, b):
+            nengo.Probe(neurons, synapse=0.1)
+    return net
+
+
+def test_layers_with_synapses_in_stages_of_their_own():
+    """Of one width each, where every loop is to be a kernel; planned together they are one loop."""
+    layout = compiled(through_synapses()).layout
+    schedule = hoist(Dataflow(layout), list(layout.inputs))
+    assert sum(stage.in_loop for stage in distribute(schedule, 4, kernels=True)) == 1
+    layout = compiled(through_synapses(), separate_stages=True).layout
+    schedule = hoist(Dataflow(layout), list(layout.inputs))
+    stages = distribute(schedule, 4, kernels=True)
+    verify_stages(schedule, stages)
+    widths = [
+        {t.width for n in stage.numbers for t in layout.instructions[n].results} | {1}
+        for stage in stages
+        if stage.in_loop
+    ]
+    assert widths == [{1, 30}, {1, 20}]
+    assert sum(not stage.in_loop for stage in stages) == 2
+
+
 def test_pieces():
     schedule = schedule_of(calls())
     pieces = cut_at_host_calls(schedule)

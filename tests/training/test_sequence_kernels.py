@@ -203,16 +203,17 @@ def test_no_kernels_on_a_processor():
 
 
 def network(sequence_kernels):
-    """Two layers of neurons, of different types, and a filter."""
+    """Two layers of neurons, which a synapse separates, and filters of both."""
     with nengo.Network(seed=0) as net:
         nengo_dl.configure_settings(
             surrogate="fast_sigmoid", sequence_kernels=sequence_kernels, keep_history=True
         )
         net.inp = nengo.Node(np.zeros(6))
         a = nengo.Ensemble(7, 1, neuron_type=nengo.LIF(), gain=[20.0] * 7, bias=[1.0] * 7)
-        b = nengo.Ensemble(3, 1, neuron_type=nengo.SpikingRectifiedLinear())
+        b = nengo.Ensemble(3, 1, neuron_type=nengo.LIF(), gain=[9.0] * 3, bias=[1.1] * 3)
         nengo.Connection(net.inp, a.neurons, transform=nengo_dl.dists.He(), synapse=None)
-        nengo.Connection(a.neurons, b.neurons, transform=nengo_dl.dists.He(), synapse=None)
+        nengo.Connection(a.neurons, b.neurons, transform=nengo_dl.dists.He(), synapse=0.005)
+        net.hidden = nengo.Probe(a.neurons, synapse=0.02)
         net.probe = nengo.Probe(b.neurons, synapse=0.01)
     return net
 
@@ -227,7 +228,7 @@ def test_training(monkeypatch):
     monkeypatch.setattr(kernels, "sequence_kernel", observed)
     monkeypatch.setattr(backend, "fused_scan", lambda: kernels.fused_scan)
     rng = np.random.RandomState(0)
-    x, y = rng.uniform(0, 1, (2, 7, 6)), rng.uniform(0, 100, (2, 7, 3))
+    x, rates = rng.uniform(0, 1, (2, 7, 6)), rng.uniform(0, 100, (2, 7, 7))
 
     def train(sequence_kernels):
         """The loss, and by how much one update changes the weights."""
@@ -236,7 +237,8 @@ def test_training(monkeypatch):
             variables = sim.keras_model.trainable_weights
             first = [keras.ops.convert_to_numpy(v.value) for v in variables]
             sim.compile(keras.optimizers.SGD(1.0), loss="mse")
-            loss = sim.fit({net.inp: x}, {net.probe: y}, verbose=0).history["loss"][0]
+            y = {net.probe: rates[:, :, :3], net.hidden: rates}
+            loss = sim.fit({net.inp: x}, y, verbose=0).history["loss"][0]
             last = [keras.ops.convert_to_numpy(v.value) for v in variables]
             return loss, [b - a for a, b in zip(first, last, strict=True)]
 

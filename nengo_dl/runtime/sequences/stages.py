@@ -43,9 +43,8 @@ class StagedNetwork:
     ):
         self.network, self.training, self._fused_scan = network, training, fused_scan
         self._schedule = network.schedule(changing)
-        # no product is too small to leave a loop that is a kernel without it
-        least = None if fused_scan is None else 1
-        self.stages = distribute(self._schedule, network.settings.minibatch_size, least)
+        batch = network.settings.minibatch_size
+        self.stages = distribute(self._schedule, batch, kernels=fused_scan is not None)
         if verify.enabled():
             verify.verify_stages(self._schedule, self.stages)
 

@@ -29,6 +29,11 @@ def applied(eqn: Any, operands: Sequence) -> list:
     return results if eqn.primitive.multiple_results else [results]
 
 
+def is_literal(atom: Any) -> bool:
+    """Whether an operand of an operation that JAX has traced is a number, ``atom.val``."""
+    return has(atom, "val")
+
+
 def has_triton() -> bool:
     """Whether JAX has the way to write kernels that is used here, which is younger than the oldest
     JAX.

@@ -14,9 +14,8 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.extend.core import Literal
 
-from nengo_dl._private.jax import applied
+from nengo_dl._private.jax import applied, is_literal
 
 #: operations on each element that kernels can make
 _ELEMENTWISE = frozenset(
@@ -105,14 +104,14 @@ def elementwise_step(step: Callable, state: Sequence, rows: Sequence) -> Element
 
 def _parted(jaxpr: Any) -> tuple[list, list]:
     """What is the same in each step, and what is not; without what nothing reads."""
-    needed, kept = {v for v in jaxpr.outvars if not isinstance(v, Literal)}, []
+    needed, kept = {v for v in jaxpr.outvars if not is_literal(v)}, []
     for eqn in reversed(jaxpr.eqns):
         if eqn.effects or not needed.isdisjoint(eqn.outvars):
             kept.append(eqn)
-            needed.update(v for v in eqn.invars if not isinstance(v, Literal))
+            needed.update(v for v in eqn.invars if not is_literal(v))
     changing, before, loop = set(jaxpr.invars), [], []
     for eqn in reversed(kept):
-        reads = {v for v in eqn.invars if not isinstance(v, Literal)}
+        reads = {v for v in eqn.invars if not is_literal(v)}
         if eqn.effects or not changing.isdisjoint(reads):
             changing.update(eqn.outvars)
             loop.append(eqn)
@@ -123,7 +122,7 @@ def _parted(jaxpr: Any) -> tuple[list, list]:
 
 def _read_by(eqns: Sequence, outputs: Sequence) -> set:
     atoms = [*outputs, *(v for eqn in eqns for v in eqn.invars)]
-    return {v for v in atoms if not isinstance(v, Literal)}
+    return {v for v in atoms if not is_literal(v)}
 
 
 def _is_elementwise(eqn: Any, shape: tuple[int, int], derivative: bool = False) -> bool:
@@ -222,7 +221,7 @@ def _derivative(eqn: Any) -> Any:
 
 
 def _value(atom: Any, values: dict) -> Any:
-    return np.asarray(atom.val, atom.aval.dtype) if isinstance(atom, Literal) else values[atom]
+    return np.asarray(atom.val, atom.aval.dtype) if is_literal(atom) else values[atom]
 
 
 def _like(value: Any, block: Any) -> Any:

@@ -167,7 +167,7 @@ def test_plain_nengo_neurons_pool_too():
 
 
 def test_the_user_is_told_before_the_run(model, samples):
-    with pytest.warns(UserWarning, match=r"20 steps of 1 ms .* less than once: first \(0\.[56]"):
+    with pytest.warns(UserWarning, match=r"20 steps of 1 ms, .* less than once: first \(0\.[56]"):
         converted(model).calibrate(samples, steps=STEPS, target_rate=30)
 
 

@@ -515,7 +515,7 @@ def test_unrolling_beyond_what_helps_is_not_done():
     net, _, probes = small()
     expected = reference(net, 19)
     with (
-        pytest.warns(UserWarning, match="unroll_simulation=64: .* holds 8 steps"),
+        pytest.warns(UserWarning, match="unroll_simulation=64: .* has 8 steps"),
         nengo_dl.Simulator(net, unroll_simulation=64) as sim,
     ):
         sim.run_steps(19)

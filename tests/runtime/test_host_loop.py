@@ -51,6 +51,33 @@ def test_calls_that_wait_for_others(minibatch_size):
     assert_matches_nengo(chain, n_steps=60, minibatch_size=minibatch_size)
 
 
+@pytest.mark.core
+def test_random_spikes_are_drawn_once_a_step():
+    """However many runs there are, and whether or not a Node calls Python meanwhile."""
+    with nengo.Network(seed=0) as net:
+        stimulus = nengo.Node(lambda t: np.sin(20 * t))
+        called = nengo.Node(lambda t, x: 2 * x, size_in=1)
+        nengo.Connection(stimulus, called, synapse=None)
+        probes = []
+        for neurons in (
+            nengo.PoissonSpiking(nengo.LIFRate()),
+            nengo.StochasticSpiking(nengo.Tanh()),
+        ):
+            ensemble = nengo.Ensemble(20, 1, neuron_type=neurons)
+            nengo.Connection(called, ensemble, synapse=None)
+            probes.append(nengo.Probe(ensemble.neurons))
+    with nengo.Simulator(net, progress_bar=False) as expected:
+        expected.run_steps(30)
+    with net:
+        nengo_dl.configure_settings(dtype="float64")
+    with nengo_dl.Simulator(net, progress_bar=False) as sim:
+        for n_steps in (12, 1, 17):
+            sim.run_steps(n_steps)
+        for probe in probes:
+            assert np.any(expected.data[probe])
+            np.testing.assert_allclose(sim.data[probe], expected.data[probe])
+
+
 def test_each_function_is_called_once_a_step():
     calls = []
     with nengo_dl.Simulator(chain(calls), progress_bar=False) as sim:

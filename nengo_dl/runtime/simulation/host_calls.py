@@ -55,3 +55,17 @@ def places_in_vector(shapes: Sequence[tuple[int, ...]], start: int) -> tuple[lis
     return [
         (slice(a, b), shape) for (a, b), shape in zip(pairwise(ends), shapes, strict=True)
     ], ends[-1]
+
+
+def joined_rows(
+    rows: Sequence[np.ndarray], shapes: Sequence[tuple[int, ...]], n_steps: int, dtype: str
+) -> np.ndarray:
+    """All rows of each step, (n_steps, size), and after the last step once more."""
+    joined = np.zeros((n_steps + 1, sum(map(math.prod, shapes))), dtype)
+    start = 0
+    for values, shape in zip(rows, shapes, strict=True):
+        stop = start + math.prod(shape)
+        joined[:-1, start:stop] = values.swapaxes(0, 1).reshape(n_steps, -1)
+        start = stop
+    joined[-1] = joined[-2]
+    return joined

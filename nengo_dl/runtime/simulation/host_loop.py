@@ -20,8 +20,9 @@ import numpy as np
 from nengo_dl import tuning
 from nengo_dl.compiler import verify
 from nengo_dl.compiler.cut import cut_at_host_calls
+from nengo_dl.compiler.layout import Run
 from nengo_dl.compiler.program import Input
-from nengo_dl.runtime.simulation.host_calls import Call, Given, places_in_vector
+from nengo_dl.runtime.simulation.host_calls import Call, Given, joined_rows, places_in_vector
 from nengo_dl.runtime.simulation.packing import PackedState, Packing
 from nengo_dl.runtime.step.frame import Frame, Invariant
 from nengo_dl.runtime.step.lowered_network import LoweredNetwork
@@ -77,6 +78,9 @@ class HostLoop:
         middle = range(1, len(self._pieces) - 1)
         self._middle = [compiled(HostLoop._trace_middle, k) for k in middle]
         self._turn = compiled(HostLoop._trace_turn)
+        ends = self._instructions(self._pieces[-1].numbers)
+        draws = any(isinstance(run, Run) and run.kernel.on_host for run in ends)
+        self._first = compiled(HostLoop._trace_first) if draws else self._turn
         # found when the functions are traced
         self._names: list[str] = []
         self._keys: tuple[tuple, ...] = ()
@@ -128,6 +132,14 @@ class HostLoop:
         frame.execute(self._pieces[last].numbers)
         after, outputs = frame.next_state(), frame.outputs()
         state = [ops.where(given.i < 0, a, b) for a, b in zip(before, after, strict=True)]
+        return self._piece(
+            0, self._frame(given, given.i + 1, given.next_rows, state), state, outputs
+        )
+
+    def _trace_first(self, tensors: list) -> list:
+        """The begin of the first step of a chunk, where the end of a step would draw numbers."""
+        _, state, given = self._received(len(self._pieces) - 1, tensors)
+        outputs = [ops.zeros((self._n_outputs(),), self.network.settings.dtype)]
         return self._piece(
             0, self._frame(given, given.i + 1, given.next_rows, state), state, outputs
         )
@@ -259,12 +271,12 @@ class HostLoop:
         common = [*common, self._tensor(np.asarray(first_step, np.int32))]
         if not self._carry:
             self._find_shapes(common, state)
-        given_rows = self._given_rows(rows, n_steps)
+        given_rows = joined_rows(rows, self._row_shapes, n_steps, self.network.settings.dtype)
         outputs = np.zeros((n_steps, self._n_outputs()), self.network.settings.dtype)
         last, as_array = len(self._pieces) - 1, self.backend.array
         given = np.zeros(self._n_given[last - 1], outputs.dtype)
         self._set_step(given, last - 1, -1, given_rows)
-        *carry, for_host = self._turn([*common, *self._packed(state), given])
+        *carry, for_host = self._first([*common, *self._packed(state), given])
         packing = self._carry[1]
         for i in range(n_steps):
             step_index = first_step + i
@@ -302,17 +314,6 @@ class HostLoop:
             return state.packed
         arrays = [*map(np.asarray, state), *packing.zeros()[len(state) :]]
         return [*map(self._tensor, packing.packed(arrays))]
-
-    def _given_rows(self, rows: Sequence[np.ndarray], n_steps: int) -> np.ndarray:
-        """All rows of each step, (n_steps, size), and after the last step once more."""
-        joined = np.zeros((n_steps + 1, self._row_size), self.network.settings.dtype)
-        start = 0
-        for values, shape in zip(rows, self._row_shapes, strict=True):
-            stop = start + math.prod(shape)
-            joined[:-1, start:stop] = values.swapaxes(0, 1).reshape(n_steps, -1)
-            start = stop
-        joined[-1] = joined[-2]
-        return joined
 
     def _set_step(self, given: np.ndarray, k: int, i: int, rows: np.ndarray) -> None:
         """Set what comes before the results of the calls after piece ``k``."""

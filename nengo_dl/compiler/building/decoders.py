@@ -95,7 +95,7 @@ class System:
         """
         start = time.time()
         built, points = self.built, self.eval_points
-        order = np.arange(len(built.bias))
+        order: Any = slice(None)
         encoders, y = built.encoders / self.radius, np.hstack(list(self.right_sides.values()))
         if is_banded := points.shape[1] == 1 and len(encoders) >= LARGE:
             order, rows = np.argsort(_middles(encoders, built)), np.argsort(points[:, 0])

@@ -1,9 +1,10 @@
 """Everything that nengo_dl sets for the whole process, and how to keep it from doing so.
 
-What is set once stays: the backend of Keras (`choose_backend`), what TensorFlow says (`less_talk`,
-`load_quietly`), options of XLA's compiler (`set_xla_flags`), the C library's memory management
-(`keep_freed_memory`), the thread in which JAX computes (`compute_in_calling_thread`) and the folder
-in which it keeps what it compiled (`keep_compiled`).
+What is set once stays: the backend of Keras (`choose_backend`), when parts of it are loaded
+(`load_parts_later`), what TensorFlow says (`less_talk`, `load_quietly`), options of XLA's compiler
+(`set_xla_flags`), the C library's memory management (`keep_freed_memory`), the thread in which JAX
+computes (`compute_in_calling_thread`) and the folder in which it keeps what it compiled
+(`keep_compiled`).
 What is set while something runs is put back: Keras's ``floatx`` (`floatx`), whether Python
 collects garbage (`collected_later`) and, of one thread, JAX's ``jax_enable_x64`` (`x64`). Each is
 left alone where the environment variable of its name says ``0``: see `OPT_OUT`.
@@ -20,11 +21,15 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, nullcontext
+from functools import partial
+from importlib.util import LazyLoader
 from pathlib import Path
 from typing import Any
 
 from nengo_dl import keras_backend, tuning
-from nengo_dl.quiet import LoadedIn, without_noise
+from nengo_dl._private import KERAS_PARTS
+from nengo_dl.loading import LoadedBy, LoaderIn
+from nengo_dl.quiet import without_noise
 
 #: what is set -> the environment variable with which it is not
 OPT_OUT = {
@@ -33,6 +38,7 @@ OPT_OUT = {
     "xla flags": "NENGO_DL_XLA_FLAGS",
     "malloc": "NENGO_DL_MALLOC",
     "synchronous dispatch": "NENGO_DL_SYNC_DISPATCH",
+    "keras parts": "NENGO_DL_KERAS_PARTS_LATER",
     "floatx": "NENGO_DL_FLOATX",
     "x64": "NENGO_DL_ENABLE_X64",
     "compilation cache": "NENGO_DL_COMPILATION_CACHE",
@@ -78,7 +84,8 @@ def load_quietly(environment: Mapping[str, str]) -> None:
     loaded = "tensorflow" in sys.modules
     asked = environment.get("TF_CPP_MIN_LOG_LEVEL") == "0"
     if not loaded and not asked and may_set("log level"):
-        sys.meta_path.insert(0, LoadedIn("tensorflow", _quietly))
+        quietly = partial(LoaderIn, context=_quietly)
+        sys.meta_path.insert(0, LoadedBy({"tensorflow"}, quietly))
 
 
 @contextmanager
@@ -263,6 +270,29 @@ def x64(jax: Any) -> Any:
 
 
 # -- Keras -----------------------------------------------------------------------------------------
+
+#: what Keras loads and few programs use: scikit-learn and matplotlib.pyplot, where they are
+#: installed, take longer than all the rest of Keras
+LATER = {*KERAS_PARTS, "keras.wrappers", "keras.visualization", "h5py", "requests"}
+
+
+def load_parts_later() -> None:
+    """Let `LATER` be loaded when something in them is asked for, and not with Keras.
+
+    A part is in its place at once, as a module that loads itself: see `importlib.util.LazyLoader`.
+    """
+    if "keras" not in sys.modules and may_set("keras parts"):
+        sys.meta_path.insert(0, LoadedBy({"keras"}, partial(LoaderIn, context=_parts_later)))
+
+
+@contextmanager
+def _parts_later() -> Iterator[None]:
+    finder = LoadedBy(LATER, LazyLoader)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
 
 
 class _Floatx:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
-from types import ModuleType
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 #: lines that are no warning and no error: information, and the words that go before it
 NOISE = re.compile(rb"I\d{4} .*|WARNING: All log messages before absl::InitializeLog.*")
@@ -74,54 +69,3 @@ def _pass_on(reading: int, to: int, end: bytes, done: threading.Event) -> None:
                 held = b""
         stderr.write(held)
     done.set()
-
-
-class LoadedIn(MetaPathFinder):
-    """Finds a package as Python does, and lets it be loaded in a context, whoever imports it.
-
-    Parameters
-    ----------
-    package
-        Name of the package.
-    context
-        Makes the context.
-    """
-
-    def __init__(self, package: str, context: Callable[[], AbstractContextManager[Any]]):
-        self.package, self.context = package, context
-
-    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """Find the package with the other finders."""
-        if fullname != self.package or self not in sys.meta_path:
-            return None
-        place = sys.meta_path.index(self)
-        sys.meta_path.remove(self)
-        try:
-            spec = importlib.util.find_spec(fullname)
-        finally:
-            sys.meta_path.insert(place, self)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _LoaderIn(spec.loader, self.context)
-        return spec
-
-
-class _LoaderIn(Loader):
-    """A loader that works in a context."""
-
-    def __init__(self, loader: Any, context: Callable[[], AbstractContextManager[Any]]):
-        self._loader, self._context = loader, context
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """As the loader does."""
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        """As the loader does; from then on the module has that one."""
-        module.__loader__ = self._loader
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        with self._context():
-            self._loader.exec_module(module)

@@ -1,10 +1,8 @@
 """What is written to stderr while TensorFlow is loaded."""
 
-import importlib.util
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
 
 import pytest
 
@@ -30,29 +28,6 @@ def test_noise_is_dropped_and_all_else_is_passed_on(driver, capfd, monkeypatch, 
     os.write(2, b", later")
     expected = [line.decode() for line in WRITTEN[2 if driver else 3 :]]
     assert capfd.readouterr().err == "\n".join([*expected, "of a child\n, later"])
-
-
-def test_a_package_is_loaded_in_a_context(tmp_path, monkeypatch):
-    (tmp_path / "noisy_package").mkdir()
-    (tmp_path / "noisy_package" / "__init__.py").write_text("from . import inside\n")
-    (tmp_path / "noisy_package" / "inside.py").write_text("")
-    monkeypatch.syspath_prepend(tmp_path)
-    seen = []
-
-    @contextmanager
-    def context():
-        seen.append("noisy_package.inside" in sys.modules)
-        yield
-        seen.append("noisy_package.inside" in sys.modules)
-
-    finder = quiet.LoadedIn("noisy_package", context)
-    monkeypatch.setattr(sys, "meta_path", [finder, *sys.meta_path])
-    assert importlib.util.find_spec("noisy_package") is not None and seen == []
-    package = importlib.import_module("noisy_package")
-    assert seen == [False, True] and sys.meta_path[0] is finder
-    assert package.__loader__ is package.__spec__.loader is not None
-    assert package.__loader__.get_source("noisy_package") == "from . import inside\n"
-    assert importlib.import_module("noisy_package.inside").__name__ in sys.modules
 
 
 def test_an_error_leaves_stderr_as_it_was(capfd):

@@ -10,6 +10,9 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+#: parts of Keras that it loads itself, told without loading it
+KERAS_PARTS = "keras._tf_keras", "keras.src.visualization"
+
 
 def found(place: str) -> Any:
     """What a library has under ``"module:name"``; None where it has no such thing."""

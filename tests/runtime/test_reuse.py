@@ -134,11 +134,38 @@ def test_trained_values_are_those_of_each_simulator():
 
 @pytest.mark.core
 def test_what_is_the_users_is_not_shared():
-    """Keras layers, Python functions in the loop."""
-    for make in (_with_layer, _with_python):
-        with nengo_dl.Simulator(make()) as sim:
+    """Keras layers, and Python code that draws numbers for compiled neurons."""
+    for net in (_with_layer(), _with_python(neurons=nengo.PoissonSpiking(nengo.LIFRate()))):
+        with nengo_dl.Simulator(net) as sim:
             sim.run_steps(3)
     assert len(chunk_functions) == 0
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("minibatch_size", [1, 2])
+def test_pieces_between_calls_of_python_are_compiled_once(minibatch_size):
+    """Of each network its own functions are called, and none of what they were compiled for is
+    kept.
+    """
+
+    def run(net):
+        return assert_matches_nengo(net, n_steps=30, minibatch_size=minibatch_size)
+
+    run(_with_python())
+    n_functions = len(chunk_functions)
+    assert n_functions == 2  # what does not change, and a turn
+    run(_with_python(function=lambda t, x: np.cos(40 * t) - 0.5 * x, seed=1))
+    run(_with_python(neurons=nengo.LIF(), seed=2))
+    assert len(chunk_functions) == n_functions
+    run(_with_python(neurons=nengo.LIF(tau_rc=0.05)))
+    run(_with_python(tau=0.02, n=6))
+    assert len(chunk_functions) == 3 * n_functions
+    sim = nengo_dl.Simulator(_with_python())
+    sim.run_steps(2)
+    seen = [weakref.ref(o) for o in (sim, sim._engine, sim._engine.lowered, sim.keras_model)]
+    sim.close()
+    del sim
+    assert [ref() for ref in seen] == [None] * len(seen)
 
 
 def _with_layer():
@@ -148,12 +175,14 @@ def _with_layer():
     return net
 
 
-def _with_python():
-    with nengo.Network(seed=0) as net:
-        a, b = nengo.Ensemble(5, 1), nengo.Node(lambda t, x: x + 1, size_in=1)
-        nengo.Connection(a, b)
+def _with_python(function=lambda t, x: x + 1, seed=0, neurons=None, tau=0.005, n=5):
+    with nengo.Network(seed=seed) as net:
+        a = nengo.Ensemble(n, 1, neuron_type=neurons or nengo.LIF())
+        b = nengo.Node(function, size_in=1)
+        nengo.Connection(a, b, synapse=tau)
         nengo.Connection(b, a)
         nengo.Probe(b)
+        nengo.Probe(a.neurons)
     return net
 
 

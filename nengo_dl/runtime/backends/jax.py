@@ -138,34 +138,24 @@ def chunk_function(chunk: Chunk, jit: bool | None):
     return shared_by_key(jax.jit(run), chunk.key, name)
 
 
-def compiled(function, jit: bool | None, quickly: bool = False):
-    if jit is False:
+def compiled_for(function, tensors, jit: bool | None, key=None, quickly: bool = False):
+    if jit is False or jax.config.jax_disable_jit:
         return function
-    may_compile()
-    if not quickly or not _on_cpu():
-        return jax.jit(function)
-    compiled = jax.jit(function, compiler_options=QUICKLY)
-
-    def run(tensors):
-        nonlocal compiled
-        try:
-            return compiled(tensors)
-        except jax.errors.JaxRuntimeError as error:
-            if "No such compile option" not in str(error):
-                raise
-            compiled = jax.jit(function)  # another version of XLA
-            return compiled(tensors)
-
-    return run
-
-
-def compiled_for(function, tensors, jit: bool | None, key=None):
+    quickly = quickly and _on_cpu()
     if key is not None:
-        key = (name, key, settings(), tuple(map(type_of, tensors)))
+        key = (name, key, settings(), quickly, tuple(map(type_of, tensors)))
 
-    call = kept(
-        key, lambda: jax.jit(lambda *given: function(list(given))).lower(*tensors).compile()
-    )
+    def make():
+        lowered = jax.jit(lambda *given: function(list(given))).lower(*tensors)
+        if quickly:
+            try:
+                return lowered.compile(QUICKLY)
+            except jax.errors.JaxRuntimeError as error:
+                if "No such compile option" not in str(error):  # another version of XLA
+                    raise
+        return lowered.compile()
+
+    call = kept(key, make)
     return lambda given: call(*given)
 
 

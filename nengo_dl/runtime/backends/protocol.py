@@ -111,17 +111,17 @@ class Backend(Protocol):
     ) -> tuple[Any, Any]:
         """The loop over the steps, in a function that is compiled: state and outputs."""
 
-    def compiled(self, function: Callable, jit: bool | None, quickly: bool = False) -> Callable:
-        """A function of a list of tensors that returns such a list, compiled when it is first
-        called; later calls take tensors of the same shapes. ``quickly`` where it is a few
-        operations of few numbers.
-        """
-
     def compiled_for(
-        self, function: Callable, tensors: Any, jit: bool | None, key: Any = None
+        self,
+        function: Callable,
+        tensors: Any,
+        jit: bool | None,
+        key: Any = None,
+        quickly: bool = False,
     ) -> Callable:
-        """As `compiled`, for tensors like these; with a key, shared by all functions of this
-        key.
+        """A function of a list of tensors that returns such a list, compiled for tensors like
+        these; with a key, shared by all functions of this key. ``quickly`` where it is a few
+        operations of few numbers.
         """
 
     def may_compile(self, owner: Any = None) -> bool:

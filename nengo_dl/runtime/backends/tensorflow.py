@@ -118,22 +118,7 @@ def chunk_function(chunk: Chunk, jit: bool | None):
     return _with_fallback(partial(_compile, chunk), jit)
 
 
-def compiled(function, jit: bool | None, quickly: bool = False):
-    def compile_with(jit: bool):
-        concrete = None
-
-        def run(tensors):
-            nonlocal concrete
-            if concrete is None:
-                concrete, _ = _concrete(lambda *t: function(list(t)), jit, tensors)
-            return concrete(tensors)
-
-        return run
-
-    return _with_fallback(compile_with, jit)
-
-
-def compiled_for(function, tensors, jit: bool | None, key=None):
+def compiled_for(function, tensors, jit: bool | None, key=None, quickly: bool = False):
     specs = [tf.TensorSpec(value.shape, value.dtype) for value in map(_tensor, tensors)]
 
     def compile_with(jit: bool):

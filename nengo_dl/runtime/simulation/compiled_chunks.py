@@ -169,7 +169,7 @@ class CompiledChunks:
                 chunks.n_traces += 1
                 loops[changing, batches] = HostLoop(
                     *(chunks.lowered, changing, batches, training),
-                    *(chunks.backend, chunks.placement.tensor, chunks.jit),
+                    *(chunks.backend, chunks.placement, chunks.jit),
                 )
             fixed = [chunks.tensor(value) for value in fixed]
             loop = loops[changing, batches]

@@ -35,6 +35,12 @@ class Call:
     operands: list[tuple[slice, tuple[int, ...]]]
     results: list[tuple[int, slice, tuple[int, ...]]]
 
+    def make(self, host: Any, step_index: int, operands: np.ndarray, given: np.ndarray) -> None:
+        """Call Python with operands from one vector, and put the results into another."""
+        values = [operands[span].reshape(shape) for span, shape in self.operands]
+        results = [given[span].reshape(shape) for _, span, shape in self.results]
+        self.function(host, self.batch, step_index, values, results)
+
 
 @dataclass(frozen=True)
 class Given:
@@ -69,3 +75,12 @@ def joined_rows(
         start = stop
     joined[-1] = joined[-2]
     return joined
+
+
+def split_steps(
+    outputs: np.ndarray, shapes: Sequence[tuple[int, ...]], kept: Sequence[bool]
+) -> list[np.ndarray]:
+    """Outputs one by one, (batch, width) each: of all steps, or of the last."""
+    places, _ = places_in_vector(shapes, 0)
+    parts = [outputs[:, span].reshape(-1, *shape) for span, shape in places]
+    return [part if keep else part[-1] for part, keep in zip(parts, kept, strict=True)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,10 +22,13 @@ from nengo_dl.compiler import verify
 from nengo_dl.compiler.cut import cut_at_host_calls
 from nengo_dl.compiler.layout import Run
 from nengo_dl.compiler.program import Input
-from nengo_dl.runtime.simulation.host_calls import Call, Given, joined_rows, places_in_vector
+from nengo_dl.runtime.simulation import host_calls
+from nengo_dl.runtime.simulation.host_calls import Call, Given, places_in_vector
 from nengo_dl.runtime.simulation.packing import PackedState, Packing
+from nengo_dl.runtime.simulation.placement import Placement
 from nengo_dl.runtime.step.frame import Frame, Invariant
 from nengo_dl.runtime.step.lowered_network import LoweredNetwork
+from nengo_dl.runtime.step.structure import step_structure
 
 
 class HostLoop:
@@ -43,10 +46,10 @@ class HostLoop:
         Whether neurons act as their differentiable counterparts.
     backend
         What compiles the pieces.
-    tensor
-        ``tensor(array)``, a tensor of the array's type on the network's device.
+    placement
+        Where the network's tensors live.
     jit
-        As for the backend's ``compiled``.
+        As for the backend's ``compiled_for``.
     """
 
     def __init__(
@@ -56,34 +59,37 @@ class HostLoop:
         batches: Sequence[int],
         training: bool,
         backend: Any,
-        tensor: Callable[[np.ndarray], Any],
+        placement: Placement,
         jit: bool | None,
     ):
         self.network, self.training = network, training
-        self.backend, self._tensor = backend, tensor
+        self.backend, self._tensor, self._jit = backend, placement.tensor, jit
         self._row_shapes = [(n, item.size) for n, item in zip(batches, changing, strict=True)]
         self._row_size = sum(map(math.prod, self._row_shapes))
+        batch = network.settings.minibatch_size
+        self._output_shapes = [(batch, recipe.width) for recipe in network.layout.outputs]
+        self._n_outputs = sum(map(math.prod, self._output_shapes))
         self._schedule = network.schedule(changing)
         self._pieces = cut_at_host_calls(self._schedule)
         if verify.enabled():
             verify.verify_pieces(self._schedule, self._pieces)
         self._passed = [sorted(piece.passed) for piece in self._pieces]
 
-        weak = weakref.proxy(self)  # no cycle, so that what is compiled is freed with this
-
-        def compiled(trace: Callable, *given):
-            return backend.compiled(partial(trace, weak, *given), jit, self._is_small())
-
-        self._make_invariant = compiled(HostLoop._trace_invariant)
+        numbers = batch * sum(tensor.width for tensor in network.layout.tensors)
+        self._quickly = numbers <= tuning.QUICKLY_COMPILED_NUMBERS
+        structure = step_structure(network, changing, training, apart=True)
+        own = structure, *self._row_shapes, placement.device
+        self._key: tuple[Hashable, ...] | None = own if structure else None
+        self._make_invariant = self._compiled(HostLoop._trace_invariant)
         middle = range(1, len(self._pieces) - 1)
-        self._middle = [compiled(HostLoop._trace_middle, k) for k in middle]
-        self._turn = compiled(HostLoop._trace_turn)
+        self._middle = [self._compiled(HostLoop._trace_middle, k) for k in middle]
+        self._turn = self._compiled(HostLoop._trace_turn)
         ends = self._instructions(self._pieces[-1].numbers)
         draws = any(isinstance(run, Run) and run.kernel.on_host for run in ends)
-        self._first = compiled(HostLoop._trace_first) if draws else self._turn
-        # found when the functions are traced
+        self._first = self._compiled(HostLoop._trace_first) if draws else self._turn
+        # found before the functions are compiled, as what is compiled may be another's
         self._names: list[str] = []
-        self._keys: tuple[tuple, ...] = ()
+        self._keys: tuple[tuple, ...] | None = None
         self._common = Packing(())
         self._carry: dict[int, Packing] = {}
         self._calls: dict[int, list[Call]] = {}
@@ -94,12 +100,21 @@ class HostLoop:
         """Whether the steps call Python, and no Keras layer changes variables of its own."""
         return not network.carried and len(cut_at_host_calls(network.schedule(changing))) > 1
 
-    def _is_small(self) -> bool:
-        """Whether a step is about few numbers."""
-        numbers = sum(tensor.width for tensor in self.network.layout.tensors)
-        return numbers * self.network.settings.minibatch_size <= tuning.QUICKLY_COMPILED_NUMBERS
-
     # -- what is compiled --------------------------------------------------------------------------
+
+    def _compiled(self, trace: Callable, *given: int) -> Callable:
+        """What ``trace`` makes of tensors, compiled at the first call."""
+        weak = weakref.proxy(self)  # no cycle, so that what is compiled is freed with this
+        key = None if self._key is None else (*self._key, trace.__name__, *given)
+        compiled: list[Callable] = []
+
+        def run(tensors: list) -> Any:
+            if not compiled:
+                how = tensors, weak._jit, key, weak._quickly
+                compiled.append(weak.backend.compiled_for(partial(trace, weak, *given), *how))
+            return compiled[0](tensors)
+
+        return run
 
     def _trace_invariant(self, tensors: list) -> list:
         """What is the same in each step, from the arguments and ``fixed``."""
@@ -139,7 +154,7 @@ class HostLoop:
     def _trace_first(self, tensors: list) -> list:
         """The begin of the first step of a chunk, where the end of a step would draw numbers."""
         _, state, given = self._received(len(self._pieces) - 1, tensors)
-        outputs = [ops.zeros((self._n_outputs(),), self.network.settings.dtype)]
+        outputs = [ops.zeros((self._n_outputs,), self.network.settings.dtype)]
         return self._piece(
             0, self._frame(given, given.i + 1, given.next_rows, state), state, outputs
         )
@@ -147,6 +162,7 @@ class HostLoop:
     def _given(self, tensors: list, vector: Any) -> tuple[Given, list]:
         """What each piece is given, of which ``vector`` changes, and the rest of ``tensors``."""
         n = self._common.n_packed
+        assert self._keys is not None  # by now
         invariant = Invariant.of(self._keys, self._common.unpack(tensors[:n]))
         i, rows = ops.cast(vector[0], "int32"), self._rows(vector, 1)
         next_rows = self._rows(vector, 1 + self._row_size)
@@ -189,11 +205,9 @@ class HostLoop:
         """
         piece, dtype = self._pieces[k], self.network.settings.dtype
         frame.execute(piece.numbers)
+        instructions = self.network.layout.instructions
         operands = [
-            [frame.operand(number, i) for i in range(len(instruction.operands))]
-            for number, instruction in zip(
-                piece.calls, self._instructions(piece.calls), strict=True
-            )
+            [frame.operand(n, i) for i in range(len(instructions[n].operands))] for n in piece.calls
         ]
         passed = [ops.cast(frame.values[index], dtype) for index in self._passed[k + 1]]
         if k not in self._calls:
@@ -213,7 +227,7 @@ class HostLoop:
         what it passes on.
         """
         network, calls = self.network, []
-        start, end = 0 if k else self._n_outputs(), self._results_start(k)
+        start, end = 0 if k else self._n_outputs, self._results_start(k)
         for number, own in zip(self._pieces[k].calls, operands, strict=True):
             instruction = network.layout.instructions[number]
             function = network.kernels[number].host_function
@@ -240,10 +254,6 @@ class HostLoop:
             operands = [[(1, recipe.width) for recipe in call.operands] for call in calls]
             self._plan(k, operands, [(1, widths[index]) for index in self._passed[k + 1]])
 
-    def _n_outputs(self) -> int:
-        widths = sum(recipe.width for recipe in self.network.layout.outputs)
-        return widths * self.network.settings.minibatch_size
-
     def _results_start(self, k: int) -> int:
         """Where the results of the calls after piece ``k`` are in what the next piece is given,
         after the number of the step, its rows, and for the turn those of the next step.
@@ -267,12 +277,17 @@ class HostLoop:
         not ``kept`` those of the last, (batch, width). ``rows`` are (batch or 1, n_steps, size).
         """
         self._names = list(arguments)
-        common = self._make_invariant([*arguments.values(), *fixed])
+        values = [*arguments.values(), *fixed]
+        if self._keys is None:
+            self.backend.trace(self._trace_invariant, values)
+        common = self._make_invariant(values)
         common = [*common, self._tensor(np.asarray(first_step, np.int32))]
         if not self._carry:
             self._find_shapes(common, state)
-        given_rows = joined_rows(rows, self._row_shapes, n_steps, self.network.settings.dtype)
-        outputs = np.zeros((n_steps, self._n_outputs()), self.network.settings.dtype)
+        given_rows = host_calls.joined_rows(
+            rows, self._row_shapes, n_steps, self.network.settings.dtype
+        )
+        outputs = np.zeros((n_steps, self._n_outputs), self.network.settings.dtype)
         last, as_array = len(self._pieces) - 1, self.backend.array
         given = np.zeros(self._n_given[last - 1], outputs.dtype)
         self._set_step(given, last - 1, -1, given_rows)
@@ -290,7 +305,7 @@ class HostLoop:
             *carry, for_host = self._turn([*common, *carry, given])
             outputs[i] = as_array(for_host)[: outputs.shape[1]]
         after = PackedState(packing, carry, len(self.network.states), self._tensor)
-        return after, self._split(outputs, kept)
+        return after, host_calls.split_steps(outputs, self._output_shapes, kept)
 
     def _find_shapes(self, common: list, state: Sequence[Any]) -> None:
         """Look through the pieces before the last one, without compiling them: which operands the
@@ -331,17 +346,5 @@ class HostLoop:
         given = np.empty(self._n_given[k], self.network.settings.dtype)
         self._set_step(given, k, i, rows)
         for call in self._calls[k]:
-            values = [operands[span].reshape(shape) for span, shape in call.operands]
-            results = [given[span].reshape(shape) for _, span, shape in call.results]
-            call.function(self.network.host, call.batch, step_index, values, results)
+            call.make(self.network.host, step_index, operands, given)
         return given
-
-    def _split(self, outputs: np.ndarray, kept: Sequence[bool]) -> list[np.ndarray]:
-        """Outputs one by one."""
-        batch, start, parts = self.network.settings.minibatch_size, 0, []
-        for recipe, keep in zip(self.network.layout.outputs, kept, strict=True):
-            stop = start + batch * recipe.width
-            part = outputs[:, start:stop].reshape(-1, batch, recipe.width)
-            parts.append(part if keep else part[-1])
-            start = stop
-        return parts

@@ -141,7 +141,7 @@ class GradientCheck:
             self.model.active_outputs = chosen
 
     def _run(self, backend: Backend) -> None:
-        compiled = backend.compiled(self._call, None)
+        compiled = backend.compiled_for(self._call, list(self.point.values()), None)
 
         def values(point: Iterable[Any]) -> list[np.ndarray]:
             return [_float64(value) for value in compiled(list(point))]

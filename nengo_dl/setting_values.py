@@ -14,6 +14,14 @@ from nengo.utils.numpy import is_integer, is_number
 
 from nengo_dl.quantization import Quantizer
 
+#: what the setting ``dtype`` may be
+DTYPES = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
+
+
+def quoted(values: Iterable[str]) -> str:
+    """Values as a message lists them."""
+    return ", ".join(map(repr, values))
+
 
 def flag(value: Any) -> bool:
     """True or False."""
@@ -44,16 +52,16 @@ def smoothing(value: Any) -> float | None:
 
 
 def dtype(value: Any) -> str:
-    """The name of a floating point type."""
-    # np.float32, np.dtype("float32") and tf.float32 know their names
+    """The name of a floating point type, or of a policy of Keras for mixed precision."""
+    # np.float32, np.dtype("float32"), tf.float32 and keras.DTypePolicy("float32") know their names
     name = getattr(value, "name", None) or getattr(value, "__name__", value)
     if name in ("float16", "bfloat16", "half"):
         raise ConfigError(
-            f"the setting 'dtype' was given {name!r}; expected 'float32' or 'float64': in half "
-            "precision what a step of 1 ms adds to a voltage or a filter is lost to rounding. "
-            "Single Keras layers compute in it with their own dtype='mixed_float16'"
+            f"the setting 'dtype' was given {name!r}; expected one of {quoted(DTYPES)}: in "
+            "half precision what a step of 1 ms adds to a voltage or a filter is lost to rounding. "
+            "With 'mixed_bfloat16' and 'mixed_float16' only products of matrices are rounded to it"
         )
-    if not isinstance(name, str) or name not in ("float32", "float64"):
+    if not isinstance(name, str) or name not in DTYPES:
         raise ValueError
     return name
 

@@ -52,7 +52,10 @@ SETTINGS: dict[str, Definition] = {
     "inference_only": Definition(setting_values.flag, "one of True, False", False, optional=False),
     "lif_smoothing": Definition(setting_values.smoothing, "0, a positive number or None"),
     "dtype": Definition(
-        setting_values.dtype, "one of 'float32', 'float64'", "float32", optional=False
+        setting_values.dtype,
+        f"one of {setting_values.quoted(setting_values.DTYPES)}",
+        "float32",
+        optional=False,
     ),
     "keep_history": Definition(
         setting_values.flag, "one of True, False", True, optional=False, classes=(Probe,)
@@ -202,8 +205,12 @@ def configure_settings(
     lif_smoothing : float or None
         Sigma of the `nengo_dl.SoftLIFRate` that replaces LIF neurons in training; None or 0 uses
         LIFRate.
-    dtype : {"float32", "float64"}
-        Floating point type of the simulation.
+    dtype : {"float32", "float64", "mixed_bfloat16", "mixed_float16"}
+        Floating point type of the simulation; or one of Keras's policies for mixed precision, also
+        as a `keras.DTypePolicy`. With those, products of signals and matrices with at least 16 rows
+        and columns have operands in half precision and sums in ``float32``, and so have their
+        gradients; everything else is ``float32``. Keras's global policy has no effect here:
+        ``dtype=keras.config.dtype_policy()`` follows it.
     stateful : bool
         False: every run starts from the state after the last reset.
     use_loop : bool or None

@@ -34,8 +34,10 @@ class Settings:
     #: ``product_form(n, rows, columns, batch)``: the fastest way to multiply small matrices on the
     #: backend
     product_form: Callable[[int, int, int, int], str] = lambda *_: "einsum"
-    #: ``matmul(x, a)``: the backend's product of two matrices
-    matmul: Callable[[Any, Any], Any] | None = None
+    #: ``matmul(x, a, half=None)``: the backend's product of two matrices
+    matmul: Callable[..., Any] | None = None
+    #: the type in half precision to which the operands of products of larger matrices are rounded
+    half: str | None = None
     #: ``adds_slices(rows, width, batch)``: whether the backend sums rows faster one after the other
     adds_slices: Callable[[int, int, int], bool] = lambda *_: False
 

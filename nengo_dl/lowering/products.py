@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import keras.ops as ops
 import numpy as np
@@ -11,6 +12,10 @@ from nengo.builder.operator import BsrDotInc, DotInc, ElementwiseInc, SparseDotI
 
 from nengo_dl.compiler.kernel import Kernel, Prepared, SingleOperatorKernel, register
 from nengo_dl.compiler.share import multiplicity
+
+#: rows and columns from which on a matrix is multiplied in half precision, where that is wanted:
+#: smaller ones do not fill what multiplies matrices on a GPU
+HALF_PRECISION_SIZE = 16
 
 
 class DotKernel(Kernel):
@@ -36,6 +41,10 @@ class DotKernel(Kernel):
         n, rows, total_rows = len(ops_) // k, k * rows, len(ops_) * rows
         form = FORMS[settings.product_form(n, rows, columns, settings.minibatch_size)]
         matmul = settings.matmul or ops.matmul
+        is_rounded = settings.half is not None and min(rows, columns) >= HALF_PRECISION_SIZE
+        if is_rounded and ops_[0].A.readonly:
+            form = FORMS["one matrix" if n == 1 else "matmul"]
+            matmul = partial(matmul, half=settings.half)
 
         def arrange(weights):
             weights = ops.reshape(weights, (-1, n, rows, columns))
@@ -101,7 +110,7 @@ FORMS = {
     ),
     "matmul": Form(
         lambda a: ops.transpose(a, (0, 2, 1)),
-        lambda a, x, _: ops.transpose(ops.matmul(ops.transpose(x, (1, 0, 2)), a), (1, 0, 2)),
+        lambda a, x, matmul: ops.transpose(matmul(ops.transpose(x, (1, 0, 2)), a), (1, 0, 2)),
     ),
     "sum": Form(
         lambda a: a,

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+import keras
 import numpy as np
 from nengo import Network, Node, Probe
 from nengo.builder import Model
+from nengo.builder.neurons import SimNeurons
 from nengo.exceptions import SimulationError, ValidationError
 from nengo.rc import rc
 
@@ -86,6 +88,7 @@ def build(
     """Build, compile and lower ``network``."""
     toplevel = network if network is not None or model is None else model.toplevel
     settings = config.network_settings(toplevel)
+    settings.dtype, settings.half = precision(settings.dtype)
     stage = progress.next_stage("Building", "Build")
     model = build_model(network, dt, model, stage, how=how(settings))
     attributes = find_attributes(model, toplevel)
@@ -93,6 +96,7 @@ def build(
     compiled = _compile(model, parameters, attributes, target.minibatch_size, toplevel, settings)
     inputs = {item.node: item for item in _node_inputs(compiled)}
     names = {**unique_names(inputs, [N_STEPS]), **unique_names(model.probes)}
+    _check_spikes(compiled, settings.half)
     host = make_host(compiled, target.minibatch_size)
     backend, devices = backends.active(), _devices(compiled, target)
     simulating = None if devices is None else devices.simulating()
@@ -128,6 +132,29 @@ def build(
         names,
         inputs,
     )
+
+
+def precision(dtype: str) -> tuple[str, str | None]:
+    """The type of all values that a setting ``dtype`` means, and that in half precision to which
+    products round them.
+    """
+    policy = keras.dtype_policies.get(dtype)
+    rounds = policy.compute_dtype != policy.variable_dtype
+    return policy.variable_dtype, policy.compute_dtype if rounds else None
+
+
+def _check_spikes(compiled: Compiled, half: str | None) -> None:
+    """Refuse spikes that are infinite in half precision; weights are as a rule far smaller."""
+    largest = np.finfo("float16").max if half == "float16" else np.inf
+    for op in compiled.program.operators:
+        if isinstance(op, SimNeurons) and op.neurons.spiking:
+            height = np.max(np.abs(getattr(op.neurons, "amplitude", 1.0))) / compiled.program.model.dt
+            if height > largest:
+                raise ValidationError(
+                    f"a spike of {op.neurons} is {height:g}, but with 'mixed_float16' products "
+                    f"hold numbers up to {largest:g}; use 'mixed_bfloat16' or a smaller amplitude",
+                    attr="dtype",
+                )
 
 
 def how(settings: SimpleNamespace) -> str:
@@ -180,6 +207,7 @@ def _keras_model(
         surrogate=surrogates.get(settings.surrogate),
         product_form=backend.product_form,
         matmul=backend.matmul,
+        half=settings.half,
         adds_slices=backend.adds_slices,
     )
     return NengoModel(
@@ -273,7 +301,7 @@ def _data_dtype(toplevel: Network | None) -> str:
     """
     dtype = None if toplevel is None else config.get_setting(toplevel, "dtype")
     nengo_dtype = np.dtype(rc.float_dtype).name
-    return dtype if dtype is not None and nengo_dtype == "float64" else nengo_dtype
+    return precision(dtype)[0] if dtype is not None and nengo_dtype == "float64" else nengo_dtype
 
 
 def _kept(toplevel: Network | None, probes: Sequence[Probe]) -> list[bool]:

@@ -12,7 +12,7 @@ from jax.experimental import io_callback
 
 from nengo_dl import process_settings, tuning
 from nengo_dl._private.keras import present_values
-from nengo_dl.runtime.backends import large_product
+from nengo_dl.runtime.backends import half_product, large_product
 from nengo_dl.runtime.backends.jax_convolutions import write_out_transpositions
 from nengo_dl.runtime.backends.jax_devices import (  # noqa: F401  (they belong to the backend)
     array,
@@ -250,10 +250,16 @@ def _on_cpu() -> bool:
     return jax.default_backend() == "cpu"
 
 
-def matmul(x, a):
+def matmul(x, a, half: str | None = None):
+    if half is not None:
+        return half_product.multiply(x, a, half, _sums_in_single_precision)
     if not _on_cpu():
         return jnp.matmul(x, a)
     return large_product.multiply(x, a, jax.lax.optimization_barrier)
+
+
+def _sums_in_single_precision(x, a):
+    return jnp.matmul(x, a, preferred_element_type=jnp.float32)
 
 
 def convolves_faster_in_graph() -> bool:

@@ -29,13 +29,12 @@ def multiply(x: Any, a: Any, stored: Callable[[Any], Any]) -> Any:
     Parameters
     ----------
     x, a
-        Tensors (rows, terms) and (terms, columns); not variables, of which `custom_gradient` asks
-        more.
+        Tensors (rows, terms) and (terms, columns), or several of each; not variables, of which
+        `custom_gradient` asks more.
     stored
         Returns the tensor that it is given, and keeps XLA from computing it within what reads it.
     """
-    rows, terms = x.shape
-    if not is_large(rows, terms, a.shape[1]):
+    if len(x.shape) > 2 or not is_large(*x.shape, a.shape[1]):
         return ops.matmul(x, a)
 
     @ops.custom_gradient

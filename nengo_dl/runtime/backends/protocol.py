@@ -225,5 +225,9 @@ class Backend(Protocol):
         measurements with XLA on the CPU.
         """
 
-    def matmul(self, x: Any, a: Any) -> Any:
-        """The product of two matrices, in the order in which the backend is fastest."""
+    def matmul(self, x: Any, a: Any, half: str | None = None) -> Any:
+        """The product of two matrices, or of several, in the order in which the backend is fastest.
+
+        ``half`` is a type in half precision to which both are rounded, and so is what their
+        gradients are computed from; sums are in single precision.
+        """

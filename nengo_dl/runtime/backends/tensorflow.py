@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from nengo_dl._private.tensorflow import EagerTensor, direct_call, is_in_xla, stored, tensor_of
-from nengo_dl.runtime.backends import large_product, tensorflow_slice_update
+from nengo_dl.runtime.backends import half_product, large_product, tensorflow_slice_update
 from nengo_dl.runtime.backends.shared_functions import chunk_functions
 from nengo_dl.runtime.backends.tensorflow_blocks import (  # noqa: F401  (it belongs to the backend)
     block_function,
@@ -286,10 +286,19 @@ def adds_slices(rows: int, width: int, batch: int) -> bool:
     return False
 
 
-def matmul(x, a):
+def matmul(x, a, half: str | None = None):
+    if half is not None:
+        return half_product.multiply(x, a, half, _sums_in_single_precision)
     if not is_in_xla() or _has_gpu():
         return tf.matmul(x, a)
     return large_product.multiply(x, a, stored)
+
+
+def _sums_in_single_precision(x, a):
+    if is_in_xla():
+        return tf.matmul(x, a, output_type=tf.float32)
+    # TensorFlow itself has only sums that are rounded again; these are the same numbers as XLA's
+    return tf.matmul(tf.cast(x, tf.float32), tf.cast(a, tf.float32))
 
 
 def convolves_faster_in_graph() -> bool:

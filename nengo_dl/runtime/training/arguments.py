@@ -30,14 +30,14 @@ def unless_failing(model: keras.Model) -> Iterator[None]:
 
 
 def scaled(optimizer: Any, model: NengoModel, auto_scale_loss: bool) -> Any:
-    """The optimizer; with a scaled loss where layers inside the network compute with half
-    precision, as Keras does it.
+    """The optimizer; with a scaled loss where the network, or layers inside it, compute with
+    ``float16``, as Keras does it.
     """
     optimizer = keras.optimizers.get(optimizer)
     layers = [inner for layer in model.lowered.layers for inner in flattened(layer)]
-    half = any(layer.compute_dtype == "float16" for layer in layers)
+    types = {model.lowered.settings.half, *(layer.compute_dtype for layer in layers)}
     is_scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-    if half and auto_scale_loss and not is_scaled:
+    if "float16" in types and auto_scale_loss and not is_scaled:
         return keras.optimizers.LossScaleOptimizer(optimizer)
     return optimizer
 

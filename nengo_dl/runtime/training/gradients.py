@@ -121,7 +121,8 @@ class GradientCheck:
                 values, dtype=model.compute_dtype
             )
         dtypes = {keras.backend.standardize_dtype(t.dtype) for t in self.point.values()}
-        self.eps = max(map(_precision, dtypes | {model.compute_dtype}))
+        dtypes |= {model.compute_dtype, model.lowered.settings.half} - {None}
+        self.eps = max(map(_precision, dtypes))
         self.rng = np.random.RandomState(0)
         self.weights: list[np.ndarray] = []
 

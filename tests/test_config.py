@@ -4,6 +4,7 @@ import copy
 import inspect
 import pickle
 
+import keras
 import nengo
 import numpy as np
 import pytest
@@ -47,6 +48,8 @@ def ensemble():
         ("dtype", "float64", "float64"),
         ("dtype", np.float32, "float32"),
         ("dtype", np.dtype("float64"), "float64"),
+        ("dtype", "mixed_float16", "mixed_float16"),
+        ("dtype", keras.DTypePolicy("mixed_bfloat16"), "mixed_bfloat16"),
         ("stateful", False, False),
         ("stateful", np.bool_(False), False),
         ("use_loop", False, False),
@@ -163,7 +166,7 @@ def test_outside_of_a_network():
     [
         ("trainable", "yes", "one of None, True, False"),
         ("trainable", 1, "one of None, True, False"),
-        ("dtype", "float16", "'float32' or 'float64': in half precision"),
+        ("dtype", "float16", "'float64', 'mixed_bfloat16', 'mixed_float16': in half precision"),
         ("dtype", None, "one of 'float32', 'float64'"),
         ("dtype", [], "one of 'float32', 'float64'"),
         ("keep_history", None, "one of True, False"),

@@ -21,6 +21,10 @@ from nengo.builder.signal import Signal
 
 from nengo_dl.compiler.operators import CopyUpdate
 
+#: rows and columns from which on a matrix is multiplied in half precision, where that is wanted:
+#: smaller ones do not fill what multiplies matrices on a GPU
+HALF_PRECISION_SIZE = 16
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -38,8 +42,16 @@ class Settings:
     matmul: Callable[..., Any] | None = None
     #: the type in half precision to which the operands of products of larger matrices are rounded
     half: str | None = None
+    #: ``half_convolution(function, half)``: the same convolution with operands in half precision
+    half_convolution: Callable[[Callable, str], Callable] = lambda function, _: function
     #: ``adds_slices(rows, width, batch)``: whether the backend sums rows faster one after the other
     adds_slices: Callable[[int, int, int], bool] = lambda *_: False
+
+    def half_for(self, rows: int, columns: int) -> str | None:
+        """The type in half precision to which the operands of a product are rounded; None where
+        that is not wanted, and for small matrices.
+        """
+        return self.half if min(rows, columns) >= HALF_PRECISION_SIZE else None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ convolution to an input of the shape asked for.
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, prod
 
 import keras.ops as ops
 from nengo.builder.transforms import ConvInc, ConvTransposeInc
@@ -27,6 +27,9 @@ class ConvolutionKernel(SingleOperatorKernel):
 
     def prepare_one(self, op, settings):
         shape, apply = op.W.shape, self.function(op.conv)
+        half = settings.half_for(prod(shape[:-1]), shape[-1]) if op.W.readonly else None
+        if half is not None:
+            apply = settings.half_convolution(apply, half)
 
         def step(context, constants, weights, x):
             weights = ops.reshape(weights, (-1, *shape))

@@ -13,10 +13,6 @@ from nengo.builder.operator import BsrDotInc, DotInc, ElementwiseInc, SparseDotI
 from nengo_dl.compiler.kernel import Kernel, Prepared, SingleOperatorKernel, register
 from nengo_dl.compiler.share import multiplicity
 
-#: rows and columns from which on a matrix is multiplied in half precision, where that is wanted:
-#: smaller ones do not fill what multiplies matrices on a GPU
-HALF_PRECISION_SIZE = 16
-
 
 class DotKernel(Kernel):
     """``Y += A.X`` for matrices of one shape (rows, columns) in a group."""
@@ -41,10 +37,10 @@ class DotKernel(Kernel):
         n, rows, total_rows = len(ops_) // k, k * rows, len(ops_) * rows
         form = FORMS[settings.product_form(n, rows, columns, settings.minibatch_size)]
         matmul = settings.matmul or ops.matmul
-        is_rounded = settings.half is not None and min(rows, columns) >= HALF_PRECISION_SIZE
-        if is_rounded and ops_[0].A.readonly:
+        half = settings.half_for(rows, columns) if ops_[0].A.readonly else None
+        if half is not None:
             form = FORMS["one matrix" if n == 1 else "matmul"]
-            matmul = partial(matmul, half=settings.half)
+            matmul = partial(matmul, half=half)
 
         def arrange(weights):
             weights = ops.reshape(weights, (-1, n, rows, columns))

@@ -148,7 +148,9 @@ def _check_spikes(compiled: Compiled, half: str | None) -> None:
     largest = np.finfo("float16").max if half == "float16" else np.inf
     for op in compiled.program.operators:
         if isinstance(op, SimNeurons) and op.neurons.spiking:
-            height = np.max(np.abs(getattr(op.neurons, "amplitude", 1.0))) / compiled.program.model.dt
+            height = (
+                np.max(np.abs(getattr(op.neurons, "amplitude", 1.0))) / compiled.program.model.dt
+            )
             if height > largest:
                 raise ValidationError(
                     f"a spike of {op.neurons} is {height:g}, but with 'mixed_float16' products "
@@ -208,6 +210,7 @@ def _keras_model(
         product_form=backend.product_form,
         matmul=backend.matmul,
         half=settings.half,
+        half_convolution=backend.half_convolution,
         adds_slices=backend.adds_slices,
     )
     return NengoModel(

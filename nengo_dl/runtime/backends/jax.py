@@ -26,6 +26,9 @@ from nengo_dl.runtime.backends.jax_executables import (
     shared_by_key,
     type_of,
 )
+from nengo_dl.runtime.backends.jax_half_convolution import (  # noqa: F401  (it belongs to the backend)
+    half_convolution,
+)
 from nengo_dl.runtime.backends.jax_scan import (  # noqa: F401  (they belong to the backend)
     checkpoint,
     fused_scan,

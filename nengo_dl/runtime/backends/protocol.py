@@ -231,3 +231,8 @@ class Backend(Protocol):
         ``half`` is a type in half precision to which both are rounded, and so is what their
         gradients are computed from; sums are in single precision.
         """
+
+    def half_convolution(self, function: Callable, half: str) -> Callable:
+        """``function(weights, x)``, a convolution, with operands in half precision as in `matmul`;
+        the function itself where the backend has no convolution with sums in single precision.
+        """

@@ -301,6 +301,11 @@ def _sums_in_single_precision(x, a):
     return tf.matmul(tf.cast(x, tf.float32), tf.cast(a, tf.float32))
 
 
+def half_convolution(function: Callable, half: str) -> Callable:
+    """There are only convolutions with sums that are rounded."""
+    return function
+
+
 def convolves_faster_in_graph() -> bool:
     """Whether convolutions are trained faster without XLA: by oneDNN, on the CPU."""
     return not _has_gpu()

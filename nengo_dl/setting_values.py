@@ -66,8 +66,10 @@ def dtype(value: Any) -> str:
     return name
 
 
-def segments(value: Any) -> bool | int:
-    """True, False or a positive integer."""
+def segments(value: Any) -> bool | int | str:
+    """True, False, a positive integer or "auto"."""
+    if isinstance(value, str) and value == "auto":
+        return value
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     if not is_integer(value) or value < 1:

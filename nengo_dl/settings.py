@@ -75,7 +75,7 @@ SETTINGS: dict[str, Definition] = {
         setting_values.flag, "one of True, False", True, optional=False, classes=(Connection,)
     ),
     "checkpoint_segments": Definition(
-        setting_values.segments, "True, False, a positive integer or None"
+        setting_values.segments, "True, False, a positive integer, 'auto' or None"
     ),
     "sequence_kernels": Definition(setting_values.flag, "one of None, True, False"),
 }
@@ -156,7 +156,7 @@ def configure_settings(
     jit_compile: bool | None = NOT_GIVEN,
     quantizer: int | Callable | None = NOT_GIVEN,
     surrogate: str | Callable | None = NOT_GIVEN,
-    checkpoint_segments: bool | int | None = NOT_GIVEN,
+    checkpoint_segments: bool | int | str | None = NOT_GIVEN,
     sequence_kernels: bool | None = NOT_GIVEN,
     **others: Any,
 ) -> None:
@@ -226,8 +226,10 @@ def configure_settings(
     surrogate : str or callable or None
         Surrogate derivative of a spike; training then uses spikes. ``"fast_sigmoid"``,
         ``"arctan"``, ``"triangle"``, ``"softlif"``, or a function; see `nengo_dl.surrogates`.
-    checkpoint_segments : bool or int or None
-        Divide sequences into this many segments (True: the square root of the number of steps).
+    checkpoint_segments : bool or int or "auto" or None
+        Divide sequences into this many segments (True: the square root of the number of steps;
+        "auto": as few as it takes, by an estimate, to fit into the memory that the device has left,
+        and no segments on devices that do not tell, as processors and all with TensorFlow).
         Training stores only the first state of each and recomputes the others in the backward pass,
         which takes less memory and about a third more time.
     sequence_kernels : bool or None

@@ -57,6 +57,7 @@ def ensemble():
         ("jit_compile", False, False),
         ("surrogate", "arctan", "arctan"),
         ("checkpoint_segments", True, True),
+        ("checkpoint_segments", "auto", "auto"),
         ("checkpoint_segments", np.int64(4), 4),
         ("sequence_kernels", True, True),
         ("keep_history", False, False),
@@ -180,8 +181,8 @@ def test_outside_of_a_network():
         ("lif_smoothing", float("nan"), "0, a positive number or None"),
         ("lif_smoothing", "0.1", "0, a positive number or None"),
         ("jit_compile", "always", "one of None, True, False"),
-        ("checkpoint_segments", 0, "True, False, a positive integer or None"),
-        ("checkpoint_segments", "many", "True, False, a positive integer or None"),
+        ("checkpoint_segments", 0, "True, False, a positive integer, 'auto' or None"),
+        ("checkpoint_segments", "many", "True, False, a positive integer, 'auto' or None"),
     ],
 )
 def test_a_value_that_is_not_allowed(name, value, expected):

@@ -70,6 +70,14 @@ def devices() -> list[str]:
     return [f"/{d.platform}:{d.id}" for d in found]
 
 
+def free_memory() -> int | None:
+    device = jax.config.jax_default_device
+    if not hasattr(device, "memory_stats"):  # none, or a platform
+        device = jax.local_devices(backend=device)[0]
+    found = device.memory_stats() or {}
+    return found["bytes_limit"] - found["bytes_in_use"] if "bytes_limit" in found else None
+
+
 def tensor(values: np.ndarray, dtype: str):
     # JAX's own conversions and copies compile a function for each shape, which takes 25 ms; the
     # copy is numpy's, as a tensor may share the memory of the array that it is made of

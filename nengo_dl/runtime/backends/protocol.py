@@ -80,6 +80,11 @@ class Backend(Protocol):
     def devices(self) -> list[str]:
         """Names of the devices, as in "/cpu:0"."""
 
+    def free_memory(self) -> int | None:
+        """Bytes that the device has left on which is computed what is traced now; None where it
+        does not tell.
+        """
+
     def tensor(self, values: np.ndarray, dtype: str) -> Any:
         """A tensor on the device."""
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nengo_dl._private.tensorflow import EagerTensor, direct_call, is_in_xla, stored, tensor_of
-from nengo_dl.runtime.backends import half_product, large_product, tensorflow_slice_update
+from nengo_dl._private.tensorflow import EagerTensor, direct_call, tensor_of
+from nengo_dl.runtime.backends import tensorflow_slice_update
 from nengo_dl.runtime.backends.shared_functions import chunk_functions
 from nengo_dl.runtime.backends.tensorflow_blocks import (  # noqa: F401  (it belongs to the backend)
     block_function,
@@ -23,6 +23,13 @@ from nengo_dl.runtime.backends.tensorflow_devices import (  # noqa: F401  (it be
     in_force,
 )
 from nengo_dl.runtime.backends.tensorflow_executables import executables
+from nengo_dl.runtime.backends.tensorflow_products import (  # noqa: F401  (they belong to the backend)
+    adds_slices,
+    convolves_faster_in_graph,
+    half_convolution,
+    matmul,
+    product_form,
+)
 from nengo_dl.runtime.backends.tensorflow_refusal import (  # noqa: F401  (it belongs to the backend)
     is_refusal,
     loses_seed_in_xla,
@@ -66,6 +73,10 @@ def devices() -> list[str]:
         f"/{d.device_type.lower()}:{d.name.rsplit(':', 1)[-1]}"
         for d in tf.config.list_logical_devices()
     ]
+
+
+def free_memory() -> None:
+    """TensorFlow tells what is in use, and not how much there is."""
 
 
 def none_in_force():
@@ -270,49 +281,6 @@ def output_shapes(function, shapes, dtype: str):
     specs = [tf.TensorSpec(shape, dtype) for shape in shapes]
     traced = tf.function(function, autograph=False).get_concrete_function(*specs)
     return tf.nest.map_structure(lambda value: tuple(value.shape), traced.structured_outputs)
-
-
-def product_form(n: int, rows: int, columns: int, batch: int) -> str:
-    if n == 1:
-        return "one matrix"
-    if columns == 1:
-        return "columns"
-    if rows == 1:
-        return "rows"
-    return "einsum" if batch == 1 and columns > 16 else "matmul"
-
-
-def adds_slices(rows: int, width: int, batch: int) -> bool:
-    return False
-
-
-def matmul(x, a, half: str | None = None):
-    if half is not None:
-        return half_product.multiply(x, a, half, _sums_in_single_precision)
-    if not is_in_xla() or _has_gpu():
-        return tf.matmul(x, a)
-    return large_product.multiply(x, a, stored)
-
-
-def _sums_in_single_precision(x, a):
-    if is_in_xla():
-        return tf.matmul(x, a, output_type=tf.float32)
-    # TensorFlow itself has only sums that are rounded again; these are the same numbers as XLA's
-    return tf.matmul(tf.cast(x, tf.float32), tf.cast(a, tf.float32))
-
-
-def half_convolution(function: Callable, half: str) -> Callable:
-    """There are only convolutions with sums that are rounded."""
-    return function
-
-
-def convolves_faster_in_graph() -> bool:
-    """Whether convolutions are trained faster without XLA: by oneDNN, on the CPU."""
-    return not _has_gpu()
-
-
-def _has_gpu() -> bool:
-    return bool(tf.config.list_logical_devices("GPU"))
 
 
 def gradients(function, tensors) -> list:

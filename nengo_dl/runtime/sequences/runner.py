@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 from keras import ops
 
+from nengo_dl import tuning
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.sequences.stages import StagedNetwork
 from nengo_dl.runtime.step.lowered_network import LoweredNetwork
 from nengo_dl.runtime.step.scan import (
     InitialState,
     Wanted,
+    fitting_segments,
     n_segments,
     segmented_scan,
     unrolled_scan,
@@ -70,11 +72,14 @@ class SequenceRunner:
         fixed = self._fixed_inputs(changing)
         invariant = lowered.invariant(lowered.schedule(changing), arguments, fixed, training)
         staged = None
-        if self._can_split(n_steps):
+        if self.use_loop and n_steps > 1:
             fused_scan = self.backend.fused_scan() if self.sequence_kernels else None
             staged = StagedNetwork(lowered, changing, training, fused_scan)
-            if staged.is_split:
-                return staged.run(self.backend, invariant, start, rows, n_steps, wanted)
+        segments = self._segments(staged, n_steps)
+        if segments > 1:
+            staged = None
+        if staged is not None and staged.is_split:
+            return staged.run(self.backend, invariant, start, rows, n_steps, wanted)
         _, step = lowered.functions(changing, training)
 
         def one_step(invariant, state, now, i):
@@ -84,17 +89,26 @@ class SequenceRunner:
         widths = [lowered.layout.outputs[k].width for k in wanted.outputs]
         shapes = [(self.minibatch_size, width) for width in widths]
         rows = [ops.transpose(row, (1, 0, 2)) for row in rows]
-        scan = self._scan if staged is None else staged.scan(self.backend, staged.stages[0])
+        scan: Callable = partial(self._scan, segments)
+        if staged is not None:
+            scan = staged.scan(self.backend, staged.stages[0])
         dtype = lowered.settings.dtype
         return scan(one_step, invariant, start.state, rows, n_steps, wanted.kept, shapes, dtype)
 
-    def _can_split(self, n_steps: int) -> bool:
-        plain = self.use_loop and n_segments(self.checkpoint_segments, n_steps) == 1
-        return plain and n_steps > 1
+    def _segments(self, staged: StagedNetwork | None, n_steps: int) -> int:
+        """Into how many segments the sequence is cut."""
+        if self.checkpoint_segments != "auto":
+            return n_segments(self.checkpoint_segments, n_steps)
+        free = self.backend.free_memory()
+        if free is None or staged is None or not staged.training:
+            return 1
+        free *= tuning.HISTORY_SHARE
+        if n_steps * staged.step_bytes() <= free:
+            return 1
+        return fitting_segments(n_steps, staged.loop_bytes(), staged.state_bytes(), free)
 
-    def _scan(self, step, invariant, state, rows, n_steps, kept, shapes, dtype):
+    def _scan(self, segments, step, invariant, state, rows, n_steps, kept, shapes, dtype):
         """What takes the place of one loop: several segments, or none."""
-        segments = n_segments(self.checkpoint_segments, n_steps)
         if segments > 1:
             return segmented_scan(
                 self.backend,

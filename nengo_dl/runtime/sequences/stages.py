@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import keras.ops as ops
+import numpy as np
 
+from nengo_dl import tuning
 from nengo_dl.compiler import verify
 from nengo_dl.compiler.dataflow import tensors_of
 from nengo_dl.compiler.distribute import Stage, distribute
@@ -52,6 +54,36 @@ class StagedNetwork:
     def is_split(self) -> bool:
         """Whether there is more than the one loop."""
         return len(self.stages) > 1
+
+    def step_bytes(self) -> int:
+        """About the bytes that the gradient keeps of each step: of loops that are computed again
+        the states, and what later stages read of them.
+        """
+        recipes, n_bytes = self.network.layout.outputs, 0
+        for i, stage in enumerate(self.stages):
+            made = self._made(stage)
+            if not stage.in_loop:
+                n_bytes += self._bytes(made)
+            elif stage.light:
+                own = self.network.flow.made_by((), stage.states)
+                n_bytes += self._bytes(own | made & self._read_by(self.stages[i + 1 :], recipes))
+            else:
+                n_bytes += tuning.KEPT_VALUES * self._bytes(made)
+        return n_bytes
+
+    def loop_bytes(self) -> int:
+        """As `step_bytes`, of one loop for all that keeps what it computes."""
+        made = (self._made(stage) for stage in self.stages)
+        return tuning.KEPT_VALUES * self._bytes(frozenset().union(*made))
+
+    def state_bytes(self) -> int:
+        """The bytes of the states."""
+        return self._bytes(self.network.flow.states)
+
+    def _bytes(self, tensors: Iterable[int]) -> int:
+        widths, settings = self.network.layout.tensors, self.network.settings
+        itemsize = np.dtype(settings.dtype).itemsize
+        return sum(widths[k].width for k in tensors) * settings.minibatch_size * itemsize
 
     def scan(self, backend: Any, stage: Stage) -> Callable:
         """The backend's loop for a stage, with the arguments of ``recomputing_scan``."""

@@ -63,9 +63,9 @@ UNROLLED_TRAINING_STEPS = 16
 #: steps of a loop of training that become one on a GPU (JAX), where to start a small operation
 #: takes longer than the operation
 GPU_TRAINING_STEPS = 8
-#: values that the gradient of a loop keeps for each that a step makes, and the share of the memory
-#: that is left that they may take
-KEPT_VALUES, HISTORY_SHARE = 3, 0.5
+#: share of the memory that is left which the history of a loop may take, by an estimate of at most
+#: twice of what it takes
+HISTORY_SHARE = 0.8
 #: elements, and warps, of a program of a kernel for all steps (JAX on a GPU), and steps for which
 #: it reads before it computes the first of them
 KERNEL_ELEMENTS, KERNEL_WARPS, KERNEL_STEPS = 64, 2, 4

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import nengo_dl
+from nengo_dl.runtime.backends import active
+from nengo_dl.runtime.step.scan import fitting_segments, segmented_scan
 
 N_NEURONS, BATCH = 200, 4
 
@@ -58,6 +60,45 @@ def test_memory_grows_with_the_square_root_of_the_number_of_steps():
     short, checkpointed = (bytes_of_update(n, True) for n in lengths)
     assert checkpointed / short < 2.5
     assert checkpointed < long / 5
+
+
+@pytest.mark.parametrize(
+    ("n_steps", "free", "expected"),
+    [(100, 1e9, 2), (100, 5_200, 2), (100, 3_000, 4), (100, 50, 33), (2, 0, 2), (1, 0, 1)],
+)
+def test_the_fewest_segments_that_fit(n_steps, free, expected):
+    """Of 100 bytes a step and 10 a state: two take 50 steps and two states, 33 the least of all."""
+    assert fitting_segments(n_steps, 100, 10, free) == expected
+
+
+def losses_with_memory(monkeypatch, free, n_steps=8):
+    """Losses of updates where the device tells how much memory is left, and the segments."""
+    backend, segments = active(), []
+
+    def counted(*args):
+        segments.append(args[6])
+        return segmented_scan(*args)
+
+    monkeypatch.setattr(backend, "free_memory", lambda: free)
+    monkeypatch.setattr("nengo_dl.runtime.sequences.runner.segmented_scan", counted)
+    settings = {"surrogate": "arctan", "checkpoint_segments": "auto"}
+    net = network(nengo.LIF(), dtype="float64", **settings)
+    x = np.random.RandomState(0).uniform(-1, 1, size=(BATCH, n_steps, 2))
+    with nengo_dl.Simulator(net, minibatch_size=BATCH, progress_bar=False) as sim:
+        sim.compile("sgd", loss="mse")
+        losses = sim.fit(x, x, epochs=2, verbose=0).history["loss"]
+    return losses, segments[-1] if segments else 1
+
+
+@pytest.mark.core
+def test_segments_by_need(monkeypatch):
+    """None where the device does not tell; where it has not enough, as many as fit."""
+    step = 8 * BATCH * N_NEURONS  # bytes
+    expected, segments = losses_with_memory(monkeypatch, None)
+    assert segments == 1
+    losses, segments = losses_with_memory(monkeypatch, 15 * step)
+    assert 2 <= segments < 8
+    np.testing.assert_allclose(losses, expected, rtol=1e-9)
 
 
 @pytest.mark.core

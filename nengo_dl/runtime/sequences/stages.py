@@ -9,7 +9,6 @@ from typing import Any
 import keras.ops as ops
 import numpy as np
 
-from nengo_dl import tuning
 from nengo_dl.compiler import verify
 from nengo_dl.compiler.dataflow import tensors_of
 from nengo_dl.compiler.distribute import Stage, distribute
@@ -56,25 +55,21 @@ class StagedNetwork:
         return len(self.stages) > 1
 
     def step_bytes(self) -> int:
-        """About the bytes that the gradient keeps of each step: of loops that are computed again
-        the states, and what later stages read of them.
+        """About the bytes that the gradient keeps of each step: all that is made, but of loops that
+        are computed again the states, and what later stages read of them.
         """
-        recipes, n_bytes = self.network.layout.outputs, 0
+        flow, recipes, kept = self.network.flow, self.network.layout.outputs, frozenset[int]()
         for i, stage in enumerate(self.stages):
             made = self._made(stage)
-            if not stage.in_loop:
-                n_bytes += self._bytes(made)
-            elif stage.light:
-                own = self.network.flow.made_by((), stage.states)
-                n_bytes += self._bytes(own | made & self._read_by(self.stages[i + 1 :], recipes))
-            else:
-                n_bytes += tuning.KEPT_VALUES * self._bytes(made)
-        return n_bytes
+            if stage.in_loop and stage.light:
+                made &= self._read_by(self.stages[i + 1 :], recipes)
+            kept |= made.union(flow.states[k] for k in stage.states)
+        return self._bytes(kept)
 
     def loop_bytes(self) -> int:
         """As `step_bytes`, of one loop for all that keeps what it computes."""
         made = (self._made(stage) for stage in self.stages)
-        return tuning.KEPT_VALUES * self._bytes(frozenset().union(*made))
+        return self._bytes(frozenset().union(*made))
 
     def state_bytes(self) -> int:
         """The bytes of the states."""

@@ -56,12 +56,14 @@ def n_segments(setting: Any, n_steps: int) -> int:
 
 def fitting_segments(n_steps: int, step_bytes: int, state_bytes: int, free_bytes: float) -> int:
     """The fewest segments, of at least two, that fit into memory: the states before each, and what
-    is kept of the steps of one. Where none fit, those that take the least.
+    is kept of the steps of one, or of those that remain. Where none fit, those that take the least.
     """
-    fewest = n_segments(True, n_steps)
-    taken = {k: -(-n_steps // k) * step_bytes + k * state_bytes for k in range(2, n_steps + 1)}
+    taken = {
+        k: max(n_steps // k, n_steps % k) * step_bytes + k * state_bytes
+        for k in range(2, n_steps + 1)
+    }
     fitting = (k for k, needed in taken.items() if needed <= free_bytes)
-    return next(fitting, min(taken, key=taken.__getitem__, default=fewest))
+    return next(fitting, min(taken, key=taken.__getitem__, default=1))
 
 
 def segmented_scan(

@@ -167,7 +167,11 @@ def test_outside_of_a_network():
     [
         ("trainable", "yes", "one of None, True, False"),
         ("trainable", 1, "one of None, True, False"),
-        ("dtype", "float16", "'float64', 'mixed_bfloat16', 'mixed_float16': in half precision"),
+        (
+            "dtype",
+            "float16",
+            "one of 'float32', 'float64', 'mixed_bfloat16', 'mixed_float16': in half",
+        ),
         ("dtype", None, "one of 'float32', 'float64'"),
         ("dtype", [], "one of 'float32', 'float64'"),
         ("keep_history", None, "one of True, False"),

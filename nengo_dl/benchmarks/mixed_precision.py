@@ -194,7 +194,7 @@ def main() -> None:
     elif given.what == "digits":
         found = accuracy(digits_through_spikes, given.seeds)
     else:
-        found = accuracy(lambda *a: mnist_through_rates(*a, given.data), given.seeds)
+        found = accuracy(partial(mnist_through_rates, file=given.data), given.seeds)
     for line in found:
         print(json.dumps(line), flush=True)
 

@@ -127,7 +127,10 @@ def test_sizes_of_tensor_nodes():
 
 @pytest.mark.parametrize("dtype", ["float16", np.float16, "bfloat16"])
 def test_half_precision_is_refused_with_a_reason(dtype):
-    with nengo.Network(), pytest.raises(ConfigError, match="expected 'float32'.*lost to rounding"):
+    with (
+        nengo.Network(),
+        pytest.raises(ConfigError, match="expected one of 'float32'.*lost to rounding"),
+    ):
         nengo_dl.configure_settings(dtype=dtype)
 
 

@@ -9,6 +9,7 @@ from nengo_dl.layers.lmu import LMU, LMUFeedforward
 from nengo_dl.layers.lmu_cell import LMUCell
 from nengo_dl.layers.neurons import LIF, AdaptiveLIF, AdaptiveLIFCell, LIFCell
 from nengo_dl.layers.recurrent import (
+    DelayLines,
     RecurrentAdaptiveLIF,
     RecurrentAdaptiveLIFCell,
     RecurrentLIF,
@@ -25,6 +26,7 @@ __all__ = [
     "Alpha",
     "AlphaCell",
     "Cell",
+    "DelayLines",
     "LIFCell",
     "LMUCell",
     "LMUFeedforward",

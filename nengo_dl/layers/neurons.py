@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import nengo
+import numpy as np
 from keras import ops
 
 from nengo_dl import surrogates
@@ -14,6 +15,7 @@ from nengo_dl.layers.attributes import UnitAttribute
 from nengo_dl.layers.cell import Cell
 from nengo_dl.layers.context import step_context
 from nengo_dl.layers.sequence_layer import SequenceLayer
+from nengo_dl.lowering.lif import WITHOUT_REFRACTORY_PERIOD
 from nengo_dl.lowering.neurons import NeuronKernel, lowering_of
 
 
@@ -62,6 +64,11 @@ class NeuronCell(Cell):
         assert lowering is not None  # each subclass names a type that has one
         self.state_names = lowering.state
         self._kernel, self._parameters = NeuronKernel(lowering), tuple(parameters)
+        tau_ref = self.attributes["tau_ref"]
+        refractory = np.any(tau_ref.initial) or "tau_ref" in self.trainable_attributes
+        self._step = lowering.step
+        if not refractory and tau_ref.initializer is None:
+            self._step = WITHOUT_REFRACTORY_PERIOD.get(lowering.step, lowering.step)
 
     def step(self, inputs, states, training):
         return self.fire(inputs / self.value("threshold"), states, training)
@@ -71,7 +78,7 @@ class NeuronCell(Cell):
         context = step_context(self, training, self.lif_smoothing, self._surrogate)
         arguments = {name: self.value(name) for name in self._parameters}
         operands = (current, *states)
-        output, *states = self._kernel.run(self._kernel.lowering.step, context, operands, arguments)
+        output, *states = self._kernel.run(self._step, context, operands, arguments)
         return output, [ops.broadcast_to(s, ops.shape(current)) for s in states]
 
     def get_config(self):
@@ -174,6 +181,8 @@ class LIF(NeuronLayer):
         Time step in seconds, by default ``nengo_dl.layers.default.dt``; see `Cell`.
     tau_rc, tau_ref : float or array_like
         Membrane time constant and refractory period in seconds, for all units or for each one.
+        Training is quicker with ``tau_ref=0``; the refractory time of a state that is given to the
+        layer then has no effect.
     min_voltage, amplitude : float or array_like
         Lower bound of the voltage (``-np.inf`` for none), and factor on the output.
     threshold : float or array_like

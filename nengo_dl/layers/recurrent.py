@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from nengo_dl.layers.neurons import LIF, AdaptiveLIF, AdaptiveLIFCell, LIFCell, NeuronCell
+from nengo_dl.runtime.checks import integer
 from nengo_dl.surrogates import fast_sigmoid
 
 #: with it the gradient of a current 200 steps ago is not far from that of the present one
@@ -17,6 +19,80 @@ _ARGUMENTS = (
     *("recurrent_initializer", "recurrent_regularizer"),
     *("use_bias", "bias_initializer", "bias_regularizer"),
 )
+
+
+@keras.saving.register_keras_serializable(package="nengo_dl")
+class DelayLines(keras.initializers.Initializer):
+    """Recurrent weights that start as delay lines, with which a layer remembers every step.
+
+    The first ``lines * length`` neurons form lines. In a line, each neuron excites only the next
+    one, so that a spike of the first neuron moves on by one neuron in each step, for ``length``
+    steps: at any time, a line shows when its first neuron has fired. All neurons excite the
+    remaining neurons with small random weights, which do not excite the lines. These are only the
+    initial weights; training can change all of them.
+
+    Parameters
+    ----------
+    lines, length : int
+        Number of lines, and number of neurons of each one.
+    weight : float
+        Weight from a neuron to the next one, in units of the threshold. A single spike must make
+        the next neuron fire, although the voltage leaks.
+    seed : int, optional
+        Seed of the random weights. They are normal, with a standard deviation of
+        ``1 / sqrt(units)``.
+
+    Notes
+    -----
+    Lines last in training if a spike exceeds the threshold by more than the width of the surrogate
+    derivative, for example with the default weight and `nengo_dl.surrogates.triangle` of width
+    0.25. Such chains of neurons are the synfire chains of Abeles, 1991, "Corticonics".
+
+    Examples
+    --------
+    >>> initializer = nengo_dl.layers.DelayLines(lines=2, length=3)
+    >>> initializer.first.tolist()
+    [0, 3]
+    >>> neurons = nengo_dl.layers.RecurrentLIF(recurrent_initializer=initializer)
+    >>> neurons(np.zeros((1, 10, 8))).shape == (1, 10, 8)  # two neurons are in no line
+    True
+    """
+
+    def __init__(self, lines: int, length: int, weight: float = 1.5, seed: int | None = None):
+        for name, value in {"lines": lines, "length": length}.items():
+            if (integer(value) or 0) < 1:
+                raise ValueError(f"{name} was given {value!r}; expected a positive integer")
+        self.lines, self.length, self.weight, self.seed = lines, length, weight, seed
+
+    @property
+    def first(self) -> np.ndarray:
+        """The first neurons of the lines, which are to receive the input."""
+        return np.arange(self.lines) * self.length
+
+    def __call__(self, shape, dtype=None):
+        """The weights, (units, units)."""
+        n_in_lines, units = self.lines * self.length, shape[-1]
+        if tuple(shape) != (units, units) or n_in_lines > units:
+            raise ValueError(
+                f"{self.lines} lines of length {self.length} were to be made of weights of shape "
+                f"{tuple(shape)}; expected the recurrent weights of at least {n_in_lines} neurons"
+            )
+        lines = self.weight * np.eye(units, k=1)
+        lines[self.first[1:] - 1] = 0  # one line does not excite the next
+        lines[:, n_in_lines:] = 0
+        normal = keras.initializers.RandomNormal(stddev=units**-0.5, seed=self.seed)
+        others = normal(shape, dtype=dtype)
+        remaining = ops.cast(np.arange(units) >= n_in_lines, others.dtype)
+        return others * remaining + ops.cast(lines, others.dtype)
+
+    def get_config(self):
+        """The arguments, for saving and copying."""
+        return {
+            "lines": self.lines,
+            "length": self.length,
+            "weight": self.weight,
+            "seed": self.seed,
+        }
 
 
 class RecurrentCell(NeuronCell):

@@ -73,6 +73,23 @@ def lif(context, J, voltage, refractory_time, tau_rc, tau_ref, min_voltage, ampl
     refractory_time = refractory_time - dt
     delta_t = ops.clip(dt - refractory_time, 0.0, dt)
     voltage = voltage - (J - voltage) * ops.expm1(-delta_t / tau_rc)
+    return _fire(context, J, voltage, refractory_time, tau_rc, tau_ref, min_voltage, amplitude)
+
+
+def lif_without_refractory_period(
+    context, J, voltage, refractory_time, tau_rc, tau_ref, min_voltage, amplitude
+):
+    """`lif` for a ``tau_ref`` of 0, where every step charges all neurons for all of its time: what
+    a spike leaves of the refractory time is less than a step.
+    """
+    voltage = voltage - (J - voltage) * ops.expm1(-context.dt / tau_rc)
+    refractory_time = refractory_time - context.dt
+    return _fire(context, J, voltage, refractory_time, tau_rc, tau_ref, min_voltage, amplitude)
+
+
+def _fire(context, J, voltage, refractory_time, tau_rc, tau_ref, min_voltage, amplitude):
+    """The output, and the state after it, of neurons that have been charged."""
+    dt = context.dt
     spiked = voltage > 1
     overshoot = ops.where(spiked, (voltage - 1.0) / ops.where(spiked, J - 1.0, 1.0), 0.0)
     t_spike = ops.stop_gradient(dt + tau_rc * ops.log1p(-overshoot))
@@ -190,9 +207,17 @@ def _adapted(context, adaptation, output, tau_n, inc_n):
 
 _fast_adaptive_lif = {form: _adaptive(form) for form in (fast_lif, fused_lif)}
 
+_adaptive_lif = _adaptive(lif)
+
+#: steps of neurons whose ``tau_ref`` is 0, and that have no refractory time to begin with
+WITHOUT_REFRACTORY_PERIOD = {
+    lif: lif_without_refractory_period,
+    _adaptive_lif: _adaptive(lif_without_refractory_period),
+}
+
 register_neurons(
     nengo_neurons.AdaptiveLIF,
     ["tau_n", "inc_n", "tau_rc", "tau_ref", "min_voltage", "amplitude"],
     rate=_adaptive(_lif_training),
     variant=lambda operators, settings: _fast_adaptive_lif.get(_fast_lif_for(operators, settings)),
-)(_adaptive(lif))
+)(_adaptive_lif)

@@ -13,6 +13,7 @@ AT_REST = {"voltage": nengo.dists.Choice([0])}
 TYPES = {
     "lif": (layers.LIF, nengo.LIF, {"tau_rc": 0.015, "tau_ref": 0.001, "amplitude": 0.5}),
     "below": (layers.LIF, nengo.LIF, {"min_voltage": -0.5}),
+    "no refractory period": (layers.LIF, nengo.LIF, {"tau_ref": 0, "amplitude": 0.5}),
     "adaptive": (layers.AdaptiveLIF, nengo.AdaptiveLIF, {"tau_n": 0.1, "inc_n": 0.02}),
 }
 

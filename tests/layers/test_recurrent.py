@@ -12,7 +12,11 @@ from nengo_dl.runtime import backends
 STEPS, UNITS = 100, 12
 LAYERS = {
     "lif": (layers.RecurrentLIF, nengo.LIF, {"tau_rc": 0.015, "tau_ref": 0.001}),
-    "adaptive": (layers.RecurrentAdaptiveLIF, nengo.AdaptiveLIF, {"tau_n": 0.1, "inc_n": 0.02}),
+    "adaptive": (
+        layers.RecurrentAdaptiveLIF,
+        nengo.AdaptiveLIF,
+        {"tau_n": 0.1, "inc_n": 0.02, "tau_ref": 0},
+    ),
 }
 
 
@@ -83,15 +87,15 @@ def test_converted_in_nengo(float64):
     np.testing.assert_allclose(sim.data[probe], expected)
 
 
-def gradient_norms(layer, x):
-    """Of what the last 20 outputs are after, for the current in each step, (steps,)."""
+def gradients(layer, x):
+    """Of what the last 20 outputs are after, for the currents."""
     layer.build(x.shape)
     direction = np.random.RandomState(1).randn(len(x), 1, x.shape[-1]).astype("float32")
     (gradient,) = backends.active().gradients(
         lambda tensors: keras.ops.sum(direction * layer(*tensors, training=True)[:, -20:]),
         [keras.ops.convert_to_tensor(x)],
     )
-    return np.linalg.norm(values(gradient), axis=-1).mean(axis=0)
+    return values(gradient)
 
 
 @pytest.mark.core
@@ -101,7 +105,7 @@ def test_gradients_live():
 
     def ratio(layer, mean=1.2, constant=0.6, changing=1.3):
         x = mean + constant * rng.randn(batch, 1, units) + changing * rng.randn(batch, steps, units)
-        norms = gradient_norms(layer, x.astype("float32"))
+        norms = np.linalg.norm(gradients(layer, x.astype("float32")), axis=-1).mean(axis=0)
         return norms[:10].mean() / norms[180:190].mean()
 
     keras.utils.set_random_seed(0)
@@ -139,3 +143,42 @@ def test_rates_in_training():
     current = 2.0 + 0.02 * 0.2 * given[0]
     expected = nengo.LIFRate().rates([current], np.ones(1), np.zeros(1))
     np.testing.assert_allclose(given[1], expected[0, 0], rtol=1e-5)
+
+
+@pytest.mark.core
+def test_delay_lines():
+    """A spike moves through its line, and not into the next one; the others hear of it."""
+    lines = layers.DelayLines(lines=2, length=4, seed=0)
+    layer = layers.RecurrentLIF(tau_rc=0.005, tau_ref=0, recurrent_initializer=lines)
+    currents = np.zeros((1, 10, 11), dtype="float32")
+    currents[0, [0, 2], lines.first] = 6.0
+    given = values(layer(currents))[0, :, :8] > 0
+    expected = [(k + 4 * line, k + 2 * line) for line in range(2) for k in range(4)]
+    np.testing.assert_array_equal(np.argwhere(given.T), sorted((n, t) for n, t in expected))
+    kernel = values(layer.cell.recurrent_kernel)
+    assert np.all(kernel[:, 8:] != 0) and np.count_nonzero(kernel[:, :8]) == 6
+    copied = layers.RecurrentLIF.from_config(layer.get_config())
+    copied.build(currents.shape)
+    np.testing.assert_array_equal(values(copied.cell.recurrent_kernel), kernel)
+
+
+def test_wrong_delay_lines():
+    with pytest.raises(ValueError, match="lines was given 0; expected a positive integer"):
+        layers.DelayLines(0, 4)
+    layer = layers.RecurrentLIF(recurrent_initializer=layers.DelayLines(2, 4))
+    with pytest.raises(ValueError, match=r"of shape \(7, 7\); expected .* at least 8 neurons"):
+        layer.build((None, 10, 7))
+
+
+@pytest.mark.core
+def test_delay_lines_last_in_training():
+    """The surrogate reaches their first neurons and those outside of the lines, and no others."""
+    lines = layers.DelayLines(lines=2, length=5, seed=0)
+    neurons = layers.RecurrentLIF(
+        tau_rc=0.005, tau_ref=0, surrogate=surrogates.triangle(0.25), recurrent_initializer=lines
+    )
+    currents = np.zeros((8, 10, 20), dtype="float32")
+    currents[..., lines.first] = np.random.RandomState(0).uniform(0, 8, (8, 10, 2))
+    reached = np.any(gradients(neurons, currents), axis=(0, 1))
+    assert np.all(reached[lines.first]) and np.mean(reached[10:]) > 0.5
+    assert not np.any(reached[np.setdiff1d(np.arange(10), lines.first)])

@@ -14,9 +14,9 @@ from nengo.exceptions import ValidationError
 from nengo_dl.converter import lookup, probing
 from nengo_dl.converter.calibration import average_outputs
 from nengo_dl.converter.parts import Conversion
+from nengo_dl.converter.rates import checked_target
 from nengo_dl.losses import Penalty
 from nengo_dl.neurons import IntegratedSpiking
-from nengo_dl.runtime.checks import number
 from nengo_dl.simulator import Simulator
 
 LEARNING_RATE = 3e-4
@@ -67,10 +67,7 @@ def fine_tune(
             f"converter.calibrate(data, steps={n_steps}) first",
             attr="populations",
         )
-    if target_rate is not None and not number(target_rate) > 0:
-        raise ValidationError(
-            f"expected a positive number of hertz, got {target_rate!r}", attr="target_rate"
-        )
+    checked_target(target_rate)
     arrays = lookup.input_arrays(converter.graph, x, "x")
     batch_size = min(batch_size, len(arrays[0]))
     losses, targets = _losses(converter, arrays, y, loss)

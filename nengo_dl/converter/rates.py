@@ -248,9 +248,9 @@ def checked_target(target: Any) -> float | None:
     Raises
     ------
     nengo.exceptions.ValidationError
-        If it is not positive.
+        If it is not positive, or infinite.
     """
-    if target is not None and not number(target) > 0:
+    if target is not None and not 0 < number(target) < np.inf:
         raise ValidationError(
             f"expected a positive number of hertz, got {target!r}", attr="target_rate"
         )

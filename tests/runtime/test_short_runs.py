@@ -1,7 +1,9 @@
 """Runs of a few steps, with values from outside and a look at a probe in between."""
 
 import pickle
+from importlib.metadata import version
 
+import keras
 import nengo
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from nengo_dl.tuning import SHORT_RUN_STEPS
 from runtime.networks import small
 
 N_STEPS = 60
+OLD_JAX = keras.backend.backend() == "jax" and version("jax").startswith(("0.6.", "0.7."))
 
 
 def sine(t):
@@ -62,7 +65,10 @@ def recorded(sim):
 
 def assert_same(sim, expected):
     for values, wanted in zip(recorded(sim), expected, strict=True):
-        np.testing.assert_array_equal(values, wanted)
+        if OLD_JAX:  # whose XLA makes other sums of few steps
+            np.testing.assert_allclose(values, wanted, rtol=1e-5, atol=1e-6)
+        else:
+            np.testing.assert_array_equal(values, wanted)
 
 
 def inputs(batch=1):

@@ -17,15 +17,20 @@ import jax.numpy as jnp
 
 import nengo_dl
 from nengo_dl import surrogates, tuning
+from nengo_dl._private.jax import has_triton
 from nengo_dl.lowering.context import StepContext, Variables
 from nengo_dl.lowering.filters import alpha_coefficients, alpha_step
 from nengo_dl.lowering.lif import fast_lif
 from nengo_dl.lowering.neurons import NeuronKernel, lowering_of
 from nengo_dl.runtime.backends import jax as backend
-from nengo_dl.runtime.backends import jax_kernels
-from nengo_dl.runtime.backends import jax_sequence_kernels as kernels
 from nengo_dl.runtime.backends.jax_elementwise import elementwise_step
 from nengo_dl.runtime.backends.jax_scan import recomputing_scan
+
+if not has_triton():
+    pytest.skip("this JAX has none of these kernels", allow_module_level=True)
+
+from nengo_dl.runtime.backends import jax_kernels
+from nengo_dl.runtime.backends import jax_sequence_kernels as kernels
 
 pytestmark = pytest.mark.core
 

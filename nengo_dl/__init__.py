@@ -136,7 +136,7 @@ distribution.check_for_the_other()
 process_settings.choose_backend(os.environ)
 process_settings.less_talk(os.environ)
 process_settings.load_quietly(os.environ)
-process_settings.load_parts_later()
+process_settings.prepare_keras()
 process_settings.set_xla_flags(os.environ)
 
 

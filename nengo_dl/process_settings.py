@@ -1,7 +1,7 @@
 """Everything that nengo_dl sets for the whole process, and how to keep it from doing so.
 
 What is set once stays: the backend of Keras (`choose_backend`), when parts of it are loaded
-(`load_parts_later`), what TensorFlow says (`less_talk`, `load_quietly`), options of XLA's compiler
+(`prepare_keras`), what TensorFlow says (`less_talk`, `load_quietly`), options of XLA's compiler
 (`set_xla_flags`), the C library's memory management (`keep_freed_memory`), the thread in which JAX
 computes (`compute_in_calling_thread`) and the folder in which it keeps what it compiled
 (`keep_compiled`).
@@ -26,7 +26,7 @@ from importlib.util import LazyLoader
 from pathlib import Path
 from typing import Any
 
-from nengo_dl import keras_backend, tuning
+from nengo_dl import keras_backend, saved_classes, tuning
 from nengo_dl._private import KERAS_PARTS
 from nengo_dl.loading import LoadedBy, LoaderIn
 from nengo_dl.quiet import without_noise
@@ -276,23 +276,27 @@ def x64(jax: Any) -> Any:
 LATER = {*KERAS_PARTS, "keras.wrappers", "keras.visualization", "h5py", "requests"}
 
 
-def load_parts_later() -> None:
-    """Let `LATER` be loaded when something in them is asked for, and not with Keras.
+def prepare_keras() -> None:
+    """Let `LATER` be loaded when something in them is asked for, and not with Keras, and let Keras
+    find our classes when it reads a file.
 
     A part is in its place at once, as a module that loads itself: see `importlib.util.LazyLoader`.
     """
-    if "keras" not in sys.modules and may_set("keras parts"):
+    if "keras" in sys.modules:
+        saved_classes.register(sys.modules["keras"])
+    else:
         sys.meta_path.insert(0, LoadedBy({"keras"}, partial(LoaderIn, context=_parts_later)))
 
 
 @contextmanager
 def _parts_later() -> Iterator[None]:
-    finder = LoadedBy(LATER, LazyLoader)
+    finder = LoadedBy(LATER if may_set("keras parts") else (), LazyLoader)
     sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
         sys.meta_path.remove(finder)
+    saved_classes.register(sys.modules["keras"])
 
 
 class _Floatx:

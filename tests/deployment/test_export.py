@@ -46,6 +46,7 @@ def served(path, inputs):
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_saved_model(tmp_path):
     """Its trained parameters, from its initial state each time."""
+    pytest.importorskip("tensorflow")
     net, path = make_network(), str(tmp_path / "model")
     with nengo_dl.Simulator(net, minibatch_size=2, progress_bar=False) as sim:
         change_parameters(sim)

@@ -209,6 +209,7 @@ def test_summaries_can_be_read_back(model, arrays, tmp_path):
 
 @pytest.mark.core
 def test_pictures_of_probes_can_be_read_back(tmp_path):
+    pytest.importorskip("tensorflow")
     pytest.importorskip("tensorboard")
     image = pytest.importorskip("PIL.Image")
     with nengo.Network(seed=0) as net:

@@ -285,11 +285,12 @@ def prepare_keras() -> None:
     if "keras" in sys.modules:
         saved_classes.register(sys.modules["keras"])
     else:
-        sys.meta_path.insert(0, LoadedBy({"keras"}, partial(LoaderIn, context=_parts_later)))
+        sys.meta_path.insert(0, LoadedBy({"keras"}, partial(LoaderIn, context=_while_keras_loads)))
 
 
 @contextmanager
-def _parts_later() -> Iterator[None]:
+def _while_keras_loads() -> Iterator[None]:
+    """See `prepare_keras`."""
     finder = LoadedBy(LATER if may_set("keras parts") else (), LazyLoader)
     sys.meta_path.insert(0, finder)
     try:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from jax.interpreters import mlir
 
 from nengo_dl._private import found, has
@@ -27,6 +28,28 @@ def applied(eqn: Any, operands: Sequence) -> list:
         functions, parameters = parameters
     results = eqn.primitive.bind(*functions, *operands, **parameters)
     return results if eqn.primitive.multiple_results else [results]
+
+
+def computed(eqns: Sequence, values: dict, outputs: Sequence, results: Callable) -> list:
+    """The values of ``outputs`` after operations that JAX has traced, of which
+    ``results(eqn, operands)`` computes one; ``values`` are those known before, and get all others.
+    """
+
+    def value(atom: Any) -> Any:
+        return np.asarray(atom.val, atom.aval.dtype) if is_literal(atom) else values[atom]
+
+    for eqn in eqns:
+        made = results(eqn, [value(atom) for atom in eqn.invars])
+        values.update(zip(eqn.outvars, made, strict=True))
+    return [value(atom) for atom in outputs]
+
+
+def called(closed: Any, operands: Sequence, results: Callable) -> list:
+    """What a function that JAX has traced computes; ``results`` as in `computed`."""
+    jaxpr = closed.jaxpr
+    values = dict(zip(jaxpr.constvars, closed.consts, strict=True))
+    values.update(zip(jaxpr.invars, operands, strict=True))
+    return computed(jaxpr.eqns, values, jaxpr.outvars, results)
 
 
 def is_literal(atom: Any) -> bool:

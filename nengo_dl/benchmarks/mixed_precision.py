@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 
 import nengo_dl
 from nengo_dl.benchmarks.digits import load_digits
+from nengo_dl.benchmarks.measure import seconds_of
 from nengo_dl.benchmarks.peers import training_nengo_dl
 from nengo_dl.benchmarks.peers.simulators import device
 from nengo_dl.benchmarks.peers.training_data import Sequences
@@ -173,9 +173,7 @@ def speed(
         seconds = {dtype: np.inf for dtype in dtypes}
         for _ in range(n_runs):
             for dtype, run in runs.items():
-                start = time.perf_counter()
-                run(2)
-                seconds[dtype] = min(seconds[dtype], (time.perf_counter() - start) / 2)
+                seconds[dtype] = min(seconds[dtype], seconds_of(partial(run, 2)) / 2)
         yield {**what, "steps": n_steps, "seconds": seconds, "device": device()}
 
 

@@ -145,7 +145,9 @@ def precision(dtype: str) -> tuple[str, str | None]:
 
 def _check_spikes(compiled: Compiled, half: str | None) -> None:
     """Refuse spikes that are infinite in half precision; weights are as a rule far smaller."""
-    largest = np.finfo("float16").max if half == "float16" else np.inf
+    if half != "float16":
+        return
+    largest = np.finfo(half).max
     for op in compiled.program.operators:
         if isinstance(op, SimNeurons) and op.neurons.spiking:
             height = (

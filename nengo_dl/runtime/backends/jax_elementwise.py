@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from nengo_dl._private.jax import applied, is_literal
+from nengo_dl._private.jax import applied, called, computed, is_literal
 
 #: operations on each element that kernels can make
 _ELEMENTWISE = frozenset(
@@ -79,9 +79,7 @@ def elementwise_step(step: Callable, state: Sequence, rows: Sequence) -> Element
     if len(shape) != 2 or not all(_is_elementwise(eqn, shape) for eqn in loop):
         return None
     values = dict(zip(jaxpr.constvars, closed.consts, strict=True))
-    for eqn in before:
-        results = applied(eqn, [_value(v, values) for v in eqn.invars])
-        values.update(zip(eqn.outvars, results, strict=True))
+    computed(before, values, (), applied)
     read = _read_by(loop, jaxpr.outvars)
     names = [v for v in values if v in read]
     if not all(_fits(v.aval, shape) for v in names):
@@ -91,7 +89,7 @@ def elementwise_step(step: Callable, state: Sequence, rows: Sequence) -> Element
     def function(fixed, state, now, i):
         known = dict(zip(names, fixed, strict=True))
         known.update(zip(jaxpr.invars, [*state, *now, i], strict=True))
-        results = _compute(loop, known, jaxpr.outvars)
+        results = computed(loop, known, jaxpr.outvars, _results)
         block = state[0] if state else now[0]
         results = [_like(value, block) for value in results]
         return results[:n_states], results[n_states:]
@@ -164,32 +162,18 @@ def _fits(aval: Any, shape: tuple[int, int]) -> bool:
 # -- computing it ----------------------------------------------------------------------------------
 
 
-def _compute(eqns: Sequence, values: dict, outputs: Sequence) -> list:
-    """Compute elementwise operations for blocks of elements."""
-    for eqn in eqns:
-        operands = [_value(v, values) for v in eqn.invars]
-        values.update(zip(eqn.outvars, _results(eqn, operands), strict=True))
-    return [_value(v, values) for v in outputs]
-
-
 def _results(eqn: Any, operands: list) -> list:
+    """The results of an elementwise operation for blocks of elements."""
     name = eqn.primitive.name
     if name in _SHAPES:
         return operands[:1]
     if name == "custom_jvp_call":
         return _with_own_derivative(eqn)(*operands)
     if name in _CALLS:
-        return _call(eqn.params["jaxpr"], operands)
+        return called(eqn.params["jaxpr"], operands, _results)
     block = max(operands, key=np.ndim)
     operands = [_like(value, block) for value in operands]
     return [eqn.primitive.bind(*operands, **eqn.params)]
-
-
-def _call(closed: Any, operands: Sequence) -> list:
-    jaxpr = closed.jaxpr
-    values = dict(zip(jaxpr.constvars, closed.consts, strict=True))
-    values.update(zip(jaxpr.invars, operands, strict=True))
-    return _compute(jaxpr.eqns, values, jaxpr.outvars)
 
 
 def _with_own_derivative(eqn: Any) -> Callable:
@@ -197,11 +181,11 @@ def _with_own_derivative(eqn: Any) -> Callable:
 
     @jax.custom_jvp
     def function(*operands):
-        return _call(eqn.params["call_jaxpr"], operands)
+        return called(eqn.params["call_jaxpr"], operands, _results)
 
     @function.defjvp
     def _(operands, tangents):
-        results = _call(_derivative(eqn), [*operands, *tangents])
+        results = called(_derivative(eqn), [*operands, *tangents], _results)
         block = max((*operands, *tangents), key=np.ndim)
         results = [_like(value, block) for value in results]
         n = len(results) // 2
@@ -218,10 +202,6 @@ def _derivative(eqn: Any) -> Any:
         return jax.jvp(lambda *operands: applied(eqn, operands), operands, tangents)
 
     return jax.make_jaxpr(derivative)(given, given)
-
-
-def _value(atom: Any, values: dict) -> Any:
-    return np.asarray(atom.val, atom.aval.dtype) if is_literal(atom) else values[atom]
 
 
 def _like(value: Any, block: Any) -> Any:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from nengo_dl._private.jax import applied, is_literal
+from nengo_dl._private.jax import applied, called
 
 
 def half_convolution(function: Callable, half: str) -> Callable:
@@ -44,26 +44,13 @@ def half_convolution(function: Callable, half: str) -> Callable:
 
 def _with_half_operands(function: Callable, half: str, values: Sequence[Any]) -> list[Any]:
     """The results of a function of which the operands of all convolutions are rounded."""
-    return _evaluated(jax.make_jaxpr(function)(*values), half, values)
 
-
-def _evaluated(closed: Any, half: str, operands: Sequence[Any]) -> list[Any]:
-    jaxpr = closed.jaxpr
-    values = dict(zip(jaxpr.constvars, closed.consts, strict=True))
-    values.update(zip(jaxpr.invars, operands, strict=True))
-
-    def value(atom: Any) -> Any:
-        return atom.val if is_literal(atom) else values[atom]
-
-    for eqn in jaxpr.eqns:
-        given = [value(atom) for atom in eqn.invars]
+    def results(eqn: Any, operands: list) -> list:
         if eqn.primitive is lax.conv_general_dilated_p:
-            given = [operand.astype(half) for operand in given]
             settings = {**eqn.params, "preferred_element_type": jnp.dtype("float32")}
-            results = [eqn.primitive.bind(*given, **settings)]
-        elif "jaxpr" in eqn.params:  # a call of what was traced before
-            results = _evaluated(eqn.params["jaxpr"], half, given)
-        else:
-            results = applied(eqn, given)
-        values.update(zip(eqn.outvars, results, strict=True))
-    return [value(atom) for atom in jaxpr.outvars]
+            return [eqn.primitive.bind(*(x.astype(half) for x in operands), **settings)]
+        if "jaxpr" in eqn.params:  # a call of what was traced before
+            return called(eqn.params["jaxpr"], operands, results)
+        return applied(eqn, operands)
+
+    return called(jax.make_jaxpr(function)(*values), values, results)

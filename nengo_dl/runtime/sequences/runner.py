@@ -71,13 +71,15 @@ class SequenceRunner:
         rows = [self._rows(values, item) for item, values in inputs.items()]
         fixed = self._fixed_inputs(changing)
         invariant = lowered.invariant(lowered.schedule(changing), arguments, fixed, training)
+        automatic = self.checkpoint_segments == "auto"
+        segments = 1 if automatic else n_segments(self.checkpoint_segments, n_steps)
         staged = None
-        if self.use_loop and n_steps > 1:
+        if self.use_loop and n_steps > 1 and segments == 1:
             fused_scan = self.backend.fused_scan() if self.sequence_kernels else None
             staged = StagedNetwork(lowered, changing, training, fused_scan)
-        segments = self._segments(staged, n_steps)
-        if segments > 1:
-            staged = None
+            segments = self._needed_segments(staged, n_steps) if automatic else 1
+            if segments > 1:
+                staged = None
         if staged is not None and staged.is_split:
             return staged.run(self.backend, invariant, start, rows, n_steps, wanted)
         _, step = lowered.functions(changing, training)
@@ -95,12 +97,10 @@ class SequenceRunner:
         dtype = lowered.settings.dtype
         return scan(one_step, invariant, start.state, rows, n_steps, wanted.kept, shapes, dtype)
 
-    def _segments(self, staged: StagedNetwork | None, n_steps: int) -> int:
-        """Into how many segments the sequence is cut."""
-        if self.checkpoint_segments != "auto":
-            return n_segments(self.checkpoint_segments, n_steps)
+    def _needed_segments(self, staged: StagedNetwork, n_steps: int) -> int:
+        """Into how many segments a sequence is cut so that its gradient fits into memory."""
         free = self.backend.free_memory()
-        if free is None or staged is None or not staged.training:
+        if free is None or not staged.training:
             return 1
         free *= tuning.HISTORY_SHARE
         if n_steps * staged.step_bytes() <= free:

@@ -12,7 +12,7 @@ from nengo import Network
 
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime import build
-from nengo_dl.runtime.inputs.sources import own_rows
+from nengo_dl.runtime.inputs.sources import OwnRows
 from nengo_dl.runtime.results import saving
 from nengo_dl.runtime.simulation.state import State
 from nengo_dl.runtime.step.lowered_network import LoweredNetwork
@@ -55,5 +55,4 @@ class CompiledNetwork:
         """Values from the first step on of what changes by itself, (1, n_steps, size)."""
         self.built.host.reset(seed)
         sources = build.make_sources(self.built.compiled, self.built.host, seed)
-        own = [i for i, source in sources.items() if i not in given and not source.constant]
-        return own_rows(sources, own, 1, n_steps)
+        return OwnRows(sources, given)(1, n_steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Any
 
@@ -252,6 +253,9 @@ class Simulator(
         return simulator_html(self)
 
     def __del__(self):
+        # where Python ends, all is freed, and modules may be gone before
+        if sys is None or sys.is_finalizing():
+            return
         if not getattr(self, "closed", True):
             self._training.release()  # else only Python's collector finds it
             warnings.warn(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import logging
 import warnings
-from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Any
 
@@ -52,7 +51,8 @@ class RunningInterface(SimulatorParts):
 
     def step(self, **kwargs: Any) -> None:
         """Simulate one step; ``kwargs`` as in `run_steps`."""
-        self.run_steps(1, **{"progress_bar": False, **kwargs})
+        kwargs.setdefault("progress_bar", False)
+        self.run_steps(1, **kwargs)
 
     def run_steps(
         self,
@@ -106,10 +106,14 @@ class RunningInterface(SimulatorParts):
             if n_steps > tuning.SHORT_RUN_STEPS:
                 for record in self.records.values():
                     record.expect(n_steps)
-            for state, outputs in self._run(self._state, n_steps, rows):
+            for state, outputs in self._engine.run(self._state, n_steps, rows):
+                failure = self._host.failure
+                if failure is not None:
+                    state, outputs = self._cut(state, outputs, failure[1])
                 n = state.n_steps - self._state.n_steps
                 self._record(state, outputs, n)
-                self._raise_failure()
+                if failure is not None:
+                    raise failure[0]
                 if progress is not None:
                     progress.step(n)
                 if interrupt.received:
@@ -148,15 +152,8 @@ class RunningInterface(SimulatorParts):
             self._state = before
             raise
 
-    def _run(self, state: State, n_steps: int, rows: dict) -> Iterable:
-        """Chunks of a run, cut off before a step in which Python code failed."""
-        return map(self._cut, self._engine.run(state, n_steps, rows))
-
-    def _cut(self, chunk: tuple[State, list]) -> tuple[State, list]:
-        """What was run before a step that failed."""
-        if self._host.failure is None:
-            return chunk
-        (after, outputs), failed = chunk, self._host.failure[1]
+    def _cut(self, after: State, outputs: list, failed: int) -> tuple[State, list]:
+        """What was run before the step in which Python code failed."""
         # what keeps the last step only has seen the steps after the failure
         n = failed - 1 - after.n_steps
         outputs = [
@@ -164,10 +161,6 @@ class RunningInterface(SimulatorParts):
             for values, keep in zip(outputs, self._engine.kept, strict=True)
         ]
         return State(after.tensors, failed - 1, after.carried), outputs
-
-    def _raise_failure(self) -> None:
-        if self._host.failure is not None:
-            raise self._host.failure[0]
 
     def predict(
         self,
@@ -249,12 +242,16 @@ class RunningInterface(SimulatorParts):
         parts = {
             probe: ProbeRecord(None, self.dt, r.keep_history) for probe, r in self.records.items()
         }
-        for after, outputs in self._run(state, n_steps, rows):
+        for after, outputs in self._engine.run(state, n_steps, rows):
+            if self._host.failure is not None:
+                raise self._host.failure[0]
             for record, values in zip(parts.values(), outputs, strict=True):
                 record.append(values, state.n_steps + 1, after.n_steps - state.n_steps)
             state = after
-            self._raise_failure()
         return state, {probe: record.values() for probe, record in parts.items()}
+
+
+_NOTHING_SHOWN = nullcontext()
 
 
 def _tracker(bar: Any, n_steps: int, compiles: bool):
@@ -262,5 +259,5 @@ def _tracker(bar: Any, n_steps: int, compiles: bool):
     take a tenth of a second to begin and to end.
     """
     if bar is None or bar is False or (bar is True and n_steps <= tuning.SHORT_RUN_STEPS):
-        return nullcontext()
+        return _NOTHING_SHOWN
     return RunTracker(bar, n_steps, compiles)

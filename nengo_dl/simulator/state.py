@@ -76,7 +76,7 @@ class StateInterface(SimulatorParts):
         """Put all processes back to their first step."""
         seed_tensorflow(self._seed)
         self._host.reset(self._seed)
-        self._engine.sources = build.make_sources(self.program, self._host, self._seed)
+        self._engine.read_from(build.make_sources(self.program, self._host, self._seed))
 
     def clear_probes(self) -> None:
         """Delete all recorded data.

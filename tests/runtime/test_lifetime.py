@@ -2,6 +2,8 @@
 
 import gc
 import pickle
+import subprocess
+import sys
 import warnings
 import weakref
 
@@ -109,3 +111,15 @@ def test_what_nobody_shares_is_freed():
     chunk_functions.clear()
     sim.close()
     assert run() is None
+
+
+def test_python_ends_quietly_with_an_open_simulator():
+    program = (
+        "import nengo, nengo_dl\n"
+        "with nengo.Network() as net:\n"
+        "    nengo.Ensemble(5, 1)\n"
+        "sim = nengo_dl.Simulator(net, progress_bar=False)\n"
+        "sim.run_steps(2)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

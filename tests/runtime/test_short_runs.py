@@ -220,3 +220,15 @@ def test_no_bar_for_single_steps(capsys):
         sim.step()
         sim.run_steps(1)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("n_before", [2**16 - 2, 2**20 - 2])
+def test_steps_are_counted_far(n_before):
+    with nengo.Network() as net:
+        probe = nengo.Probe(nengo_dl.TensorNode(lambda t: t[None], pass_time=True))
+    with nengo_dl.Simulator(net, progress_bar=False) as sim:
+        sim._state = sim._state._replace(n_steps=n_before)
+        for _ in range(4):
+            sim.step()
+        times = (n_before + 1 + np.arange(4)) * sim.dt
+        np.testing.assert_allclose(sim.data[probe].ravel(), times, rtol=1e-7)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,45 +16,64 @@ from nengo_dl.runtime.inputs.host import HostRuntime
 NUMBERS = frozenset("?bBhHiIlLqQefd")
 
 
-def function_rows(
-    host: HostRuntime, ops: Sequence[SimPyFunc], first_step: int, n_steps: int
-) -> list[np.ndarray]:
-    """Values of Nodes' functions of time in steps first_step, first_step + 1, ..., (n_steps, size)
-    each; they are called in turn at each step, as they may share Python state.
+class FunctionRows:
+    """Makes values of Nodes' functions of time, which are called in turn at each step, as they may
+    share Python state.
 
     Whether what they return is finite is seen when all steps are there. From the first step on in
     which one of them fails all values are zero, and ``host`` knows of the failure.
     """
-    n = host.steps_before_failure(first_step, n_steps)
-    times = (np.arange(first_step, first_step + n) * host.model.dt).tolist()
-    rows = [np.zeros((n_steps, 0 if op.output is None else op.output.size)) for op in ops]
-    # a number is set faster as an element than as a row of one
-    elements = [values[:, 0] if values.shape[1] == 1 else values for values in rows]
-    called = list(zip(ops, [op.fn for op in ops], elements, rows, strict=True))
-    i, op, done, seen = 0, None, n, n
-    try:
-        with ERRORS():
-            for i, t in enumerate(times):
-                for op, function, element, row in called:
-                    value = function(t)
-                    if isinstance(value, float):
-                        element[i] = value
-                    elif op.sets:
-                        _set_row(function, value, row[i])
-    except Exception as error:  # raised again by the caller of the chunk
-        done, seen = i, i + 1  # in which those before `op` were called
-        host.fail(op, error, first_step + i)
-    for op, values in zip(ops, rows, strict=True):
-        finite = np.isfinite(values[:seen])
-        if not finite.all():
-            done = seen = int(np.argmin(finite.all(axis=1)))
-            host.fail(op, not_finite(op.fn), first_step + done)
-    for values in rows:
-        values[done:] = 0
-    return [
-        values if op.output is None else values.astype(op.output.dtype, copy=False)
-        for op, values in zip(ops, rows, strict=True)
-    ]
+
+    def __init__(self, host: HostRuntime, ops: Sequence[SimPyFunc]):
+        self._host, self._called = host, [(op, op.fn) for op in ops]
+        sizes = [0 if op.output is None else op.output.size for op in ops]
+        ends = np.cumsum([0, *sizes]).tolist()
+        self._columns = [slice(*span) for span in pairwise(ends)]
+        # a number is set faster as an element than as a row of one
+        self._elements = [s.start if s.stop == s.start + 1 else s for s in self._columns]
+        self._size = ends[-1]
+        self._dtypes = [np.float64 if op.output is None else op.output.dtype for op in ops]
+        self._same_dtype = all(dtype == np.float64 for dtype in self._dtypes)
+
+    def __call__(self, first_step: int, n_steps: int) -> list[np.ndarray]:
+        """Values in steps first_step, first_step + 1, ..., (n_steps, size) of each function."""
+        host, values = self._host, np.zeros((n_steps, self._size))
+        n = done = host.steps_before_failure(first_step, n_steps)
+        rows = [values[:, columns] for columns in self._columns]
+        elements = [values[:, columns] for columns in self._elements]
+        called = [*zip(self._called, elements, rows, strict=True)]
+        dt, i, op = host.model.dt, 0, None
+        try:
+            with ERRORS():
+                for i in range(n):
+                    t = (first_step + i) * dt
+                    for what, element, row in called:
+                        op, function = what
+                        value = function(t)
+                        if isinstance(value, float):
+                            element[i] = value
+                        elif row.size:
+                            _set_row(function, value, row[i])
+        except Exception as error:  # raised again by the caller of the chunk
+            done = i
+            host.fail(op, error, first_step + i)
+        if not np.isfinite(values).all():
+            done = self._fail_where_not_finite(values, first_step)
+        if done < n_steps:
+            values[done:] = 0
+        if self._same_dtype:
+            return rows
+        return [row.astype(dtype) for row, dtype in zip(rows, self._dtypes, strict=True)]
+
+    def _fail_where_not_finite(self, values: np.ndarray, first_step: int) -> int:
+        """The first step with such a value, counted from ``first_step``."""
+        finite = np.isfinite(values)
+        step = int(np.argmin(finite.all(axis=1)))
+        column = int(np.argmin(finite[step]))
+        k = next(k for k, columns in enumerate(self._columns) if column < columns.stop)
+        op, function = self._called[k]
+        self._host.fail(op, not_finite(function), first_step + step)
+        return step
 
 
 def _set_row(function: Callable, value: Any, row: np.ndarray) -> None:

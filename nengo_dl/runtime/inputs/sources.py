@@ -4,13 +4,13 @@ processes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Mapping
 
 import numpy as np
 from nengo.builder.operator import Operator, SimPyFunc
 
 from nengo_dl.compiler.program import Input
-from nengo_dl.runtime.inputs.function_rows import function_rows
+from nengo_dl.runtime.inputs.function_rows import FunctionRows
 from nengo_dl.runtime.inputs.host import HostRuntime, differs_by_item
 
 
@@ -37,10 +37,8 @@ class FunctionSource:
 
     def __init__(self, op: SimPyFunc, host: HostRuntime):
         self.op, self.host = op, host
-
-    def rows(self, first_step: int, n_steps: int) -> np.ndarray:
-        """Array of shape (1, n_steps, size) for steps first_step, first_step + 1, ..."""
-        return function_rows(self.host, [self.op], first_step, n_steps)[0][None]
+        #: where it stands in Nengo's order
+        self.place = host.place(op)
 
     def keep_after_reset(self, n_steps: int) -> None:
         """Nothing to do."""
@@ -90,24 +88,30 @@ class ProcessSource:
 Source = ConstantSource | FunctionSource | ProcessSource
 
 
-def own_rows(
-    sources: Mapping[Input, Source], items: Iterable[Input], first_step: int, n_steps: int
-) -> dict[Input, np.ndarray]:
-    """Rows of inputs that change; functions of time are called in turn at each step as Nengo does,
-    because they may share Python state.
-    """
-    chosen = {item: sources[item] for item in items}
-    functions = [(k, s) for k, s in chosen.items() if isinstance(s, FunctionSource)]
-    rows = {}
-    if functions:
-        host = functions[0][1].host
-        functions.sort(key=lambda pair: host.place(pair[1].op))
-        values = function_rows(host, [source.op for _, source in functions], first_step, n_steps)
-        rows = {item: v[None] for (item, _), v in zip(functions, values, strict=True)}
-    return {
-        item: rows[item] if item in rows else source.rows(first_step, n_steps)
-        for item, source in chosen.items()
-    }
+class OwnRows:
+    """Makes rows of the inputs that change by themselves, except of those that are ``given``."""
+
+    def __init__(self, sources: Mapping[Input, Source], given: Container[Input] = ()):
+        chosen = {i: s for i, s in sources.items() if i not in given and not s.constant}
+        functions = {i: s for i, s in chosen.items() if isinstance(s, FunctionSource)}
+        self._others = [(i, s) for i, s in chosen.items() if isinstance(s, ProcessSource)]
+        self._items = sorted(functions, key=lambda item: functions[item].place)
+        self._functions = None
+        if functions:
+            host = functions[self._items[0]].host
+            self._functions = FunctionRows(host, [functions[item].op for item in self._items])
+        #: the inputs
+        self.inputs = tuple(chosen)
+
+    def __call__(self, first_step: int, n_steps: int) -> dict[Input, np.ndarray]:
+        """Rows of each, (items or 1, n_steps, size), for steps first_step, first_step + 1, ..."""
+        rows = {}
+        if self._functions is not None:
+            values = self._functions(first_step, n_steps)
+            rows = {item: v[None] for item, v in zip(self._items, values, strict=True)}
+        for item, source in self._others:
+            rows[item] = source.rows(first_step, n_steps)
+        return rows
 
 
 def make_source(item: Input, host: HostRuntime, seed: int) -> Source:

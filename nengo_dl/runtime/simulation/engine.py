@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from nengo.builder.signal import Signal
 from nengo_dl import tuning
 from nengo_dl.compiler.layout import Stored
 from nengo_dl.compiler.program import Input
-from nengo_dl.runtime.inputs.sources import own_rows
+from nengo_dl.runtime.inputs.sources import OwnRows
 from nengo_dl.runtime.sequences.keras_model import NengoModel
 from nengo_dl.runtime.simulation import processes
 from nengo_dl.runtime.simulation.compiled_chunks import CompiledChunks
@@ -26,12 +27,12 @@ from nengo_dl.runtime.simulation.state import State
 
 @dataclass(frozen=True)
 class _Inputs:
-    """Inputs that change from step to step, those of them for which there is no data, and the
+    """Inputs that change from step to step, the rows of those for which there is no data, and the
     values of those that do not change, (1, size) each.
     """
 
     changing: tuple[Input, ...]
-    own: list[Input]
+    own: OwnRows
     fixed: list[np.ndarray]
 
 
@@ -59,15 +60,20 @@ class Engine:
         jit: bool | None = None,
     ):
         self.model, self.lowered, self.backend = model, model.lowered, model.loop_backend
-        self.sources, self.settings = sources, self.lowered.settings
+        self.settings = self.lowered.settings
         self.placement = placement
         self.chunks = CompiledChunks(model, placement, unroll, jit)
         self.kept = model.kept
         self._comfortable = tuning.FIRST_CHUNK_STEPS
         self._watch = processes.Watch()
-        self._inputs_with: dict[tuple[Input, ...], _Inputs] = {}
+        self.read_from(sources)
         #: makes a context in which tensors of the network's precision live on its device
         self.scope = placement.scope
+
+    def read_from(self, sources: Mapping[Input, Any]) -> None:
+        """Take the rows of inputs without data from here."""
+        self.sources = sources
+        self._inputs_with: dict[tuple[Input, ...], _Inputs] = {}
 
     def initial_state(self) -> State:
         """The state before the first step."""
@@ -104,6 +110,8 @@ class Engine:
         """
         inputs = self._inputs_for(data)
         run, capacity = self.chunks.function_for(inputs.changing, n_steps)
+        if type(run) is ShortRuns:
+            return [self._advance(state, n_steps, inputs, data, run)]
         if n_steps <= min(capacity, self._comfortable):
             return [self._run_chunk(state, n_steps, inputs, data, run)]
         return self._run_chunks(state, n_steps, inputs, data, run, capacity)
@@ -131,8 +139,8 @@ class Engine:
         found = self._inputs_with.get(given)
         if found is None:
             program_inputs = self.lowered.layout.inputs
-            own = [i for i in program_inputs if i not in data and not self.sources[i].constant]
-            changing = [i for i in program_inputs if i in data or i in own]
+            own = OwnRows(self.sources, data)
+            changing = [i for i in program_inputs if i in data or i in own.inputs]
             changing.extend(i for i in data if i not in program_inputs)
             fixed = [self.sources[i].rows(1, 1) for i in program_inputs if i not in changing]
             found = self._inputs_with[given] = _Inputs(tuple(changing), own, fixed)
@@ -141,35 +149,43 @@ class Engine:
     def _run_chunk(
         self, state: State, n: int, inputs: _Inputs, data, run: Callable
     ) -> tuple[State, list[np.ndarray]]:
-        first, n_traces, start = state.n_steps + 1, self.chunks.n_traces, time.perf_counter()
-        if inputs.own:
-            data = {**data, **own_rows(self.sources, inputs.own, first, n)}
-        rows = [data[item] for item in inputs.changing]
+        n_traces, start = self.chunks.n_traces, time.perf_counter()
+        after = self._advance(state, n, inputs, data, partial(self._with_arguments, run))
+        if self.chunks.n_traces == n_traces:
+            self._learn_speed(n, time.perf_counter() - start)
+        return after
+
+    def _with_arguments(self, run: Callable, *values):
+        return run(self.model.arguments(), *values)
+
+    def _advance(
+        self, state: State, n: int, inputs: _Inputs, data, run: Callable
+    ) -> tuple[State, list[np.ndarray]]:
+        first = state.n_steps + 1
+        own = inputs.own(first, n) if inputs.own.inputs else {}
+        rows = [data[item] if item in data else own[item] for item in inputs.changing]
         carried = self.model.carried() if state.carried is None else state.carried
         before = [*state.tensors, *carried] if carried else state.tensors
-        values = run, inputs.fixed, before, rows, first, n
+        values = inputs.fixed, before, rows, first, n
         if processes.forked:
-            tensors, outputs = self._watch.call(self._in_scope, *values)
+            tensors, outputs = self._watch.call(self._in_scope, run, values)
         else:
-            tensors, outputs = self._in_scope(*values)
+            tensors, outputs = self._in_scope(run, values)
         outputs = [
             value[:n].swapaxes(0, 1) if keep else value[:, None]
             for value, keep in zip(outputs, self.kept, strict=True)
         ]
-        if self.chunks.n_traces == n_traces:
-            self._learn_speed(n, time.perf_counter() - start)
         if not carried:
-            return State(tensors, state.n_steps + n, ()), outputs
+            return State(tensors, first + n - 1, ()), outputs
         n_states = len(state.tensors)
-        after = State(tuple(tensors[:n_states]), state.n_steps + n, tuple(tensors[n_states:]))
+        after = State(tuple(tensors[:n_states]), first + n - 1, tuple(tensors[n_states:]))
         return after, outputs
 
-    def _in_scope(self, run, *values):
+    def _in_scope(self, run: Callable, values: tuple):
         """Call what runs a chunk, in whatever thread."""
         try:
             with self.scope():
-                given = () if isinstance(run, ShortRuns) else (self.model.arguments(),)
-                return run(*given, *values)
+                return run(*values)
         except Exception as error:
             explain_memory(error, self.settings.minibatch_size)
             raise

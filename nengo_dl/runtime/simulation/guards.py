@@ -31,17 +31,19 @@ class DeferredInterrupt:
 
     def __enter__(self) -> DeferredInterrupt:
         handler = _functions.getsignal(signal.SIGINT)
-        # Python delivers signals to the main thread only
-        if callable(handler) and threading.current_thread() is threading.main_thread():
+        if callable(handler):
             self._handler = handler
-            _functions.signal(signal.SIGINT, self._receive)
+            try:
+                _functions.signal(signal.SIGINT, self._receive)
+            except ValueError:  # Python delivers signals to the main thread only
+                self._handler = None
         return self
 
     def __exit__(self, *error) -> None:
         if self._handler is not None:
             _functions.signal(signal.SIGINT, self._handler)
-        if error[0] is None:
-            self.check()
+            if error[0] is None:
+                self.check()
 
     def _receive(self, number, frame) -> None:
         if self.received:

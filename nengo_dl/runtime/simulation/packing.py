@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import keras.ops as ops
@@ -15,13 +14,12 @@ from nengo_dl import tuning
 from nengo_dl.runtime import backends
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a tensor is: in which of the packed tensors, which part of that, and its shape; no part
     if that is the tensor itself.
     """
 
-    index: int
+    vector: int
     span: slice | None
     shape: tuple[int, ...]
 
@@ -82,7 +80,7 @@ class Packing:
             if place.span is None:
                 own.append(value)
             else:
-                vectors[place.index].append(flat(value))
+                vectors[place.vector].append(flat(value))
         return [*map(joined, vectors), *own]
 
     def unpack(self, packed: Sequence[Any]) -> list[Any]:
@@ -93,25 +91,26 @@ class Packing:
             for k in range(len(self._dtypes))
         }
         return [
-            packed[place.index]
+            packed[place.vector]
             if place.span is None
-            else ops.reshape(next(parts[place.index]), place.shape)
+            else ops.reshape(next(parts[place.vector]), place.shape)
             for place in self.places
         ]
 
     def _spans(self, k: int) -> list[slice]:
-        return [p.span for p in self.places if p.index == k and p.span is not None]
+        return [p.span for p in self.places if p.vector == k and p.span is not None]
 
     def taken(self, packed: Sequence[Any], first: int = 0) -> list[np.ndarray]:
         """As `unpack`, arrays of all tensors from the ``first`` on."""
-        places = self.places[first:]
-        arrays = {k: np.asarray(packed[k]) for k in {place.index for place in places}}
-        return [
-            arrays[place.index]
-            if place.span is None
-            else arrays[place.index][place.span].reshape(place.shape)
-            for place in places
-        ]
+        places = self.places[first:] if first else self.places
+        arrays: dict[int, np.ndarray] = {}
+        taken = []
+        for index, span, shape in places:
+            array = arrays.get(index)
+            if array is None:
+                array = arrays[index] = np.asarray(packed[index])
+            taken.append(array if span is None else array[span].reshape(shape))
+        return taken
 
 
 class PackedState(Sequence):
@@ -149,7 +148,7 @@ class PackedState(Sequence):
         k = range(len(self))[key]
         if k not in self._tensors:
             place = self.packing.places[k]
-            value = self.packed[place.index]
+            value = self.packed[place.vector]
             if place.span is not None:
                 value = self._tensor(np.asarray(value)[place.span].reshape(place.shape))
             self._tensors[k] = value

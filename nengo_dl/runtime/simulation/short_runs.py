@@ -22,6 +22,11 @@ from nengo_dl.runtime.simulation.packing import PackedState, Packing
 from nengo_dl.runtime.step.chunk import Chunk
 from nengo_dl.runtime.step.frame import Invariant
 
+#: numbers with which a vector begins: how many steps there are, and the number of the first one as
+#: a multiple of `CLOCK_PART` and the rest, each of which is exact in single precision
+N_CLOCK = 3
+CLOCK_PART = 1 << 16
+
 
 def output_arrays(chunk: Chunk) -> list[np.ndarray]:
     """Arrays for the outputs of a chunk, of nothing yet: (capacity, batch, width), or (batch,
@@ -70,8 +75,6 @@ class ShortRuns:
         self._variables = list(model.argument_variables().values())
         self._n_states = len(packing) - len(chunk.output_widths)
         self._nothing = output_arrays(chunk)
-        #: number of the first step, and how many there are
-        self._clock, self._clock_argument = self._backend.shared(2, "int32")
         self._functions: dict[Hashable, Callable] = {}
         self._make_invariant: Callable | None = None
         # found when it is traced
@@ -81,7 +84,9 @@ class ShortRuns:
         self._ids: list[int] | None = None
         self._alive: list[Any] = []
         self._given: list[Any] = []
-        self._vectors: dict[tuple[int, ...], tuple[list[np.ndarray], Any]] = {}
+        #: what is new in each call, by the batch of each row: `N_CLOCK` numbers, and all rows,
+        #: (capacity, batch or 1, size) each, one after the other
+        self._vectors: dict[tuple[int, ...], tuple[np.ndarray, list[np.ndarray], Any]] = {}
 
     def __call__(
         self,
@@ -100,11 +105,12 @@ class ShortRuns:
         else:
             arrays = [*map(np.asarray, state), *self._nothing]
             packed = [*map(self._tensor, packing.packed(arrays))]
-        self._clock[0], self._clock[1] = first_step, n_steps
-        tensors = [*self._given_for(fixed), *packed, self._clock_argument]
         batches = tuple([len(values) for values in rows])
-        if rows:
-            tensors.append(self._row_vector(rows, batches))
+        vector, parts, argument = self._vectors.get(batches) or self._new_vector(batches)
+        vector[0], vector[1], vector[2] = n_steps, *divmod(first_step, CLOCK_PART)
+        for part, values in zip(parts, rows, strict=True):
+            part[:n_steps] = values.swapaxes(0, 1)
+        tensors = [*self._given_for(fixed), *packed, argument]
         function = self._functions.get(batches)
         if function is None:
             function = self._functions[batches] = self._compiled(tensors, batches)
@@ -135,24 +141,18 @@ class ShortRuns:
             )
         return list(self._make_invariant(given))
 
-    def _row_vector(self, rows: Sequence[np.ndarray], batches: tuple[int, ...]) -> Any:
-        """All rows, (capacity, batch or 1, size) each, one after the other."""
-        if batches not in self._vectors:
-            self._vectors[batches] = self._new_vector(batches)
-        parts, argument = self._vectors[batches]
-        for part, values in zip(parts, rows, strict=True):
-            part[: values.shape[1]] = values.swapaxes(0, 1)
-        return argument
-
-    def _new_vector(self, batches: tuple[int, ...]) -> tuple[list[np.ndarray], Any]:
-        shapes = [
-            (self._chunk.capacity, batch, size)
-            for batch, size in zip(batches, self._row_sizes, strict=True)
-        ]
+    def _new_vector(self, batches: tuple[int, ...]) -> tuple[np.ndarray, list[np.ndarray], Any]:
+        shapes = self._row_shapes(batches)
         packing = Packing([np.empty(shape, bool) for shape in shapes], math.inf)
         size = sum(math.prod(shape) for shape in shapes)
-        vector, argument = self._backend.shared(size, self._chunk.dtype)
-        return packing.taken([vector]), argument
+        vector, argument = self._backend.shared(N_CLOCK + size, self._chunk.dtype)
+        parts = packing.taken([vector[N_CLOCK:]])
+        found = self._vectors[batches] = vector, parts, argument
+        return found
+
+    def _row_shapes(self, batches: tuple[int, ...]) -> list[tuple[int, int, int]]:
+        pairs = zip(batches, self._row_sizes, strict=True)
+        return [(self._chunk.capacity, batch, size) for batch, size in pairs]
 
     # -- what is compiled --------------------------------------------------------------------------
 
@@ -176,20 +176,22 @@ class ShortRuns:
         return self._backend.compiled_for(trace, tensors, self._jit, self._key("steps", batches))
 
     def _trace_steps(self, batches: tuple[int, ...], tensors: list) -> list:
-        """From what is given, the packed state, the number of the first step and how many there
-        are, and the rows: state and outputs, packed.
+        """From what is given, the packed state, and a vector as in ``_vectors``: state and outputs,
+        packed.
 
-        How many there are is known to the compiler nowhere: it would make something else of a loop
-        of one step, with other rounding errors.
+        How many steps there are is known to the compiler nowhere: it would make something else of a
+        loop of one step, with other rounding errors.
         """
         chunk = self._chunk
-        rows = self._row_tensors(tensors.pop(), batches) if batches else []
-        *tensors, clock = tensors
+        *tensors, vector = tensors
         n_given = len(tensors) - self._packing.n_packed
-        given = tensors[:n_given]
         state = self._packing.unpack(tensors[n_given:])[: self._n_states]
-        invariant = self._invariant(given)
-        state, outputs = self._backend.run_steps(chunk, invariant, state, rows, clock[0], clock[1])
+        invariant = self._invariant(tensors[:n_given])
+        n_steps, parts, rest = (ops.cast(vector[k], "int32") for k in range(N_CLOCK))
+        rows = self._row_tensors(vector[N_CLOCK:], batches)
+        state, outputs = self._backend.run_steps(
+            chunk, invariant, state, rows, parts * CLOCK_PART + rest, n_steps
+        )
         return self._packing.pack([*state, *outputs])
 
     def _invariant(self, given: list) -> Invariant:
@@ -205,9 +207,8 @@ class ShortRuns:
 
     def _row_tensors(self, vector: Any, batches: tuple[int, ...]) -> list:
         rows, start = [], 0
-        for size, batch in zip(self._row_sizes, batches, strict=True):
-            shape = (self._chunk.capacity, batch, size)
-            stop = start + shape[0] * batch * size
+        for shape in self._row_shapes(batches):
+            stop = start + math.prod(shape)
             rows.append(ops.reshape(vector[start:stop], shape))
             start = stop
         return rows

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """The carry after ``n_steps`` steps. Replaced as a whole, so that an interruption never leaves
     half of one.
 

@@ -19,7 +19,7 @@ from nengo.exceptions import ValidationError
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.inputs import feeds
 from nengo_dl.runtime.inputs.names import Endpoints
-from nengo_dl.runtime.inputs.sources import own_rows
+from nengo_dl.runtime.inputs.sources import OwnRows
 from nengo_dl.runtime.sequences.keras_model import NengoModel
 from nengo_dl.runtime.simulation.engine import Engine
 from nengo_dl.runtime.simulation.state import State
@@ -164,8 +164,9 @@ class TrainingData:
         if stateful:
             feeds.check_stateful(batch, self.minibatch_size)
         start = Start(state, n_steps, stateful)
+        own_rows = OwnRows(self.engine.sources, rows)
         own = [
-            self._own_rows(rows, start.first_step(minibatch + i, n_steps), n_steps)
+            self._own_rows(own_rows, start.first_step(minibatch + i, n_steps), n_steps)
             for i in range(batch // self.minibatch_size if stateful else 1)
         ]
         repeats = ceil(batch / self.minibatch_size / len(own))
@@ -198,12 +199,10 @@ class TrainingData:
     def _input_names(self) -> dict[Input, str]:
         return {item: name for name, item in self.model.network_inputs.items()}
 
-    def _own_rows(self, given: Any, first_step: int, n_steps: int) -> Arrays:
-        """One minibatch of the Nodes' own output, of those that change and are not in ``given``."""
+    def _own_rows(self, own_rows: OwnRows, first_step: int, n_steps: int) -> Arrays:
+        """One minibatch of the Nodes' own output."""
         result = {}
-        sources = self.engine.sources
-        own = [i for i, source in sources.items() if i not in given and not source.constant]
-        for item, values in own_rows(sources, own, first_step, n_steps).items():
+        for item, values in own_rows(first_step, n_steps).items():
             values = np.broadcast_to(values, (self.minibatch_size, *values.shape[1:]))
             result[self._input_names[item]] = values
         return result

@@ -47,6 +47,10 @@ def direct_call(function: Any, jit: bool) -> tuple[Callable[[list], list], Calla
     eager, n_outputs = _eager(), len(inner.function_type.flat_outputs)
     captured, launched = list(function.captured_inputs), _launch(inner) if jit else None
 
+    if launched is not None and not captured:
+        launched.function = inner  # which keeps the function of this name alive
+        return launched, inner.function_type.pack_output
+
     def call(tensors: list) -> list:
         # `inner` keeps the function of this name alive
         arguments = [*tensors, *captured]

@@ -29,8 +29,6 @@ class FunctionRows:
         sizes = [0 if op.output is None else op.output.size for op in ops]
         ends = np.cumsum([0, *sizes]).tolist()
         self._columns = [slice(*span) for span in pairwise(ends)]
-        # a number is set faster as an element than as a row of one
-        self._elements = [s.start if s.stop == s.start + 1 else s for s in self._columns]
         self._size = ends[-1]
         self._dtypes = [np.float64 if op.output is None else op.output.dtype for op in ops]
         self._same_dtype = all(dtype == np.float64 for dtype in self._dtypes)
@@ -40,7 +38,8 @@ class FunctionRows:
         host, values = self._host, np.zeros((n_steps, self._size))
         n = done = host.steps_before_failure(first_step, n_steps)
         rows = [values[:, columns] for columns in self._columns]
-        elements = [values[:, columns] for columns in self._elements]
+        # a number is set faster as an element than as a row of one
+        elements = [row[:, 0] if row.shape[1] == 1 else row for row in rows]
         called = [*zip(self._called, elements, rows, strict=True)]
         dt, i, op = host.model.dt, 0, None
         try:
@@ -57,7 +56,7 @@ class FunctionRows:
         except Exception as error:  # raised again by the caller of the chunk
             done = i
             host.fail(op, error, first_step + i)
-        if not np.isfinite(values).all():
+        if 0 in np.isfinite(values).tobytes():  # in a third of the time of `all`
             done = self._fail_where_not_finite(values, first_step)
         if done < n_steps:
             values[done:] = 0

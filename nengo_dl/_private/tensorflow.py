@@ -61,7 +61,7 @@ def direct_call(function: Any, jit: bool) -> tuple[Callable[[list], list], Calla
     return call, inner.function_type.pack_output
 
 
-def _launch(function: Any) -> Callable[[list], list] | None:
+def _launch(function: Any) -> Any:
     """A call of a function (`AtomicFunction`) that XLA compiles for the processor, from a list of
     all its inputs; None for functions that the operation cannot call, which has variables as its
     last inputs.

@@ -10,12 +10,9 @@ LstsqL2nz, with Cholesky's method; all others run as they are.
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -23,27 +20,18 @@ import numpy as np
 from nengo import Connection, Ensemble, Network, Probe
 from nengo.builder import Model
 from nengo.builder.connection import get_eval_points
-from nengo.builder.ensemble import BuiltEnsemble
 from nengo.cache import NoDecoderCache
 from nengo.neurons import Direct
 from nengo.rc import rc
 from nengo.solvers import LstsqL2, LstsqL2nz, Solver
-from nengo.utils.least_squares_solvers import Cholesky, rmses
-from scipy.linalg.lapack import dposv
+from nengo.utils.least_squares_solvers import Cholesky
 
 from nengo_dl.compiler.building.blas import n_cores, one_thread
 from nengo_dl.compiler.building.functions import targets
-from nengo_dl.compiler.building.rates import rates
+from nengo_dl.compiler.building.systems import System
 
-#: largest ratio of the largest to the smallest eigenvalue, about, up to which rounding stays below
-#: a ten-thousand-millionth of the largest decoder; above it Nengo's code runs
-LARGEST_CONDITION = 1e6
-#: neurons of an ensemble from which on one product of matrices is worth all cores
-LARGE = 500
 #: work that takes longer than to start threads for it and wait for them: 5 ms
 WORTH_THREADS = 10**8
-#: columns of a block in `lower_gram`: with 250 half the time of the whole product, with 50 0.8
-BLOCK_COLUMNS = 250
 #: systems whose right-hand sides are in memory at once
 BATCH = 512
 
@@ -70,117 +58,6 @@ class Wanted(NamedTuple):
         chosen = self.pre_slice
         parts = repr(chosen) if isinstance(chosen, slice) else tuple(np.ravel(chosen))
         return id(self.function), parts
-
-
-@dataclass
-class System:
-    """Systems of equations with one matrix."""
-
-    neurons: Any
-    solver: Solver
-    radius: float
-    built: BuiltEnsemble
-    eval_points: np.ndarray
-    right_sides: dict[Hashable, np.ndarray] = field(default_factory=dict)
-
-    @property
-    def work(self) -> int:
-        """How long it takes, about, in twentieths of a nanosecond."""
-        n_points, n_neurons = len(self.eval_points), len(self.built.bias)
-        return n_points * n_neurons * (n_neurons + 200)
-
-    def solve(self) -> dict[Hashable, tuple[np.ndarray, dict]]:
-        """Decoders and what Nengo tells of a solver, for each right-hand side; nothing where the
-        equations are not such as can be solved like this.
-        """
-        start = time.time()
-        built, points = self.built, self.eval_points
-        order: Any = slice(None)
-        encoders, y = built.encoders / self.radius, np.hstack(list(self.right_sides.values()))
-        if is_banded := points.shape[1] == 1 and len(encoders) >= LARGE:
-            order, rows = np.argsort(_middles(encoders, built)), np.argsort(points[:, 0])
-            points, y = points[rows], y[rows]
-        a = rates(self.neurons, points, encoders[order], built.gain[order], built.bias[order])
-        found = _solve(a, y, self.solver, is_banded)
-        if found is None:
-            return {}
-        errors, seconds = rmses(a, found, y), time.time() - start
-        x = np.empty_like(found)
-        x[order] = found
-        solved, column = {}, 0
-        for key, values in self.right_sides.items():
-            columns = slice(column, column := column + values.shape[1])
-            solved[key] = x[:, columns], {"rmses": errors[columns], "time": seconds}
-        return solved
-
-
-def _middles(encoders: np.ndarray, built: BuiltEnsemble) -> np.ndarray:
-    """About the middle of the values from -1 to 1 to which each neuron of a one-dimensional
-    ensemble responds, up to a factor: those on one side of its threshold.
-    """
-    slopes = encoders[:, 0] * built.gain
-    with np.errstate(divide="ignore", invalid="ignore"):
-        thresholds = (1 - built.bias) / slopes
-    return np.nan_to_num(thresholds) + np.sign(slopes)
-
-
-def lower_gram(a: np.ndarray) -> np.ndarray:
-    """The lower triangle of a'a, for a matrix whose columns are zero in their first or last rows,
-    and neighbours about equally far: a product of two blocks of columns takes the rows in which
-    neither is zero.
-    """
-    n = a.shape[1]
-    starts = range(0, n, BLOCK_COLUMNS)
-    blocks = [np.ascontiguousarray(a[:, start : start + BLOCK_COLUMNS]) for start in starts]
-    used = [np.flatnonzero(block.any(axis=1)) for block in blocks]
-    result = np.zeros((n, n))
-    for i, left in enumerate(blocks):
-        for j in range(i + 1):
-            if not (len(used[i]) and len(used[j])):
-                continue
-            rows = slice(max(used[i][0], used[j][0]), min(used[i][-1], used[j][-1]) + 1)
-            product = np.matmul(left[rows].T, blocks[j][rows])
-            place = slice(starts[i], starts[i] + len(product))
-            result[place, starts[j] : starts[j] + product.shape[1]] = product
-    return result
-
-
-def _solve(
-    a: np.ndarray, y: np.ndarray, solver: LstsqL2, is_banded: bool = False
-) -> np.ndarray | None:
-    """The solution of (a'a + lambda) x = a'y, with the lambda of `nengo.solvers`."""
-    m, n = a.shape
-    largest = a.max() if type(solver) is LstsqL2 else np.abs(a).max()
-    if not 0 < largest < np.inf:
-        return None
-    sigma = solver.reg * largest
-    if type(solver) is LstsqL2nz:
-        sigma = sigma * np.sqrt((a != 0).mean(axis=0))
-        sigma[sigma == 0] = sigma.max()
-    transpose = solver.solver.transpose
-    if transpose is None:
-        transpose = m < n and sigma.size == 1
-    if transpose:
-        gram = np.matmul(a, a.T)
-    else:
-        gram = lower_gram(a) if is_banded else np.matmul(a.T, a)
-    added = m * sigma**2
-    diagonal = gram.reshape(-1)[:: len(gram) + 1]
-    if not diagonal.sum() < LARGEST_CONDITION * np.min(added):
-        return None
-    diagonal += added
-    # LAPACK wants columns together, and reads one triangle: the lower one, transposed
-    _, x, failed = dposv(gram.T, y if transpose else np.matmul(a.T, y), overwrite_a=True)
-    if failed:
-        return None
-    return np.matmul(a.T, x) if transpose else np.ascontiguousarray(x)
-
-
-def _solve_alone(system: System) -> dict[Hashable, tuple[np.ndarray, dict]]:
-    """A system's solutions, on as many cores as it keeps busy."""
-    small = len(system.built.bias) < LARGE
-    with one_thread() if small else nullcontext():
-        return system.solve()
 
 
 def is_known(solver: Solver) -> bool:
@@ -268,7 +145,7 @@ class Decoders:
         if conn.eval_points is not None:
             system = self._system(want, points)
             system.right_sides[None] = _values(want, points)
-            return _solve_alone(system).get(None)
+            return system.solve_alone().get(None)
         key = want.system, want.values
         if key not in self._solved:
             self._solve([want, *self._of_network()])
@@ -308,7 +185,7 @@ class Decoders:
             with one_thread(), ThreadPoolExecutor(n_threads) as pool:
                 solved = list(pool.map(System.solve, found.values()))
         else:
-            solved = [_solve_alone(system) for system in found.values()]
+            solved = [system.solve_alone() for system in found.values()]
         for key, solutions in zip(found, solved, strict=True):
             for values, solution in solutions.items():
                 self._solved[key, values] = solution

@@ -183,9 +183,22 @@ class PerPoint(np.lib.mixins.NDArrayOperatorsMixin):
     def __pow__(self, other: Any) -> PerPoint:
         if not isinstance(other, (int, float)):
             raise NotPerPoint
+        return self._each(lambda value: value**other)
+
+    def __rpow__(self, other: Any) -> PerPoint:
+        if not isinstance(other, (int, float)):
+            raise NotPerPoint
+        return self._each(lambda value: other**value)
+
+    def _each(self, power: Callable[[Any], Any]) -> PerPoint:
+        """Powers: with the wide registers of a processor, NumPy's are others for the elements of an
+        array than for single numbers.
+        """
+        values = self._values
         return PerPoint(
-            self._values**other, self._case
-        )  # of numbers as of arrays: `np.power` is not
+            power(values) if self.shape else np.array([power(value) for value in values]),
+            self._case,
+        )
 
     def __array_ufunc__(
         self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any

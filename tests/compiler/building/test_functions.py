@@ -22,6 +22,7 @@ FUNCTIONS = {
     "constants": (lambda x: [1, 2], True),
     "square": (lambda x: x**2, True),
     "powers": (lambda x: x[0] ** 3 + 2 ** x[1], True),
+    "roots": (lambda x: [abs(x[1]) ** 0.5, *(abs(x) ** 1.5), abs(x[0]) ** -1, 3.0 ** x[2]], True),
     "vector": (lambda x: x * TABLE + [1, 2, 3], True),
     "mixed": (lambda x: x[0] * x, True),
     "unpacked": (lambda x: (lambda a, b, c: a * b - c)(*x), True),

@@ -23,9 +23,9 @@ def order_signals(plan: Plan, n_passes: int = 3) -> tuple[list[Signal], list[tup
 
     Going through the plan in its order, the operators of a group are sorted by the position of the
     first signal they read that an earlier group computes, so that what is computed side by side is
-    read side by side; what only later groups compute is where the pass before has put it. Before
-    all others come those of a `_minority`. ``n_passes`` bounds the number of passes; they end as
-    soon as one changes nothing.
+    read side by side; what only later groups compute is where the pass before has put it. First
+    come those whose results other groups read than most results. ``n_passes`` bounds the number of
+    passes; they end as soon as one changes nothing.
 
     Returns the signals in the order in which they are written, and the plan with its groups sorted.
     """

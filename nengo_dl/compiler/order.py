@@ -23,9 +23,9 @@ def order_signals(plan: Plan, n_passes: int = 3) -> tuple[list[Signal], list[tup
 
     Going through the plan in its order, the operators of a group are sorted by the position of the
     first signal they read that an earlier group computes, so that what is computed side by side is
-    read side by side; what only later groups compute is where the pass before has put it. First
-    come those whose results other groups read than most results. ``n_passes`` bounds the number of
-    passes; they end as soon as one changes nothing.
+    read side by side; what only later groups compute is where the pass before has put it. The
+    few operators whose results go to other groups than those of most come first. ``n_passes``
+    bounds the number of passes; they end as soon as one changes nothing.
 
     Returns the signals in the order in which they are written, and the plan with its groups sorted.
     """
@@ -91,9 +91,9 @@ class _Positions:
 
 
 def _minority(plan: Plan, signals: Mapping[Operator, _Signals]) -> set[Operator]:
-    """The operators whose results are read by operators of other groups than most results of their
-    group are: those of one ensemble of many, if it alone has a probe. At one end of the group they
-    leave what is read together in one piece.
+    """The operators whose results go to other groups than those of most in their group: for
+    example those of the only ensemble of many that has a probe. At one end of the group, they leave
+    what is read together in one piece.
 
     Where a result has one reader, it also counts whether that is of a minority.
     """

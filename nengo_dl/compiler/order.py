@@ -5,8 +5,7 @@ them.
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from nengo.builder.operator import Operator
 from nengo.builder.signal import Signal
@@ -23,19 +22,18 @@ def order_signals(plan: Plan, n_passes: int = 3) -> tuple[list[Signal], list[tup
 
     Going through the plan in its order, the operators of a group are sorted by the position of the
     first signal they read that an earlier group computes, so that what is computed side by side is
-    read side by side; what only later groups compute is where the pass before has put it. The
-    few operators whose results go to other groups than those of most come first. ``n_passes``
-    bounds the number of passes; they end as soon as one changes nothing.
+    read side by side; what only later groups compute is where the pass before has put it.
+    ``n_passes`` bounds the number of passes; they end as soon as one changes nothing.
 
     Returns the signals in the order in which they are written, and the plan with its groups sorted.
     """
     plan = [tuple(group) for group in plan]
     signals = {op: _Signals(op) for group in plan if not is_wiring(group[0]) for op in group}
-    positions, minority = _Positions(), _minority(plan, signals)
+    positions = _Positions()
     for _ in range(n_passes):
         before = plan
         positions.begin_pass()
-        plan = [_sort_group(i, group, positions, signals, minority) for i, group in enumerate(plan)]
+        plan = [_sort_group(i, group, positions, signals) for i, group in enumerate(plan)]
         if plan == before:
             break
     position = positions.of
@@ -90,46 +88,11 @@ class _Positions:
             self.of[base] = position
 
 
-def _minority(plan: Plan, signals: Mapping[Operator, _Signals]) -> set[Operator]:
-    """The operators whose results go to other groups than those of most in their group: for
-    example those of the only ensemble of many that has a probe. At one end of the group, they leave
-    what is read together in one piece.
-
-    Where a result has one reader, it also counts whether that is of a minority.
-    """
-    group_of = {op: i for i, group in enumerate(plan) for op in group if op in signals}
-    readers: dict[Signal, list[Operator]] = defaultdict(list)
-    for op in group_of:
-        for base, _ in signals[op].reads:
-            readers[base].append(op)
-    minority: set[Operator] = set()
-    for group in reversed(plan):
-        if is_wiring(group[0]):
-            continue
-        reads = [
-            {r for base, _ in signals[op].writes for r in readers[base]} - {op} for op in group
-        ]
-        read_by = [
-            (frozenset(map(group_of.__getitem__, found)), len(found) == 1 and found <= minority)
-            for found in reads
-        ]
-        most, n = Counter(read_by).most_common(1)[0]
-        if n > len(group) // 2:
-            minority.update(op for op, by in zip(group, read_by, strict=True) if by != most)
-    return minority
-
-
-def _sort_group(
-    index: int,
-    group: tuple,
-    positions: _Positions,
-    signals: Mapping[Operator, _Signals],
-    minority: Container[Operator],
-) -> tuple:
+def _sort_group(index: int, group: tuple, positions: _Positions, signals: Mapping) -> tuple:
     if is_wiring(group[0]):
         _pass_on(group, positions)
         return group
-    return _sort_computed(index, group, positions, signals, minority)
+    return _sort_computed(index, group, positions, signals)
 
 
 def _pass_on(group: tuple, positions: _Positions) -> None:
@@ -153,11 +116,7 @@ def _sort_by_target(group: tuple, position: Mapping[Signal, tuple]) -> tuple:
 
 
 def _sort_computed(
-    index: int,
-    group: tuple,
-    positions: _Positions,
-    signals: Mapping[Operator, _Signals],
-    minority: Container[Operator],
+    index: int, group: tuple, positions: _Positions, signals: Mapping[Operator, _Signals]
 ) -> tuple:
     position = positions.of
 
@@ -165,7 +124,7 @@ def _sort_computed(
         known = [
             (*position[base], offset) for base, offset in signals[op].reads if base in position
         ]
-        return (op not in minority, *min(known, default=(*UNKNOWN, 0)))
+        return min(known, default=(*UNKNOWN, 0))
 
     group = tuple(sorted(group, key=key))
     for i, op in enumerate(group):

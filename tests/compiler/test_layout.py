@@ -19,7 +19,7 @@ from compiler.stepping import (
 )
 from nengo_dl.compiler.frontend import build_model
 from nengo_dl.compiler.layout import Assemble, Run
-from nengo_dl.compiler.operators import CopyUpdate, DotSet
+from nengo_dl.compiler.operators import CopyUpdate
 from nengo_dl.compiler.plan import greedy_planner, noop_planner, transitive_planner
 
 
@@ -384,17 +384,3 @@ def test_large_networks_have_cheap_operands():
     assert (
         "concat of 2" in operands
     )  # the two synapses filter what comes from the array and the input
-
-
-def test_what_is_read_together_stays_together():
-    """Although some ensembles of an array have more connections, and a probe."""
-    with nengo.Network(seed=0) as net:
-        array = nengo.networks.EnsembleArray(5, 40)
-        nengo.Connection(nengo.Node(np.ones(40)), array.input)
-        nengo.Connection(array.output, array.input, synapse=0.1)
-        nengo.Probe(array.ensembles[17], synapse=0.1)
-        nengo.Connection(array.ensembles[30], array.ensembles[31], function=np.square)
-    layout = compile_and_verify(build_model(net, 0.001, None)).layout
-    runs = [i for i in layout.instructions if isinstance(i, Run)]
-    decoded = [str(r) for i in runs for r in i.operands if type(i.group.operators[0]) is DotSet]
-    assert sorted(decoded) == ["slice", "slice", "whole", "whole"]

@@ -47,10 +47,6 @@ def direct_call(function: Any, jit: bool) -> tuple[Callable[[list], list], Calla
     eager, n_outputs = _eager(), len(inner.function_type.flat_outputs)
     captured, launched = list(function.captured_inputs), _launch(inner) if jit else None
 
-    if launched is not None and not captured:
-        launched.function = inner  # which keeps the function of this name alive
-        return launched, inner.function_type.pack_output
-
     def call(tensors: list) -> list:
         # `inner` keeps the function of this name alive
         arguments = [*tensors, *captured]
@@ -61,7 +57,7 @@ def direct_call(function: Any, jit: bool) -> tuple[Callable[[list], list], Calla
     return call, inner.function_type.pack_output
 
 
-def _launch(function: Any) -> Any:
+def _launch(function: Any) -> Callable[[list], list] | None:
     """A call of a function (`AtomicFunction`) that XLA compiles for the processor, from a list of
     all its inputs; None for functions that the operation cannot call, which has variables as its
     last inputs.

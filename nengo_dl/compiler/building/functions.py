@@ -181,19 +181,17 @@ class PerPoint(np.lib.mixins.NDArrayOperatorsMixin):
     __float__ = __int__ = __index__ = __complex__ = __array__ = __setitem__ = _refuse
 
     def __pow__(self, other: Any) -> PerPoint:
-        if not isinstance(other, (int, float)):
-            raise NotPerPoint
-        return self._each(lambda value: value**other)
+        return self._power(other, lambda value: value**other)
 
     def __rpow__(self, other: Any) -> PerPoint:
+        return self._power(other, lambda value: other**value)
+
+    def _power(self, other: Any, power: Callable[[Any], Any]) -> PerPoint:
+        """On processors with wide registers, NumPy's powers of the elements of an array differ from
+        those of single numbers.
+        """
         if not isinstance(other, (int, float)):
             raise NotPerPoint
-        return self._each(lambda value: other**value)
-
-    def _each(self, power: Callable[[Any], Any]) -> PerPoint:
-        """Powers: with the wide registers of a processor, NumPy's are others for the elements of an
-        array than for single numbers.
-        """
         values = self._values
         return PerPoint(
             power(values) if self.shape else np.array([power(value) for value in values]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -124,42 +124,54 @@ def solve(
     if transpose is None:
         transpose = m < n and sigma.size == 1
     added = m * sigma**2
-    if not np.einsum("ij,ij", a, a) < LARGEST_CONDITION * np.min(added):
-        return None
     if transpose:
         x = _solved(np.matmul(a, a.T), y, added)
         return None if x is None else np.matmul(a.T, x)
     gram = lower_gram if is_banded else _gram
     right = np.matmul(a.T, y)
-    x = _refined(a, right, added, gram) if n >= LARGE else None
-    return _solved(gram(a), right, added) if x is None else x
+    if n >= LARGE:
+        product = gram(a.astype(np.float32))
+        if not _regularize(product, added):
+            return None
+        x = _refined(product, a, right, added)
+        if x is not None:
+            return x
+    return _solved(gram(a), right, added)
 
 
 def _gram(a: np.ndarray) -> np.ndarray:
     return np.matmul(a.T, a)
 
 
+def _regularize(gram: np.ndarray, added: np.ndarray) -> bool:
+    """Add to the diagonal; whether the matrix is well conditioned then."""
+    diagonal = gram.reshape(-1)[:: len(gram) + 1]
+    found = diagonal.sum() < LARGEST_CONDITION * np.min(added)
+    diagonal += added
+    return bool(found)
+
+
 def _solved(gram: np.ndarray, right: np.ndarray, added: np.ndarray) -> np.ndarray | None:
     """The solution of (gram + added) x = right, if there is one; ``gram`` is overwritten."""
-    gram.reshape(-1)[:: len(gram) + 1] += added
+    if not _regularize(gram, added):
+        return None
     # LAPACK wants columns together, and reads one triangle: the lower one, transposed
     _, x, failed = dposv(gram.T, right, overwrite_a=True)
     return None if failed else np.ascontiguousarray(x)
 
 
 def _refined(
-    a: np.ndarray, right: np.ndarray, added: np.ndarray, gram: Callable[[np.ndarray], np.ndarray]
+    product: np.ndarray, a: np.ndarray, right: np.ndarray, added: np.ndarray
 ) -> np.ndarray | None:
-    """The solution of (a'a + added) x = right, with a product and factors in single precision,
-    which take half the time, and corrections by what is left of ``right`` in double precision,
-    until they are so small that the next would be lost in rounding. None if they do not become so.
+    """The solution of (a'a + added) x = right, with that ``product`` and its factors in single
+    precision, which take half the time, and corrections by what is left of ``right`` in double
+    precision, until they are so small that the next would be lost in rounding. None if they do not
+    become so. ``product`` is overwritten.
 
     This is the iterative refinement of LAPACK's ``dsposv`` (Langou et al., Exploiting the
     performance of 32 bit floating point arithmetic in obtaining 64 bit accuracy, SC 2006), without
     the product in double precision.
     """
-    product = gram(a.astype(np.float32))
-    product.reshape(-1)[:: len(product) + 1] += added.astype(np.float32)
     factors, failed = spotrf(product.T, overwrite_a=True, clean=False)
     if failed:
         return None

@@ -91,7 +91,7 @@ Source = ConstantSource | FunctionSource | ProcessSource
 class OwnRows:
     """Makes rows of the inputs that change by themselves, except of those that are ``given``."""
 
-    def __init__(self, sources: Mapping[Input, Source], given: Container[Input] = ()):
+    def __init__(self, sources: Mapping[Input, Source], given: Container[Input]):
         chosen = {i: s for i, s in sources.items() if i not in given and not s.constant}
         functions = {i: s for i, s in chosen.items() if isinstance(s, FunctionSource)}
         self._others = [(i, s) for i, s in chosen.items() if isinstance(s, ProcessSource)]

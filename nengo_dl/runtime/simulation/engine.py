@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -110,8 +109,6 @@ class Engine:
         """
         inputs = self._inputs_for(data)
         run, capacity = self.chunks.function_for(inputs.changing, n_steps)
-        if type(run) is ShortRuns:
-            return [self._advance(state, n_steps, inputs, data, run)]
         if n_steps <= min(capacity, self._comfortable):
             return [self._run_chunk(state, n_steps, inputs, data, run)]
         return self._run_chunks(state, n_steps, inputs, data, run, capacity)
@@ -149,19 +146,7 @@ class Engine:
     def _run_chunk(
         self, state: State, n: int, inputs: _Inputs, data, run: Callable
     ) -> tuple[State, list[np.ndarray]]:
-        n_traces, start = self.chunks.n_traces, time.perf_counter()
-        after = self._advance(state, n, inputs, data, partial(self._with_arguments, run))
-        if self.chunks.n_traces == n_traces:
-            self._learn_speed(n, time.perf_counter() - start)
-        return after
-
-    def _with_arguments(self, run: Callable, *values):
-        return run(self.model.arguments(), *values)
-
-    def _advance(
-        self, state: State, n: int, inputs: _Inputs, data, run: Callable
-    ) -> tuple[State, list[np.ndarray]]:
-        first = state.n_steps + 1
+        first, n_traces, start = state.n_steps + 1, self.chunks.n_traces, time.perf_counter()
         own = inputs.own(first, n) if inputs.own.inputs else {}
         rows = [data[item] if item in data else own[item] for item in inputs.changing]
         carried = self.model.carried() if state.carried is None else state.carried
@@ -175,17 +160,22 @@ class Engine:
             value[:n].swapaxes(0, 1) if keep else value[:, None]
             for value, keep in zip(outputs, self.kept, strict=True)
         ]
+        # what is around a few steps takes longer than they do
+        if type(run) is not ShortRuns and self.chunks.n_traces == n_traces:
+            self._learn_speed(n, time.perf_counter() - start)
         if not carried:
-            return State(tensors, first + n - 1, ()), outputs
+            return State(tensors, state.n_steps + n, ()), outputs
         n_states = len(state.tensors)
-        after = State(tuple(tensors[:n_states]), first + n - 1, tuple(tensors[n_states:]))
+        after = State(tuple(tensors[:n_states]), state.n_steps + n, tuple(tensors[n_states:]))
         return after, outputs
 
     def _in_scope(self, run: Callable, values: tuple):
         """Call what runs a chunk, in whatever thread."""
         try:
             with self.scope():
-                return run(*values)
+                if type(run) is ShortRuns:
+                    return run(*values)
+                return run(self.model.arguments(), *values)
         except Exception as error:
             explain_memory(error, self.settings.minibatch_size)
             raise

@@ -102,13 +102,12 @@ class Packing:
 
     def taken(self, packed: Sequence[Any], first: int = 0) -> list[np.ndarray]:
         """As `unpack`, arrays of all tensors from the ``first`` on."""
-        places = self.places[first:] if first else self.places
         arrays: dict[int, np.ndarray] = {}
         taken = []
-        for index, span, shape in places:
-            array = arrays.get(index)
+        for vector, span, shape in self.places[first:]:
+            array = arrays.get(vector)
             if array is None:
-                array = arrays[index] = np.asarray(packed[index])
+                array = arrays[vector] = np.asarray(packed[vector])
             taken.append(array if span is None else array[span].reshape(shape))
         return taken
 

@@ -142,17 +142,17 @@ class ShortRuns:
         return list(self._make_invariant(given))
 
     def _new_vector(self, batches: tuple[int, ...]) -> tuple[np.ndarray, list[np.ndarray], Any]:
-        shapes = self._row_shapes(batches)
-        packing = Packing([np.empty(shape, bool) for shape in shapes], math.inf)
-        size = sum(math.prod(shape) for shape in shapes)
+        packing = self._row_packing(batches)
+        size = sum(math.prod(place.shape) for place in packing.places)
         vector, argument = self._backend.shared(N_CLOCK + size, self._chunk.dtype)
         parts = packing.taken([vector[N_CLOCK:]])
         found = self._vectors[batches] = vector, parts, argument
         return found
 
-    def _row_shapes(self, batches: tuple[int, ...]) -> list[tuple[int, int, int]]:
+    def _row_packing(self, batches: tuple[int, ...]) -> Packing:
         pairs = zip(batches, self._row_sizes, strict=True)
-        return [(self._chunk.capacity, batch, size) for batch, size in pairs]
+        shapes = [(self._chunk.capacity, batch, size) for batch, size in pairs]
+        return Packing([np.empty(shape, bool) for shape in shapes], math.inf)
 
     # -- what is compiled --------------------------------------------------------------------------
 
@@ -187,10 +187,10 @@ class ShortRuns:
         n_given = len(tensors) - self._packing.n_packed
         state = self._packing.unpack(tensors[n_given:])[: self._n_states]
         invariant = self._invariant(tensors[:n_given])
-        n_steps, parts, rest = (ops.cast(vector[k], "int32") for k in range(N_CLOCK))
-        rows = self._row_tensors(vector[N_CLOCK:], batches)
+        n_steps, whole, rest = (ops.cast(vector[k], "int32") for k in range(N_CLOCK))
+        rows = self._row_packing(batches).unpack([vector[N_CLOCK:]])
         state, outputs = self._backend.run_steps(
-            chunk, invariant, state, rows, parts * CLOCK_PART + rest, n_steps
+            chunk, invariant, state, rows, whole * CLOCK_PART + rest, n_steps
         )
         return self._packing.pack([*state, *outputs])
 
@@ -204,11 +204,3 @@ class ShortRuns:
             }
             return self._chunk.invariant(arguments, fixed)
         return Invariant.of(self._keys, self._packed_invariant.unpack(given))
-
-    def _row_tensors(self, vector: Any, batches: tuple[int, ...]) -> list:
-        rows, start = [], 0
-        for shape in self._row_shapes(batches):
-            stop = start + math.prod(shape)
-            rows.append(ops.reshape(vector[start:stop], shape))
-            start = stop
-        return rows

@@ -35,11 +35,38 @@ class Call:
     operands: list[tuple[slice, tuple[int, ...]]]
     results: list[tuple[int, slice, tuple[int, ...]]]
 
-    def make(self, host: Any, step_index: int, operands: np.ndarray, given: np.ndarray) -> None:
-        """Call Python with operands from one vector, and put the results into another."""
+    def make(
+        self, host: Any, step_index: int, operands: np.ndarray, results: Sequence[np.ndarray]
+    ) -> None:
+        """Call Python with operands from a vector, and set the results."""
         values = [operands[span].reshape(shape) for span, shape in self.operands]
-        results = [given[span].reshape(shape) for _, span, shape in self.results]
         self.function(host, self.batch, step_index, values, results)
+
+
+class Between:
+    """What happens between two pieces.
+
+    Parameters
+    ----------
+    calls
+        Python is called.
+    vector
+        What the second piece is given.
+    argument
+        The same, for a compiled function.
+    """
+
+    def __init__(self, calls: Sequence[Call], vector: np.ndarray, argument: Any):
+        self.vector, self.argument = vector, argument
+        self._calls = [
+            (call.make, [vector[span].reshape(shape) for _, span, shape in call.results])
+            for call in calls
+        ]
+
+    def call(self, host: Any, step_index: int, operands: np.ndarray) -> None:
+        """Make the calls, with operands from a vector."""
+        for make, results in self._calls:
+            make(host, step_index, operands, results)
 
 
 @dataclass(frozen=True)

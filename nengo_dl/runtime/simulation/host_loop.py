@@ -23,7 +23,7 @@ from nengo_dl.compiler.cut import cut_at_host_calls
 from nengo_dl.compiler.layout import Run
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.simulation import host_calls
-from nengo_dl.runtime.simulation.host_calls import Call, Given, places_in_vector
+from nengo_dl.runtime.simulation.host_calls import Between, Call, Given, places_in_vector
 from nengo_dl.runtime.simulation.packing import PackedState, Packing
 from nengo_dl.runtime.simulation.placement import Placement
 from nengo_dl.runtime.step.frame import Frame, Invariant
@@ -94,6 +94,7 @@ class HostLoop:
         self._carry: dict[int, Packing] = {}
         self._calls: dict[int, list[Call]] = {}
         self._n_given: dict[int, int] = {}
+        self._between: list[Between] = []
 
     @classmethod
     def suits(cls, network: LoweredNetwork, changing: Sequence[Input]) -> bool:
@@ -289,21 +290,25 @@ class HostLoop:
         )
         outputs = np.zeros((n_steps, self._n_outputs), self.network.settings.dtype)
         last, as_array = len(self._pieces) - 1, self.backend.array
-        given = np.zeros(self._n_given[last - 1], outputs.dtype)
-        self._set_step(given, last - 1, -1, given_rows)
-        *carry, for_host = self._first([*common, *self._packed(state), given])
-        packing = self._carry[1]
+        between = self._between or self._find_between()
+        between[-1].vector[:] = 0
+        self._set_step(last - 1, -1, given_rows)
+        *carry, for_host = self._first([*common, *self._packed(state), between[-1].argument])
+        packing, host, vector = self._carry[1], self.network.host, as_array(for_host)
         for i in range(n_steps):
             step_index = first_step + i
-            for k, function in enumerate(self._middle):
-                given = self._call(k, as_array(for_host), i, step_index, given_rows)
-                *carry, for_host = function([*common, *carry, given])
-            given = self._call(last - 1, as_array(for_host), i, step_index, given_rows)
-            if self.network.host.failure is not None:
+            for k, calls in enumerate(between):
+                self._set_step(k, i, given_rows)
+                calls.call(host, step_index, vector)
+                if k < last - 1:
+                    *carry, for_host = self._middle[k]([*common, *carry, calls.argument])
+                    vector = as_array(for_host)
+            if host.failure is not None:
                 packing = self._carry[last]
                 break
-            *carry, for_host = self._turn([*common, *carry, given])
-            outputs[i] = as_array(for_host)[: outputs.shape[1]]
+            *carry, for_host = self._turn([*common, *carry, calls.argument])
+            vector = as_array(for_host)
+            outputs[i] = vector[: outputs.shape[1]]
         after = PackedState(packing, carry, len(self.network.states), self._tensor)
         return after, host_calls.split_steps(outputs, self._output_shapes, kept)
 
@@ -330,21 +335,19 @@ class HostLoop:
         arrays = [*map(np.asarray, state), *packing.zeros()[len(state) :]]
         return [*map(self._tensor, packing.packed(arrays))]
 
-    def _set_step(self, given: np.ndarray, k: int, i: int, rows: np.ndarray) -> None:
+    def _find_between(self) -> list[Between]:
+        """What happens after each piece but the last."""
+        shared = partial(self.backend.shared, dtype=self.network.settings.dtype)
+        pieces = range(len(self._pieces) - 1)
+        self._between = [Between(self._calls[k], *shared(self._n_given[k])) for k in pieces]
+        return self._between
+
+    def _set_step(self, k: int, i: int, rows: np.ndarray) -> None:
         """Set what comes before the results of the calls after piece ``k``."""
+        given = self._between[k].vector
         given[0] = i
         if self._row_size:
             start = 1 + self._row_size
             given[1:start] = rows[i]
             if k + 2 == len(self._pieces):
                 given[start : start + self._row_size] = rows[i + 1]
-
-    def _call(
-        self, k: int, operands: np.ndarray, i: int, step_index: int, rows: np.ndarray
-    ) -> np.ndarray:
-        """What the piece after ``k`` is given: the results of the calls between them, and so on."""
-        given = np.empty(self._n_given[k], self.network.settings.dtype)
-        self._set_step(given, k, i, rows)
-        for call in self._calls[k]:
-            call.make(self.network.host, step_index, operands, given)
-        return given

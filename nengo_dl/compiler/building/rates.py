@@ -6,16 +6,18 @@ a cache holds: those of LIF neurons take a fifth of the time, and differ by roun
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from nengo.neurons import LIFRate, NeuronType, RatesToSpikesNeuronType
 
-#: numbers that are computed at once: a quarter of a megabyte
+#: numbers of a matrix that are read or computed at once: a quarter of a megabyte
 BLOCK = 2**15
 #: how much longer the membrane's time constant than the refractory period may be for the rate to
 #: be exact to 14 digits without `log1p`
 LONGEST = 100
+#: a current above the threshold whose inverse is finite
+SMALLEST = 1e-300
 
 
 def rates(
@@ -44,14 +46,20 @@ def rates(
         return neurons.rates(np.dot(x, encoders.T), gain, bias)
     weights = np.ascontiguousarray((encoders * gain[:, np.newaxis]).T)
     result = np.empty((len(x), len(bias)))
-    rows = max(1, BLOCK // len(bias))
     with np.errstate(divide="ignore", over="ignore"):
-        for start in range(0, len(x), rows):
-            block = result[start : start + rows]
-            np.matmul(x[start : start + rows], weights, out=block)
+        for rows in blocks(result):
+            block = result[rows]
+            np.matmul(x[rows], weights, out=block)
             block += bias
             rate(block)
     return result
+
+
+def blocks(matrix: np.ndarray) -> Iterator[slice]:
+    """The rows of a matrix in groups that a cache holds."""
+    size = max(1, BLOCK // max(1, matrix.shape[1]))
+    for start in range(0, len(matrix), size):
+        yield slice(start, start + size)
 
 
 def _in_place(neurons: NeuronType) -> Callable[[np.ndarray], None] | None:
@@ -72,17 +80,21 @@ def _inherits(neurons: NeuronType, cls: type[NeuronType]) -> bool:
 
 
 def _lif(tau_rc: float, tau_ref: float, amplitude: float) -> Callable[[np.ndarray], None]:
+    shift, scale = tau_ref / tau_rc, amplitude / tau_rc
+
     def rate(j: np.ndarray) -> None:
         j -= 1
-        np.maximum(j, 0, out=j)  # of no current above the threshold 1/j is infinite, and the rate 0
+        fires = j > 0
+        # for zero the rate would be zero by way of infinity, whose logarithm takes twice as long
+        np.maximum(j, SMALLEST, out=j)
         np.divide(1, j, out=j)
         if tau_rc <= LONGEST * tau_ref:
             j += 1
             np.log(j, out=j)
         else:
             np.log1p(j, out=j)
-        j *= tau_rc
-        j += tau_ref
-        np.divide(amplitude, j, out=j)
+        j += shift
+        np.divide(scale, j, out=j)
+        j *= fires
 
     return rate

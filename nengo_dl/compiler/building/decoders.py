@@ -11,7 +11,7 @@ LstsqL2nz, with Cholesky's method; all others run as they are.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any, NamedTuple
@@ -182,13 +182,20 @@ class Decoders:
         found = {key: system for key, system in systems.items() if system.right_sides}
         n_threads = min(n_cores(), len(found))
         if n_threads > 1 and sum(system.work for system in found.values()) > WORTH_THREADS:
+            # each thread takes the next one that is left, and this one waits without waking up
+            left = iter(found.items())
             with one_thread(), ThreadPoolExecutor(n_threads) as pool:
-                solved = list(pool.map(System.solve, found.values()))
+                jobs = [pool.submit(_solve_all, left) for _ in range(n_threads)]
+            solved = [pair for job in jobs for pair in job.result()]
         else:
-            solved = [system.solve_alone() for system in found.values()]
-        for key, solutions in zip(found, solved, strict=True):
+            solved = [(key, system.solve_alone()) for key, system in found.items()]
+        for key, solutions in solved:
             for values, solution in solutions.items():
                 self._solved[key, values] = solution
+
+
+def _solve_all(systems: Iterator[tuple[Hashable, System]]) -> list[tuple[Hashable, dict]]:
+    return [(key, system.solve()) for key, system in systems]
 
 
 class _NotSolved(Exception):

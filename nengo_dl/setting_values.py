@@ -66,15 +66,20 @@ def dtype(value: Any) -> str:
     return name
 
 
+def positive_integer(value: Any) -> int:
+    """A positive integer."""
+    if isinstance(value, (bool, np.bool_)) or not is_integer(value) or value < 1:
+        raise ValueError
+    return int(value)
+
+
 def segments(value: Any) -> bool | int | str:
     """True, False, a positive integer or "auto"."""
     if isinstance(value, str) and value == "auto":
         return value
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
-    if not is_integer(value) or value < 1:
-        raise ValueError
-    return int(value)
+    return positive_integer(value)
 
 
 def names(value: Any) -> tuple[str, ...]:

@@ -78,6 +78,7 @@ SETTINGS: dict[str, Definition] = {
         setting_values.segments, "True, False, a positive integer, 'auto' or None"
     ),
     "sequence_kernels": Definition(setting_values.flag, "one of None, True, False"),
+    "threads": Definition(setting_values.positive_integer, "a positive integer or None"),
 }
 
 
@@ -158,6 +159,7 @@ def configure_settings(
     surrogate: str | Callable | None = NOT_GIVEN,
     checkpoint_segments: bool | int | str | None = NOT_GIVEN,
     sequence_kernels: bool | None = NOT_GIVEN,
+    threads: int | None = NOT_GIVEN,
     **others: Any,
 ) -> None:
     """Set how nengo_dl runs and trains the network in whose ``with`` block this is called.
@@ -237,6 +239,10 @@ def configure_settings(
         their gradient is another; products are taken out of the loop for that, whatever their size.
         It concerns whatever computes each element by itself (neurons, filters of first order), in
         single precision; all else runs in loops, as it does everywhere with False and None.
+    threads : int or None
+        The most threads that nengo_dl starts, for the items of a minibatch and for decoders. None:
+        one for each core that the process may use. The results are the same up to rounding. XLA,
+        TensorFlow and NumPy's matrix library have threads of their own.
 
     Raises
     ------

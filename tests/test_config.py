@@ -60,6 +60,7 @@ def ensemble():
         ("checkpoint_segments", "auto", "auto"),
         ("checkpoint_segments", np.int64(4), 4),
         ("sequence_kernels", True, True),
+        ("threads", np.int64(2), 2),
         ("keep_history", False, False),
         ("trainable", False, False),
     ],

@@ -28,11 +28,12 @@ def build_model(
     model: Model | None,
     progress=None,
     how: str = "exact",
+    threads: int = 1,
 ) -> Model:
     """Build ``network`` into ``model`` (a new one by default).
 
     ``how`` is "nengo" for Nengo's builder as it is, "exact" for one that gives the same to the last
-    bit sooner, and "fast" for one whose decoders are others by rounding.
+    bit sooner, and "fast" for one whose decoders are others by rounding, found in ``threads``.
     """
     if model is None:
         model = Model(
@@ -41,7 +42,9 @@ def build_model(
             decoder_cache=get_default_decoder_cache(),
         )
     if network is not None:
-        quick = nullcontext() if how == "nengo" else quick_build(model, how == "fast")
+        quick = (
+            nullcontext() if how == "nengo" else quick_build(model, threads if how == "fast" else 0)
+        )
         with quick:
             model.build(network, progress=progress)
     return model

@@ -35,6 +35,8 @@ class Settings:
     minibatch_size: int
     lif_smoothing: float | None = None
     surrogate: Any = None
+    #: how many threads of ours divide the items of a minibatch
+    threads: int = 1
     #: ``product_form(n, rows, columns, batch)``: the fastest way to multiply small matrices on the
     #: backend
     product_form: Callable[[int, int, int, int], str] = lambda *_: "einsum"

@@ -17,6 +17,7 @@ from nengo.rc import rc
 
 import nengo_dl.lowering  # noqa: F401  (enters the kernels)
 from nengo_dl import config, surrogates
+from nengo_dl.compiler.building.blas import n_cores
 from nengo_dl.compiler.compile import Options, compile_model
 from nengo_dl.compiler.compiled import Compiled
 from nengo_dl.compiler.frontend import build_model
@@ -89,8 +90,9 @@ def build(
     toplevel = network if network is not None or model is None else model.toplevel
     settings = config.network_settings(toplevel)
     settings.dtype, settings.half = precision(settings.dtype)
+    settings.threads = settings.threads or n_cores()
     stage = progress.next_stage("Building", "Build")
-    model = build_model(network, dt, model, stage, how=how(settings))
+    model = build_model(network, dt, model, stage, how(settings), settings.threads)
     attributes = find_attributes(model, toplevel)
     parameters = [*find_parameters(model, toplevel), *attributes.parameters()]
     compiled = _compile(model, parameters, attributes, target.minibatch_size, toplevel, settings)
@@ -209,6 +211,7 @@ def _keras_model(
         minibatch_size=target.minibatch_size,
         lif_smoothing=settings.lif_smoothing,
         surrogate=surrogates.get(settings.surrogate),
+        threads=settings.threads,
         product_form=backend.product_form,
         matmul=backend.matmul,
         half=settings.half,

@@ -97,6 +97,7 @@ SETTINGS = [
     (*setting("lif_smoothing"), [*NO_NUMBERS, -1, INF]),
     (*setting("dtype"), [5, "x", "float16", "int32", int, THING, [], {}, np.complex64, None]),
     (*setting("quantizer"), [1, 17, "x", 4.5, [], {}, THING, NAN]),
+    (*setting("threads"), [0, -1, 1.5, "x", [], {}, THING, NAN, True]),
     (*setting("checkpoint_segments"), [0, -1, 1.5, "x", [], {}, THING, NAN]),
     (*setting("trainable_attributes"), [5, [5], {"a": 1}, THING, True, "not a name"]),
     *[

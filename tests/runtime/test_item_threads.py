@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import nengo_dl
+from nengo_dl.runtime import build
 from nengo_dl.runtime.simulation import item_threads
 from nengo_dl.runtime.simulation.item_threads import ItemThreads, share_size
 from oracle import assert_matches_nengo
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("nothing_compiled")
 def shares(monkeypatch):
     """Minibatches of any size are split, for two threads."""
     monkeypatch.setattr(item_threads, "LEAST_BYTES", 0)
-    monkeypatch.setattr(item_threads, "n_threads", lambda: 2)
+    monkeypatch.setattr(build, "n_cores", lambda: 2)
 
 
 def is_split(sim) -> bool:
@@ -98,6 +99,24 @@ def test_last_step_only(shares):
 
 
 @pytest.mark.core
+def test_as_many_threads_as_wanted(shares, monkeypatch):
+    """With the same results."""
+    pools, pool = [], item_threads._pool
+    monkeypatch.setattr(item_threads, "_pool", lambda n: pools.append(n) or pool(n))
+    data = {}
+    for threads in (1, 2, 3):
+        model = tutorial(threads=threads)
+        with nengo_dl.Simulator(model.net, minibatch_size=6) as sim:
+            sim.run_steps(60)
+            sim.run_steps(60)
+            assert is_split(sim) == (threads > 1)
+        data[threads] = sim.data[model.out_probe]
+    assert [*dict.fromkeys(pools)] == [2, 3]
+    for threads in (2, 3):
+        np.testing.assert_allclose(data[threads], data[1], atol=1e-6)
+
+
+@pytest.mark.core
 def test_what_may_couple_items_is_not_split(shares):
     class Mean(keras.layers.Layer):
         def call(self, x):
@@ -137,9 +156,10 @@ def test_an_error_in_a_thread_is_raised(shares, monkeypatch):
 # -- sizes -----------------------------------------------------------------------------------------
 
 
-def sizes(net, monkeypatch, threads=2):
+def sizes(net, threads=2):
     """Items of a share by items of the minibatch."""
-    monkeypatch.setattr(item_threads, "n_threads", lambda: threads)
+    with net:
+        nengo_dl.configure_settings(threads=threads)
     with nengo_dl.Simulator(net, progress_bar=False) as sim:
         lowered = sim._engine.lowered
         return {n: share_size(lowered.resized(n)) for n in (1, 2, 3, 16, 1000)}
@@ -153,25 +173,25 @@ def array(n_ensembles, n_neurons=50):
     return net
 
 
-def test_small_networks_stay_whole(monkeypatch):
-    found = sizes(array(2), monkeypatch)
+def test_small_networks_stay_whole():
+    found = sizes(array(2))
     assert {n: found[n] for n in (1, 2, 3)} == {1: 1, 2: 2, 3: 3}
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 64])
-def test_there_are_shares_for_all_threads_and_none_too_large(monkeypatch, threads):
+def test_there_are_shares_for_all_threads_and_none_too_large(threads):
     net = array(64)
-    found = sizes(net, monkeypatch, threads)
+    found = sizes(net, threads)
     for n, size in found.items():
         assert 1 <= size <= n
         assert size == -(-n // min(n, threads)) or n > 16
     assert found[1000] <= 200
 
 
-def test_large_matrices_stay_whole(monkeypatch):
+def test_large_matrices_stay_whole():
     """XLA multiplies them on all cores."""
     with nengo.Network(seed=0) as net:
         a, b = nengo.Ensemble(600, 1), nengo.Ensemble(600, 1)
         nengo.Connection(a.neurons, b.neurons, transform=nengo.dists.Gaussian(0, 0.001))
         nengo.Probe(b.neurons)
-    assert all(n == size for n, size in sizes(net, monkeypatch).items())
+    assert all(n == size for n, size in sizes(net).items())

@@ -26,7 +26,7 @@ from nengo.rc import rc
 from nengo.solvers import LstsqL2, LstsqL2nz, Solver
 from nengo.utils.least_squares_solvers import Cholesky
 
-from nengo_dl.compiler.building.blas import n_cores, one_thread
+from nengo_dl.compiler.building.blas import one_thread
 from nengo_dl.compiler.building.functions import targets
 from nengo_dl.compiler.building.systems import System
 
@@ -66,10 +66,10 @@ def is_known(solver: Solver) -> bool:
 
 
 class Decoders:
-    """Decoders of the connections of a model, solved for a network at a time."""
+    """Decoders of the connections of a model, solved for a network at a time, in ``threads``."""
 
-    def __init__(self, model: Model):
-        self._model = model
+    def __init__(self, model: Model, threads: int):
+        self._model, self._threads = model, threads
         self._networks: list[Network] = []
         self._pending: list[list[Wanted]] = []
         self._solved: dict[Hashable, tuple[np.ndarray, dict]] = {}
@@ -145,7 +145,7 @@ class Decoders:
         if conn.eval_points is not None:
             system = self._system(want, points)
             system.right_sides[None] = _values(want, points)
-            return system.solve_alone().get(None)
+            return system.solve_alone(self._threads).get(None)
         key = want.system, want.values
         if key not in self._solved:
             self._solve([want, *self._of_network()])
@@ -180,7 +180,7 @@ class Decoders:
 
     def _solve_systems(self, systems: dict[Hashable, System]) -> None:
         found = {key: system for key, system in systems.items() if system.right_sides}
-        n_threads = min(n_cores(), len(found))
+        n_threads = min(self._threads, len(found))
         if n_threads > 1 and sum(system.work for system in found.values()) > WORTH_THREADS:
             # each thread takes the next one that is left, and this one waits without waking up
             left = iter(found.items())
@@ -188,7 +188,7 @@ class Decoders:
                 jobs = [pool.submit(_solve_all, left) for _ in range(n_threads)]
             solved = [pair for job in jobs for pair in job.result()]
         else:
-            solved = [(key, system.solve_alone()) for key, system in found.items()]
+            solved = [(key, system.solve_alone(self._threads)) for key, system in found.items()]
         for key, solutions in solved:
             for values, solution in solutions.items():
                 self._solved[key, values] = solution

@@ -26,21 +26,21 @@ from nengo_dl.compiler.building.objects import ObjectBuilder
 
 
 @contextmanager
-def quick_build(model: Model, decoders: bool = False) -> Iterator[None]:
+def quick_build(model: Model, decoder_threads: int = 0) -> Iterator[None]:
     """Build faster into ``model`` meanwhile.
 
     Parameters
     ----------
     model
         What is built into.
-    decoders
-        Whether decoders are solved for here too, which makes them others by rounding; without it
-        all is the same to the last bit.
+    decoder_threads
+        How many threads solve for decoders, which makes them others by rounding; with none all is
+        the same to the last bit.
     """
     builder = model.builder
     with ExitStack() as stack:
         if type(builder) is Builder:
-            model.builder = QuickBuilder(model, decoders)
+            model.builder = QuickBuilder(model, decoder_threads)
             stack.callback(setattr, model, "builder", builder)
         is_nengos = getattr(model.add_op, "__func__", None) is Model.add_op
         if is_nengos and not rc["nengo.Simulator"].getboolean("fail_fast"):
@@ -56,13 +56,13 @@ class QuickBuilder(Builder):
     registered are called as ever.
     """
 
-    def __init__(self, model: Model, decoders: bool):
+    def __init__(self, model: Model, decoder_threads: int):
         self.functions: dict[Callable, Callable] = {
             **ObjectBuilder(model).functions,
             build_solver: self.build_solver,
             build_network: self.build_network,
         }
-        self.decoders = Decoders(model) if decoders else None
+        self.decoders = Decoders(model, decoder_threads) if decoder_threads else None
 
     def build(self, model, obj, *args, **kwargs):
         """As Nengo's."""

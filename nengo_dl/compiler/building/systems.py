@@ -72,10 +72,12 @@ class System:
             solved[key] = x[:, columns], {"rmses": errors[columns], "time": seconds}
         return solved
 
-    def solve_alone(self) -> dict[Hashable, tuple[np.ndarray, dict]]:
-        """The solutions, found on as many cores as the system keeps busy."""
+    def solve_alone(self, threads: int) -> dict[Hashable, tuple[np.ndarray, dict]]:
+        """The solutions, found on as many cores as the system keeps busy, if there may be more
+        threads than one.
+        """
         small = len(self.built.bias) < LARGE
-        with one_thread() if small else nullcontext():
+        with one_thread() if small or threads == 1 else nullcontext():
             return self.solve()
 
 

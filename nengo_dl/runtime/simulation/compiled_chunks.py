@@ -102,7 +102,7 @@ class CompiledChunks:
         run = partial(CompiledChunks._call, weakref.proxy(self), function, capacity)
         if size == batch or self.placement.devices is not None:
             return run
-        return ItemThreads(run, size, batch, self.backend, self.settings.dtype)
+        return ItemThreads(run, size, self.settings, self.backend)
 
     def _function(self, chunk: Chunk):
         """The function of a chunk; on several devices, of all shares of the minibatch."""

@@ -228,7 +228,9 @@ class HostLoop:
         what it passes on.
         """
         network, calls = self.network, []
-        start, end = 0 if k else self._n_outputs, self._results_start(k)
+        start = 0 if k else self._n_outputs
+        # the results come after the number of the step, its rows, and for the turn the next rows
+        end = 1 + self._row_size * (2 if k + 1 == len(self._pieces) - 1 else 1)
         for number, own in zip(self._pieces[k].calls, operands, strict=True):
             instruction = network.layout.instructions[number]
             function = network.kernels[number].host_function
@@ -254,12 +256,6 @@ class HostLoop:
             calls = self._instructions(self._pieces[k].calls)
             operands = [[(1, recipe.width) for recipe in call.operands] for call in calls]
             self._plan(k, operands, [(1, widths[index]) for index in self._passed[k + 1]])
-
-    def _results_start(self, k: int) -> int:
-        """Where the results of the calls after piece ``k`` are in what the next piece is given,
-        after the number of the step, its rows, and for the turn those of the next step.
-        """
-        return 1 + self._row_size * (2 if k + 1 == len(self._pieces) - 1 else 1)
 
     # -- running -----------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from nengo_dl.compiler.kernel import Settings
 from nengo_dl.runtime.inputs.feeds import first_padded
 from nengo_dl.runtime.step.lowered_network import LoweredNetwork
 
@@ -35,13 +36,6 @@ LARGE_MATRIX = 200_000
 PRODUCTS_PER_VALUE = 8
 
 
-def n_threads() -> int:
-    """The number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def share_size(lowered: LoweredNetwork) -> int:
     """How many items of a minibatch run together; all of them where nothing is gained by shares.
 
@@ -49,7 +43,7 @@ def share_size(lowered: LoweredNetwork) -> int:
     once for each share. The numbers are from measurements on two cores with the networks of
     `nengo_dl.benchmarks`, and one of two ensembles with a matrix between all of their neurons.
     """
-    batch, threads = lowered.settings.minibatch_size, n_threads()
+    batch, threads = lowered.settings.minibatch_size, lowered.settings.threads
     itemsize = np.dtype(lowered.settings.dtype).itemsize
     tensors = lowered.layout.tensors
     n_weights = sum(t.width for t in tensors if t.kind in ("constant", "parameter"))
@@ -100,17 +94,17 @@ class ItemThreads:
         ``call(arguments, fixed, state, rows, first_step, n_steps) -> (state, outputs)``: the steps
         of a chunk for ``size`` items. What has one item in place of a minibatch is the same for
         all; outputs are arrays (n_steps or more, size, width), or (size, width) of the last step.
-    size, minibatch_size
-        Items of a share, and of all. The last share is filled with copies of the last item.
+    size
+        Items of a share. The last share is filled with copies of the last item.
+    settings
+        Those of the network.
     backend
         Module of `nengo_dl.runtime.backends`.
-    dtype
-        Precision of the states.
     """
 
-    def __init__(self, call: Callable, size: int, minibatch_size: int, backend: Any, dtype: str):
-        self._call, self._size, self._batch = call, size, minibatch_size
-        self._backend, self._dtype = backend, dtype
+    def __init__(self, call: Callable, size: int, settings: Settings, backend: Any):
+        self._call, self._size, self._batch = call, size, settings.minibatch_size
+        self._backend, self._dtype, self._threads = backend, settings.dtype, settings.threads
         self._compiled: set[tuple[int, ...]] = set()
 
     def __call__(self, arguments, fixed, state, rows, first_step: int, n_steps: int):
@@ -123,7 +117,7 @@ class ItemThreads:
 
         shapes = tuple(len(values) for values in rows)
         if shapes in self._compiled:
-            results = list(_pool().map(run, shares))
+            results = list(_pool(self._threads).map(run, shares))
         else:  # the first one compiles
             results = [run(share) for share in shares]
             self._compiled.add(shapes)
@@ -161,9 +155,9 @@ class ItemThreads:
         return np.concatenate([v[:n_steps] for v in values], axis=1)[:, : self._batch]
 
 
-@lru_cache(maxsize=1)
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(n_threads(), thread_name_prefix="nengo_dl")
+@lru_cache(maxsize=4)
+def _pool(n_threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(n_threads, thread_name_prefix="nengo_dl")
 
 
 if hasattr(os, "register_at_fork"):  # a forked process has none of its parent's threads

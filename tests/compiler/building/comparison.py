@@ -16,13 +16,15 @@ from nengo_dl.compiler.frontend import build_model
 TOLERANCE = 1e-10
 
 
-def assert_built_alike(net, how: str = "fast", tolerance: float = TOLERANCE) -> float:
+def assert_built_alike(
+    net, how: str = "fast", tolerance: float = TOLERANCE, threads: int = 2
+) -> float:
     """Check the operators and parameters of a network, and return the largest difference of its
     weights, relative to the largest weight of their connection.
     """
     expected = Model(dt=0.001)
     expected.build(net)
-    model = build_model(net, 0.001, None, how=how)
+    model = build_model(net, 0.001, None, how=how, threads=threads)
     assert [str(op) for op in model.operators] == [str(op) for op in expected.operators]
     assert [str(obj) for obj in model.params] == [str(obj) for obj in expected.params]
     for op, same in zip(model.operators, expected.operators, strict=True):

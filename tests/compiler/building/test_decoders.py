@@ -169,9 +169,8 @@ def test_all_kinds(how):
 @pytest.mark.filterwarnings("ignore:Number of eval_points")
 def test_in_threads(monkeypatch):
     monkeypatch.setattr(decoders, "WORTH_THREADS", 0)
-    monkeypatch.setattr(decoders, "n_cores", lambda: 3)
     monkeypatch.setattr(decoders, "BATCH", 4)
-    assert_built_alike(all_kinds())
+    assert_built_alike(all_kinds(), threads=3)
 
 
 @pytest.mark.core

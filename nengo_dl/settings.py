@@ -240,9 +240,10 @@ def configure_settings(
         It concerns whatever computes each element by itself (neurons, filters of first order), in
         single precision; all else runs in loops, as it does everywhere with False and None.
     threads : int or None
-        The most threads that nengo_dl starts, for the items of a minibatch and for decoders. None:
-        one for each core that the process may use. The results are the same up to rounding. XLA,
-        TensorFlow and NumPy's matrix library have threads of their own.
+        The most threads that nengo_dl starts: for the items of a minibatch, for the random numbers
+        of processes, and for decoders. None: one for each core that the process may use. The
+        results are the same up to rounding. XLA, TensorFlow and NumPy's matrix library have threads
+        of their own.
 
     Raises
     ------

@@ -44,6 +44,8 @@ EXPECTED_BYTES = 2**30
 PACKED_ELEMENTS = 4096
 #: numbers in a step that calls Python up to which its pieces are compiled quickly (JAX)
 QUICKLY_COMPILED_NUMBERS = 4096
+#: random numbers from which on several processes draw in a thread each: about a millisecond
+THREADED_NUMBERS = 50_000
 #: dimensions of noise that are filtered faster as numbers of Python, one after the other, than as
 #: arrays
 FILTERED_DIMENSIONS = 8

@@ -99,7 +99,7 @@ def build(
     inputs = {item.node: item for item in _node_inputs(compiled)}
     names = {**unique_names(inputs, [N_STEPS]), **unique_names(model.probes)}
     _check_spikes(compiled, settings.half)
-    host = make_host(compiled, target.minibatch_size)
+    host = make_host(compiled, target.minibatch_size, settings.threads)
     backend, devices = backends.active(), _devices(compiled, target)
     simulating = None if devices is None else devices.simulating()
     placement = Placement(backend, settings.dtype, target.device, simulating)
@@ -320,7 +320,7 @@ def _kept(toplevel: Network | None, probes: Sequence[Probe]) -> list[bool]:
     return [settings.keep_history(probe) for probe in probes]
 
 
-def make_host(compiled: Compiled, minibatch_size: int) -> HostRuntime:
+def make_host(compiled: Compiled, minibatch_size: int, threads: int) -> HostRuntime:
     """The runtime of everything that is computed by Python code."""
     program = compiled.program
     return HostRuntime(
@@ -329,6 +329,7 @@ def make_host(compiled: Compiled, minibatch_size: int) -> HostRuntime:
         in_loop=[op for op in program.operators if is_host_call(op)],
         ahead=[item.operator for item in program.inputs if item.operator is not None],
         labels={item.operator: str(item.node) for item in _all_inputs(compiled)},
+        threads=threads,
     )
 
 

@@ -101,8 +101,10 @@ def test_last_step_only(shares):
 @pytest.mark.core
 def test_as_many_threads_as_wanted(shares, monkeypatch):
     """With the same results."""
-    pools, pool = [], item_threads._pool
-    monkeypatch.setattr(item_threads, "_pool", lambda n: pools.append(n) or pool(n))
+    used, in_threads = [], item_threads.in_threads
+    monkeypatch.setattr(
+        item_threads, "in_threads", lambda n, *a: used.append(n) or in_threads(n, *a)
+    )
     data = {}
     for threads in (1, 2, 3):
         model = tutorial(threads=threads)
@@ -111,7 +113,7 @@ def test_as_many_threads_as_wanted(shares, monkeypatch):
             sim.run_steps(60)
             assert is_split(sim) == (threads > 1)
         data[threads] = sim.data[model.out_probe]
-    assert [*dict.fromkeys(pools)] == [2, 3]
+    assert [*dict.fromkeys(used)] == [2, 3]
     for threads in (2, 3):
         np.testing.assert_allclose(data[threads], data[1], atol=1e-6)
 

@@ -57,10 +57,11 @@ class HostRuntime:
         in_loop: Iterable[Operator],
         ahead: Iterable[Operator],
         labels: dict[Operator, str],
+        threads: int = 1,
     ):
         self.model = model
         self.minibatch_size = minibatch_size
-        self.labels = labels
+        self.labels, self.threads = labels, threads
         self._in_loop = frozenset(in_loop)
         self._ahead = frozenset(ahead)
         self._operators: dict[tuple[Operator, int], HostOperator] = {}
@@ -129,6 +130,12 @@ class HostRuntime:
     def has_state(self, op: Operator) -> bool:
         """Whether the values of an operator that is computed ahead depend on the steps before."""
         return self._rows[op, 0].has_state
+
+    def draws_alone(self, op: Operator) -> bool:
+        """Whether the values of an operator that is computed ahead may be computed in a thread: no
+        code of the user's runs, and it has random numbers of its own.
+        """
+        return self._rows[op, 0].draws_alone
 
     def fill(self, op: Operator, item: int, rows: np.ndarray, first_step: int) -> None:
         """Set ``rows``, (n_steps, *shape), to the values of an operator that is computed ahead;

@@ -51,9 +51,12 @@ class Rows(Protocol):
     ----------
     has_state
         Whether values depend on the steps before.
+    draws_alone
+        Whether they come from random numbers of its own, without any code of the user's.
     """
 
     has_state: bool
+    draws_alone: bool
 
     def fill(self, rows: np.ndarray, first_step: int) -> None:
         """Set ``rows``, (n_steps, *shape of the output), to the values of steps first_step,
@@ -70,6 +73,7 @@ class OperatorRows:
     """Values that an operator's own step gives, one by one."""
 
     has_state = True
+    draws_alone = False
 
     def __init__(self, operator: HostOperator, target: Sequence[Signal]):
         self._operator, self._target = operator, target
@@ -88,6 +92,7 @@ class ProcessSteps:
     """Values that the step function of a process gives, one by one."""
 
     has_state = True
+    draws_alone = False
 
     def __init__(self, op: SimProcess, dt: float, rng: np.random.RandomState):
         state = {name: np.array(sig.initial_value) for name, sig in op.state.items()}
@@ -127,6 +132,7 @@ class PresentInputRows:
     """`nengo.processes.PresentInput` with its own arithmetic."""
 
     has_state = False
+    draws_alone = False
 
     def __init__(self, op: SimProcess, dt: float, rng: np.random.RandomState):
         self._inputs = np.reshape(op.process.inputs, (len(op.process.inputs), -1))
@@ -174,6 +180,7 @@ class UniformRows:
     """Random numbers of `UniformDraws`."""
 
     has_state = True
+    draws_alone = True
 
     def __init__(self, operator: HostOperator):
         self._rng = operator.op.state_extra["rng"]
@@ -186,6 +193,7 @@ class NoiseRows:
     """`nengo.processes.WhiteNoise` and `FilteredNoise`: drawn in one call."""
 
     has_state = True
+    draws_alone = True
 
     def __init__(self, op: SimProcess, dt: float, rng: np.random.RandomState):
         process, self._rng, self._dt = op.process, rng, dt

@@ -4,14 +4,18 @@ processes.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+import math
+from collections.abc import Callable, Container, Mapping
+from functools import partial
 
 import numpy as np
 from nengo.builder.operator import Operator, SimPyFunc
 
+from nengo_dl import tuning
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.inputs.function_rows import FunctionRows
 from nengo_dl.runtime.inputs.host import HostRuntime, differs_by_item
+from nengo_dl.runtime.threads import in_threads
 
 
 class ConstantSource:
@@ -60,17 +64,24 @@ class ProcessSource:
         #: ... and that had been run when the simulation was last reset without it
         self.origin = 0
 
-    def rows(self, first_step: int, n_steps: int) -> np.ndarray:
-        """Array of shape (items or 1, n_steps, size) for steps first_step, first_step + 1, ..."""
+    @property
+    def draws_alone(self) -> bool:
+        """Whether its rows may be made in a thread."""
+        return self.host.draws_alone(self.op)
+
+    def rows(self, first_step: int, n_steps: int, each: Callable = map) -> np.ndarray:
+        """Array of shape (items or 1, n_steps, size) for steps first_step, first_step + 1, ...;
+        ``each(function, items)`` calls a function for each item.
+        """
         if not self.host.has_state(self.op):
-            return self._run(first_step, n_steps)
+            return self._run(first_step, n_steps, each)
         before = self.origin + first_step - 1
         if self.position != before:
             self.host.remake(self.op, self.seed)
             for done in range(0, before, 1000):
-                self._run(done + 1, min(1000, before - done))
+                self._run(done + 1, min(1000, before - done), each)
         self.position = None
-        result = self._run(first_step, n_steps)
+        result = self._run(first_step, n_steps, each)
         self.position = before + n_steps
         return result
 
@@ -78,10 +89,13 @@ class ProcessSource:
         """Go on, although the simulation starts again after ``n_steps`` steps."""
         self.origin += n_steps
 
-    def _run(self, first_step: int, n_steps: int) -> np.ndarray:
+    def _run(self, first_step: int, n_steps: int, each: Callable) -> np.ndarray:
         result = np.empty((self.items, n_steps, *self.shape), self.dtype)
-        for item, rows in enumerate(result):
-            self.host.fill(self.op, item, rows, first_step)
+
+        def fill(item: int) -> None:
+            self.host.fill(self.op, item, result[item], first_step)
+
+        list(each(fill, range(self.items)))
         return result.reshape(self.items, n_steps, -1)
 
 
@@ -94,7 +108,9 @@ class OwnRows:
     def __init__(self, sources: Mapping[Input, Source], given: Container[Input]):
         chosen = {i: s for i, s in sources.items() if i not in given and not s.constant}
         functions = {i: s for i, s in chosen.items() if isinstance(s, FunctionSource)}
-        self._others = [(i, s) for i, s in chosen.items() if isinstance(s, ProcessSource)]
+        others = [(i, s) for i, s in chosen.items() if isinstance(s, ProcessSource)]
+        self._in_turn = [pair for pair in others if not pair[1].draws_alone]
+        self._alone = [pair for pair in others if pair[1].draws_alone]
         self._items = sorted(functions, key=lambda item: functions[item].place)
         self._functions = None
         if functions:
@@ -109,9 +125,24 @@ class OwnRows:
         if self._functions is not None:
             values = self._functions(first_step, n_steps)
             rows = {item: v[None] for item, v in zip(self._items, values, strict=True)}
-        for item, source in self._others:
+        for item, source in self._in_turn:
             rows[item] = source.rows(first_step, n_steps)
-        return rows
+        return rows | self._drawn(first_step, n_steps)
+
+    def _drawn(self, first_step: int, n_steps: int) -> dict[Input, np.ndarray]:
+        """Rows of what draws random numbers of its own: several of these, or the items of a single
+        one, in threads, if that takes longer than to start them.
+        """
+        alone = self._alone
+        numbers = n_steps * sum(s.items * math.prod(s.shape) for _, s in alone)
+        if not alone or numbers < tuning.THREADED_NUMBERS or alone[0][1].host.threads == 1:
+            return {item: source.rows(first_step, n_steps) for item, source in alone}
+        each = partial(in_threads, alone[0][1].host.threads)
+        if len(alone) == 1:
+            ((item, source),) = alone
+            return {item: source.rows(first_step, n_steps, each)}
+        made = each(lambda pair: pair[1].rows(first_step, n_steps), alone)
+        return {item: rows for (item, _), rows in zip(alone, made, strict=True)}
 
 
 def make_source(item: Input, host: HostRuntime, seed: int) -> Source:

@@ -7,10 +7,7 @@ each other, so each share runs all steps of a chunk by itself.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from math import ceil
 from typing import Any
 
@@ -19,6 +16,7 @@ import numpy as np
 from nengo_dl.compiler.kernel import Settings
 from nengo_dl.runtime.inputs.feeds import first_padded
 from nengo_dl.runtime.step.lowered_network import LoweredNetwork
+from nengo_dl.runtime.threads import in_threads
 
 #: bytes of a minibatch's values below which the threads take longer than they save
 LEAST_BYTES = 2**16
@@ -117,7 +115,7 @@ class ItemThreads:
 
         shapes = tuple(len(values) for values in rows)
         if shapes in self._compiled:
-            results = list(_pool(self._threads).map(run, shares))
+            results = in_threads(self._threads, run, shares)
         else:  # the first one compiles
             results = [run(share) for share in shares]
             self._compiled.add(shapes)
@@ -153,12 +151,3 @@ class ItemThreads:
         if values[0].ndim == 2:
             return np.concatenate(values)[: self._batch]
         return np.concatenate([v[:n_steps] for v in values], axis=1)[:, : self._batch]
-
-
-@lru_cache(maxsize=4)
-def _pool(n_threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(n_threads, thread_name_prefix="nengo_dl")
-
-
-if hasattr(os, "register_at_fork"):  # a forked process has none of its parent's threads
-    os.register_at_fork(after_in_child=_pool.cache_clear)

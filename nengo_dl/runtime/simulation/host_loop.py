@@ -275,9 +275,9 @@ class HostLoop:
         """
         self._names = list(arguments)
         values = [*arguments.values(), *fixed]
-        if self._keys is None:
-            self.backend.trace(self._trace_invariant, values)
         common = self._make_invariant(values)
+        if self._keys is None:  # what was compiled is another's
+            self.backend.trace(self._trace_invariant, values)
         common = [*common, self._tensor(np.asarray(first_step, np.int32))]
         if not self._carry:
             self._find_shapes(common, state)

@@ -183,8 +183,9 @@ class RangedRegularizer(keras.regularizers.Regularizer):
     """Applies a Keras regularizer to the distance of each value from a target or a range.
 
     Unlike `L1L2`, it does not take means over time or units. With ``keras.regularizers.L2``, it is
-    the sum over all elements, which Keras divides by the batch size. For an activity of shape
-    (batch, steps, units) that is constant over time, it is ``steps * units`` times as large.
+    the sum over all elements, which Keras divides by the batch size (since 3.14). For an activity
+    of shape (batch, steps, units) that is constant over time, it is then ``steps * units`` times as
+    large.
 
     Parameters
     ----------
@@ -202,7 +203,7 @@ class RangedRegularizer(keras.regularizers.Regularizer):
     >>> regularizer = nengo_dl.regularizers.RangedRegularizer(
     ...     target=(10, 20), regularizer=keras.regularizers.L1(0.5)
     ... )
-    >>> float(regularizer(np.full((1, 2, 2), 22.0)))  # four values, 2 above the range
+    >>> float(regularizer(np.full((1, 2, 2), 22, np.float32)))  # four values, 2 above the range
     4.0
     """
 

@@ -207,11 +207,12 @@ sys.meta_path[:] = [Finder if f is PathFinder else f for f in sys.meta_path]
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch", "none_such"])
 def test_a_missing_backend_is_told_in_a_sentence(backend):
+    other = "jax" if backend == "tensorflow" else "tensorflow"
+    pytest.importorskip(other)
     hidden = HIDDEN.format(hidden=backend)
     done = python("-c", hidden + "import nengo_dl\nnengo_dl.Simulator", KERAS_BACKEND=backend)
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode == 1 and last.startswith("ImportError: Keras is set to use the backend")
-    other = "jax" if backend == "tensorflow" else "tensorflow"
     assert backend in last and f"set the environment variable KERAS_BACKEND={other}" in last
     assert "(installed " in last and other in last.partition("(installed ")[2].partition(")")[0]
     info = "from nengo_dl.cli import main\nmain(['info'])"
@@ -220,6 +221,7 @@ def test_a_missing_backend_is_told_in_a_sentence(backend):
 
 
 def test_jax_is_used_where_tensorflow_is_not_installed(tmp_path):
+    pytest.importorskip("jax")
     code = (
         HIDDEN.format(hidden="tensorflow") + "import nengo_dl.keras_backend as b\nprint(b.name())"
     )

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import importlib.util
 import os
 import subprocess
 import sys
@@ -205,10 +206,16 @@ sys.meta_path[:] = [Finder if f is PathFinder else f for f in sys.meta_path]
 """
 
 
+def skip_without(package):
+    """Without importing it."""
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
+
+
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch", "none_such"])
 def test_a_missing_backend_is_told_in_a_sentence(backend):
     other = "jax" if backend == "tensorflow" else "tensorflow"
-    pytest.importorskip(other)
+    skip_without(other)
     hidden = HIDDEN.format(hidden=backend)
     done = python("-c", hidden + "import nengo_dl\nnengo_dl.Simulator", KERAS_BACKEND=backend)
     last = done.stderr.strip().splitlines()[-1]
@@ -221,7 +228,7 @@ def test_a_missing_backend_is_told_in_a_sentence(backend):
 
 
 def test_jax_is_used_where_tensorflow_is_not_installed(tmp_path):
-    pytest.importorskip("jax")
+    skip_without("jax")
     code = (
         HIDDEN.format(hidden="tensorflow") + "import nengo_dl.keras_backend as b\nprint(b.name())"
     )

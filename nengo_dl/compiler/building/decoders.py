@@ -71,7 +71,6 @@ class Decoders:
     def __init__(self, model: Model, threads: int):
         self._model, self._threads = model, threads
         self._networks: list[Network] = []
-        self._pending: list[list[Wanted]] = []
         self._solved: dict[Hashable, tuple[np.ndarray, dict]] = {}
 
     # -- networks ----------------------------------------------------------------------------------

@@ -156,6 +156,11 @@ def _transposed(a: np.ndarray, width: int, factor: Callable[[slice], np.ndarray]
     return result
 
 
+def _product(a: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """a'ax"""
+    return _transposed(a, x.shape[1], lambda rows: np.matmul(a[rows], x))
+
+
 def _rmses(a: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The root mean square of each column of y - ax."""
     total = np.zeros(x.shape[1])
@@ -210,6 +215,5 @@ def _refined(
         size = np.abs(correction).max() / (np.abs(x).max() or 1.0)
         if size * min(size / before, 1) < SMALL_ERROR:
             return x
-        product = _transposed(a, x.shape[1], lambda rows: np.matmul(a[rows], x))  # noqa: B023
-        left, before = right - (product + column * x), size
+        left, before = right - (_product(a, x) + column * x), size
     return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -54,7 +55,22 @@ def network_settings(network: Network | None) -> SimpleNamespace:
     values = {name: d.default for name, d in SETTINGS.items() if d.classes == (Network,)}
     if network is not None:
         values = {name: get_setting(network, name, default) for name, default in values.items()}
+        _warn_of_unused(network, values)
     return SimpleNamespace(**values)
+
+
+def _warn_of_unused(network: Network, values: Mapping[str, Any]) -> None:
+    """Warn of other values that were set in networks inside the one that is simulated."""
+    for inner in network.all_networks:
+        unused = [
+            name for name, value in values.items() if get_setting(inner, name, value) != value
+        ]
+        if unused:
+            warnings.warn(
+                f"{', '.join(unused)}: set on {inner}, which is inside {network}. A simulation "
+                "takes these settings from its top-level network; make them there",
+                stacklevel=6,  # who made the simulator
+            )
 
 
 def get_trainable(toplevel: Network, obj: Ensemble | Neurons | Connection) -> bool | None:

@@ -9,7 +9,6 @@ copied and pickled together with its settings. `nengo_dl.config` looks them up.
 from __future__ import annotations
 
 import difflib
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -264,7 +263,6 @@ def configure_settings(
     for name in settings:
         check_name(name)
     values = {name: convert(name, value) for name, value in settings.items()}
-    _warn_if_unused(network, values)
     for name, value in values.items():
         for cls in SETTINGS[name].classes:
             _set_default(network.config, cls, name, value)
@@ -296,16 +294,6 @@ def _innermost_network() -> Network:
             "whose settings it changes"
         )
     return Network.context[-1]
-
-
-def _warn_if_unused(network: Network, names: Iterable[str]) -> None:
-    unused = [name for name in names if SETTINGS[name].classes == (Network,)]
-    if unused and len(Network.context) > 1:
-        warnings.warn(
-            f"{', '.join(unused)}: set on {network}, which is inside {Network.context[0]}. "
-            "A simulation takes these settings from its top-level network; make them there",
-            stacklevel=3,
-        )
 
 
 def _set_default(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from nengo.exceptions import ConfigError
 
+import nengo_dl
 from nengo_dl.config import (
     TrainableResolver,
     configure_settings,
@@ -135,13 +136,16 @@ def test_a_config_entered_inside_a_network_is_not_mistaken_for_it():
 
 
 def test_settings_that_an_inner_network_cannot_make_are_warned_of():
-    with nengo.Network():
-        with nengo.Network(label="inner"):
-            with pytest.warns(UserWarning, match="(?s)dtype.*inner.*top-level") as record:
-                configure_settings(dtype="float64", trainable=False)
-            configure_settings(trainable=False, keep_history=False)  # these it can make
-    assert record[0].filename == __file__
+    with nengo.Network() as outer:
+        with nengo.Network(label="inner") as inner:
+            configure_settings(dtype="float64", trainable=False)
+        with nengo.Network(label="other"):
+            configure_settings(dtype="float32", trainable=False)  # as it is anyway
+    with pytest.warns(UserWarning, match="(?s)dtype.*inner.*top-level") as record:
+        nengo_dl.Simulator(outer).close()
+    assert len(record) == 1 and record[0].filename == __file__
     assert "trainable" not in str(record[0].message)
+    nengo_dl.Simulator(inner).close()  # whose settings these are
 
 
 # -- errors ----------------------------------------------------------------------------------------

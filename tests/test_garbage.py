@@ -31,7 +31,8 @@ def test_as_it_was_before(before, monkeypatch):
 
 def test_nothing_is_moved():
     """What is old or frozen is looked through rarely or never: it would not be freed."""
+    before = gc.get_freeze_count()  # Python 3.12 freezes some itself
     with collected_later():
         made = [[]]
     assert any(obj is made for obj in gc.get_objects(generation=0))
-    assert gc.get_freeze_count() == 0
+    assert gc.get_freeze_count() == before

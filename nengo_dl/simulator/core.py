@@ -231,6 +231,9 @@ class Simulator(
         """
         if self.closed:
             return
+        if sys is None or sys.is_finalizing():  # all is freed, and modules may be gone
+            self.closed = True
+            return
         self._alone.check()
         self._last = LastValues(self._engine, self._state)
         self._state = State((), self.n_steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +15,9 @@ from nengo.exceptions import ValidationError
 from nengo_dl.compiler.program import Input
 from nengo_dl.runtime.checks import checked_count
 from nengo_dl.runtime.inputs.names import N_STEPS, named
+
+#: what data for the biases of converted models was called
+BIAS = re.compile(r".+\.\d+\.bias")
 
 
 def by_input(
@@ -79,6 +83,13 @@ def by_node(
     result: dict[Node, Any] = {}
     for key, value in data.items():
         node = named(key, names) if isinstance(key, str) else key
+        if node not in inputs and isinstance(key, str) and BIAS.fullmatch(key):
+            warnings.warn(
+                f"the data for {key!r} is ignored: biases are part of the ensembles here, not "
+                "Nodes as in models that NengoDL 3 converted",
+                stacklevel=4,
+            )
+            continue
         if node not in inputs:
             raise ValidationError(_unknown(key, node, names), attr=argument)
         if node in result:
@@ -301,7 +312,9 @@ def _same_steps(given: Any) -> int | None:
             "batches of items of one length",
             attr=N_STEPS,
         )
-    return checked_count(N_STEPS, values[0])
+    (value,) = values.tolist()
+    whole = isinstance(value, float) and value.is_integer()
+    return checked_count(N_STEPS, int(value) if whole else value)
 
 
 def unpacked(batch: Any) -> tuple[Any, Any, Any]:

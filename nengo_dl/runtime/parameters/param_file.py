@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,30 @@ class Contents:
     state: Mapping[str, Any] = field(default_factory=dict)
     dtype: str = "float64"
 
+    def renumbered(self, names: Iterable[tuple[str, str]]) -> Contents:
+        """The same under these names, where they differ in numbers at the end only: those that
+        Keras gives to layers go on when a program makes its model once more.
+        """
+        names = list(names)
+        if set(names) == set(self.parameters):
+            return self
+        of_stem: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for obj, attribute in names:
+            of_stem.setdefault((_stem(obj), attribute), []).append((obj, attribute))
+        wanted = {stem: iter(found) for stem, found in of_stem.items()}
+        renamed = {}
+        for (obj, attribute), value in self.parameters.items():
+            name = next(wanted.get((_stem(obj), attribute), iter(())), None)
+            if name is None:
+                return self
+            renamed[name] = value
+        return replace(self, parameters=renamed) if len(renamed) == len(names) else self
+
+
+def _stem(name: str) -> str:
+    """The name of an object without the numbers at the ends of its parts."""
+    return re.sub(r"(_\d+)+(?=$|[/. ])", "", name)
+
 
 def with_suffix(path: str | os.PathLike) -> Path:
     """``path``, with ``.npz`` added where it does not end so."""
@@ -85,6 +110,7 @@ def read(
     path: str | os.PathLike,
     differences: Callable[[Contents], list[str]],
     include_state: bool = False,
+    names: Iterable[tuple[str, str]] = (),
 ) -> Contents:
     """Read a file that fits.
 
@@ -97,6 +123,8 @@ def read(
         words what does not fit, see `raise_differences`.
     include_state
         Whether the state is wanted too.
+    names
+        Those of the parameters in the network, in its order, see `Contents.renumbered`.
 
     Raises
     ------
@@ -114,13 +142,13 @@ def read(
             raise
         except Exception as error:  # the libraries raise nearly anything where a file is damaged
             raise _damaged(path, error) from None
-        raise_differences(path, differences(_sorted(archive.headers, dtype)))
+        raise_differences(path, differences(_sorted(archive.headers, dtype).renumbered(names)))
         wanted = ("parameters/", "state/") if include_state else ("parameters/",)
         try:
             arrays = {n: archive.array(n) for n in archive.headers if n.startswith(wanted)}
         except Exception as error:
             raise _damaged(path, error) from None
-    return _sorted(arrays, dtype)
+    return _sorted(arrays, dtype).renumbered(names)
 
 
 class _Archive:

@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+from nengo import Ensemble
+from nengo.builder import Model
+from nengo.builder.operator import DotInc, Reset
 from nengo.builder.signal import Signal
 
 from nengo_dl.compiler.program import probed_signals
@@ -85,15 +88,31 @@ def differing_values(sim: Running, slots: Slots, contents: Contents) -> list[str
 
 
 def _locked(sim: Running, signals: Iterable[Signal]) -> set[Signal]:
-    """Parameters whose value the compiler used up, so that they cannot be changed any more."""
+    """Parameters whose value the compiler used up, so that they cannot be changed any more; not
+    those on which nothing depends.
+    """
+    zeros = _without_input(sim.model)
 
     def readers(operators) -> Counter:
-        return Counter(sig.base for op in operators for sig in (*op.reads, *op.updates, *op.incs))
+        used = (op for op in operators if not (type(op) is DotInc and op.X.base in zeros))
+        return Counter(sig.base for op in used for sig in (*op.reads, *op.updates, *op.incs))
 
-    built, compiled = readers(sim.model.operators), readers(sim.operators)
+    compiled = readers(sim.operators)
     read = readers(remove_unread(sim.model.operators, probed_signals(sim.model)))
     stored = {sig for s in sim.engine.lowered.layout.stored for sig in s.signals}
-    return {s for s in signals if (built[s] and s not in stored) or compiled[s] != read[s]}
+    return {s for s in signals if (read[s] and s not in stored) or compiled[s] != read[s]}
+
+
+def _without_input(model: Model) -> set[Signal]:
+    """Inputs of ensembles to which nothing is connected, and which are zero therefore: whatever
+    the encoders are has no effect.
+    """
+    built = (obj for obj in model.params if isinstance(obj, Ensemble))
+    inputs = {sig for ens in built if (sig := model.sig[ens].get("in")) is not None}
+    for op in model.operators:
+        if type(op) is not Reset:
+            inputs.difference_update(sig.base for sig in (*op.sets, *op.incs, *op.updates))
+    return inputs
 
 
 def _differing_state(sim: Running, found: Mapping[str, Any]) -> list[str]:

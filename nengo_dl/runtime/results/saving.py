@@ -130,7 +130,10 @@ def load(sim: Running, path: str | os.PathLike, include_state: bool) -> Loaded:
     """
     slots = find_slots(sim)
     contents = param_file.read(
-        path, lambda headers: differing_headers(sim, slots, headers, include_state), include_state
+        path,
+        lambda headers: differing_headers(sim, slots, headers, include_state),
+        include_state,
+        slots.names(),
     )
     param_file.raise_differences(path, differing_values(sim, slots, contents))
     values = _signal_values(slots, contents.parameters)

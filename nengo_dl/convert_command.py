@@ -49,7 +49,7 @@ if __name__ == "__main__":
     with nengo_dl.Simulator(converted.net) as sim:
         sim.run(0.1)  # sim.predict, or sim.run_steps, with data for the inputs
         for probe in converted.outputs.values():
-            print(probe.label, sim.data[probe][-1])
+            print(probe, sim.data[probe][-1])
 '''
 
 

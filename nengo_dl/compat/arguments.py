@@ -54,6 +54,30 @@ def older_arguments(
     return decorate
 
 
+def ignored_arguments(**reasons: str) -> Callable[[Function], Function]:
+    """Decorator of a function or method that warns of arguments of earlier versions that have no
+    effect any more, and says why.
+    """
+
+    def decorate(function: Function) -> Function:
+        name = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            for old in kwargs.keys() & reasons.keys():
+                del kwargs[old]
+                warnings.warn(
+                    f"the argument {old} of {name} is ignored: {reasons[old]}",
+                    DeprecationWarning,
+                    stacklevel=2,
+                )
+            return function(*args, **kwargs)
+
+        return call  # type: ignore[return-value]
+
+    return decorate
+
+
 def size_as_shape(size: Any) -> tuple[Any, ...] | None:
     """A ``shape_in`` or ``shape_out`` from version 2's ``size_in`` or ``size_out``."""
     return None if size is None or size == 0 else (size,)

@@ -172,9 +172,8 @@ class Converter(Spiking):
         for value in self.graph.outputs:
             if value not in outputs:
                 obj = self.objects[value]
-                name = lookup.name_of(self.graph, value)
-                probe = nengo.Probe(obj, synapse=self.synapses.get(obj), label=name)
-                outputs[value] = probe
+                # without a label, as programs for NengoDL 3 expect: its loss is "probe_loss"
+                outputs[value] = probe = nengo.Probe(obj, synapse=self.synapses.get(obj))
                 if self.temporal_model and not value.temporal:
                     self.net.config[probe].keep_history = False
         self.inputs = lookup.Objects(self.graph, inputs, "input")
@@ -184,6 +183,9 @@ class Converter(Spiking):
     def _convert_call(self, node_id: int) -> None:
         call = self.calls[node_id]
         check_mask(call)
+        if call.changes_nothing:
+            self.objects[call.outputs[0]] = self.objects[call.inputs[0]]
+            return
         cls, reason = self._choose(call)
         objects = None
         if cls is not None:

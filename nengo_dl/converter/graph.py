@@ -69,6 +69,14 @@ class Call:
     arguments: tuple
     keywords: dict
 
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the layer gives an array the shape that it has, the axis of time included."""
+        if not isinstance(self.layer, keras.layers.Reshape):
+            return False
+        (given,), (made,) = self.inputs, self.outputs
+        return tuple(given.tensor.shape[1:]) == tuple(made.tensor.shape[1:])
+
     def __call__(self, arrays: dict[Value, Any]) -> list[Any]:
         """What the layer makes of the arrays, outside of training."""
 

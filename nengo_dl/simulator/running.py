@@ -13,6 +13,7 @@ from nengo import Probe
 from nengo.exceptions import SimulationError, SimulatorClosed
 
 from nengo_dl import tuning
+from nengo_dl.compat.arguments import warn
 from nengo_dl.runtime import checks
 from nengo_dl.runtime.inputs import feeds
 from nengo_dl.runtime.results.recording import ProbeRecord
@@ -62,6 +63,8 @@ class RunningInterface(SimulatorParts):
         stateful: bool = True,
         *,
         steps: int | None = None,
+        input_feeds: Any = None,
+        profile: Any = None,
     ) -> None:
         """Simulate ``n_steps`` steps and append the recorded values to ``sim.data``.
 
@@ -79,6 +82,8 @@ class RunningInterface(SimulatorParts):
         stateful
             Whether the next call continues where this one ends. If not, it starts from the same
             state as this one, except that weights learned online are kept.
+        input_feeds, profile
+            Deprecated: the name of ``data`` in version 1, and without effect.
 
         Raises
         ------
@@ -93,6 +98,8 @@ class RunningInterface(SimulatorParts):
         >>> sim.run_steps(20, data={stimulus: values})
         """
         self._check_open("run")
+        if input_feeds is not None or profile is not None:
+            data = _older_arguments(data, input_feeds, profile)
         stateful = checks.checked_flag("stateful", stateful)
         bar = self.progress_bar if progress_bar is None else progress_bar
         bar = checks.checked_progress_bar(bar)
@@ -261,3 +268,13 @@ def _tracker(bar: Any, n_steps: int, compiles: bool):
     if bar is None or bar is False or (bar is True and n_steps <= tuning.SHORT_RUN_STEPS):
         return _NOTHING_SHOWN
     return RunTracker(bar, n_steps, compiles)
+
+
+def _older_arguments(data: Any, input_feeds: Any, profile: Any) -> Any:
+    """``data``, from arguments of versions 1 and 2."""
+    if profile is not None:
+        warn("the argument profile", "the profiler of TensorFlow or JAX", stacklevel=4)
+    if input_feeds is None:
+        return data
+    warn("the argument input_feeds", "data", stacklevel=4)
+    return input_feeds if data is None else data

@@ -68,6 +68,50 @@ def test_version_2_without_inputs():
             assert sim.loss(data) < 1
 
 
+def test_calls_of_version_1():
+    with nengo.Network(seed=0) as net:
+        node, out = nengo.Node([0.0]), nengo.Node(size_in=1)
+        nengo.Connection(node, out, transform=np.zeros((1, 1)), synapse=None)
+        probe = nengo.Probe(out)
+    x, y = {node: np.ones((1, 2, 1))}, {probe: np.ones((1, 2, 1))}
+    with nengo_dl.Simulator(net, progress_bar=False) as sim:
+        with pytest.warns(DeprecationWarning, match="compile and Simulator.evaluate"):
+            assert sim.loss(x, y, "mse") == pytest.approx(1)
+        with pytest.warns(DeprecationWarning) as caught:
+            sim.train(x, y, keras.optimizers.SGD(0.1), n_epochs=5, summaries=["loss"])
+        texts = [str(w.message) for w in caught]
+        assert any("summaries of train is ignored: pass nengo_dl.callbacks" in t for t in texts)
+        assert all(w.filename == __file__ for w in caught if w.category is DeprecationWarning)
+        with pytest.warns(DeprecationWarning):
+            assert sim.loss(x, y) < 1
+        with pytest.warns(DeprecationWarning, match="input_feeds is deprecated, use data"):
+            sim.run_steps(2, input_feeds={node: np.ones((1, 2, 1))})
+        assert sim.data[probe][-1] > 0.1
+        with pytest.warns(DeprecationWarning, match="profile"):
+            sim.step(profile=True)
+
+
+def test_optimizers_of_tensorflow_1(model):  # noqa: F811
+    tf = pytest.importorskip("tensorflow")
+    with simulator(model) as sim:
+        with pytest.raises(ValidationError, match="AdamOptimizer is an .* of TensorFlow 1; use"):
+            sim.compile(tf.compat.v1.train.AdamOptimizer(0.1), loss="mse")
+
+
+def test_data_for_biases_of_converted_models():
+    x = keras.Input((3,))
+    converter = nengo_dl.Converter(keras.Model(x, keras.layers.Dense(2, name="dense")(x)))
+    data = {**{converter.inputs[x]: np.ones((1, 1, 3))}, "dense.0.bias": np.ones((1, 2, 1))}
+    with nengo_dl.Simulator(converter.net, progress_bar=False) as sim:
+        with pytest.warns(UserWarning, match="'dense.0.bias' is ignored: biases are part of"):
+            sim.predict({**data, "n_steps": np.ones((1, 1))})
+        sim.compile(loss="mse")
+        (probe,) = converter.outputs.values()
+        with pytest.warns(UserWarning, match="ignored"):
+            result = sim.evaluate(data, {probe: np.ones((1, 1, 2))}, verbose=0)
+    assert list(result) == ["loss", "probe_loss"]
+
+
 def test_soft_reset(sim, model):  # noqa: F811
     sim.run_steps(N_STEPS)
     with pytest.warns(DeprecationWarning, match="use Simulator.reset"):

@@ -323,6 +323,12 @@ def test_what_needs_all_steps_at_once_is_refused():
         Converter(model, temporal_model=True)
 
 
+def test_shapes_that_stay_need_no_steps():
+    x = keras.Input((5, 3))
+    model = keras.Model(x, L.Dense(2)(L.Reshape((5, 3))(x)))
+    assert Converter(model, temporal_model=True, allow_fallback=False).verify()
+
+
 # -- models that cannot be converted ---------------------------------------------------------------
 
 

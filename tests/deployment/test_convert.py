@@ -55,7 +55,7 @@ def test_the_script_makes_the_network(saved, tmp_path, capsys):
     assert "3 of 3 layers are Nengo objects" in result.output
     assert "verified" in result.output
     made = runpy.run_path(str(script), run_name="__main__")
-    assert capsys.readouterr().out.startswith("dense [")
+    assert "dense" in capsys.readouterr().out
     converted = made["converted"]
     assert isinstance(made["make_network"](), nengo.Network)
     x = np.random.RandomState(0).uniform(size=(2, 4, 4, 1)).astype("float32")
@@ -79,7 +79,7 @@ def test_spikes_in_few_steps(saved, tmp_path, capsys):
     assert result.exit_code == 0, result.output
     assert "IntegratedSpiking" in result.output
     made = runpy.run_path(str(script), run_name="__main__")
-    assert capsys.readouterr().out.startswith("dense [")
+    assert "dense" in capsys.readouterr().out
     (node,), (probe,) = made["converted"].inputs.values(), made["converted"].outputs.values()
     with nengo_dl.Simulator(made["converted"].net, progress_bar=False) as sim:
         output = sim.predict({node: x.reshape(20, 1, -1).repeat(30, axis=1)})[probe]

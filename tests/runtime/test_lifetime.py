@@ -113,13 +113,19 @@ def test_what_nobody_shares_is_freed():
     assert run() is None
 
 
-def test_python_ends_quietly_with_an_open_simulator():
+@pytest.mark.parametrize("closes", [False, True])
+def test_python_ends_quietly_with_an_open_simulator(closes):
+    """Also where an object of the program's closes it at last."""
     program = (
         "import nengo, nengo_dl\n"
+        "class Owner:\n"
+        "    def __del__(self):\n"
+        f"        {'self.sim.close()' if closes else 'pass'}\n"
         "with nengo.Network() as net:\n"
-        "    nengo.Ensemble(5, 1)\n"
-        "sim = nengo_dl.Simulator(net, progress_bar=False)\n"
-        "sim.run_steps(2)\n"
+        "    nengo.Probe(nengo.Ensemble(5, 1))\n"
+        "owner = Owner()\n"
+        "owner.sim = nengo_dl.Simulator(net, progress_bar=False)\n"
+        "owner.sim.run_steps(2)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

@@ -140,6 +140,48 @@ def test_other_network(small_file, changes, message):
             sim.load_params(small_file)
 
 
+def test_encoders_without_effect_need_not_agree(tmp_path):
+    """Without a seed they never do, and an ensemble whose neurons alone are driven has no use for
+    them.
+    """
+
+    def make():
+        with nengo.Network() as net:
+            node, rate = nengo.Node([0.5, 1.0]), nengo.RectifiedLinear()
+            fixed = {"gain": np.ones(4), "bias": np.arange(4.0)}
+            ens = nengo.Ensemble(4, 1, neuron_type=rate, **fixed)
+            nengo.Connection(node, ens.neurons, transform=nengo_dl.dists.Glorot(), synapse=None)
+            nengo.Probe(ens.neurons)
+            nengo.Ensemble(3, 1)  # of which nobody hears
+        return net
+
+    results = []
+    for first in (True, False):
+        net = make()
+        with nengo_dl.Simulator(net, progress_bar=False) as sim:
+            (sim.save_params if first else sim.load_params)(tmp_path / "params")
+            sim.run_steps(3)
+            results.append(sim.data[net.probes[0]])
+    np.testing.assert_array_equal(*results)
+
+
+def test_numbers_that_keras_counts_on(tmp_path):
+    """A program that makes its Keras model once more has layers of other names."""
+
+    def make():
+        x = y = keras.Input((3,))
+        for units in (4, 4, 2):
+            y = keras.layers.Dense(units, activation="relu")(y)
+        return nengo_dl.Converter(keras.Model(x, y))
+
+    results = []
+    for first in (True, False):
+        with nengo_dl.Simulator(make().net, progress_bar=False) as sim:
+            (sim.save_params if first else sim.load_params)(tmp_path / "params")
+            results.append(*sim.predict(np.ones((1, 1, 3))).values())
+    np.testing.assert_array_equal(*results)
+
+
 def test_other_network_without_a_simulator(small_file):
     net = small(n_neurons=6)
     with pytest.raises(ValidationError, match=r"scaled_encoders of 'a' has shape \(5, 1\)"):

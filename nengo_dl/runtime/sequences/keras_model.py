@@ -184,6 +184,13 @@ class NengoModel(ModelState):
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
         """See the class."""
+        if not isinstance(inputs, Mapping):
+            expected = ", ".join(repr(name) for name in self.network_inputs)
+            raise ValidationError(
+                f"the model takes a dict of tensors by the names of the Nodes ({expected}), and "
+                f"gives one by the names of the Probes; got {type(inputs).__name__}",
+                attr="inputs",
+            )
         if self.learning_phase is not None:
             training = self.learning_phase
         values = {

@@ -33,6 +33,13 @@ def scaled(optimizer: Any, model: NengoModel, auto_scale_loss: bool) -> Any:
     """The optimizer; with a scaled loss where the network, or layers inside it, compute with
     ``float16``, as Keras does it.
     """
+    name = type(optimizer).__name__
+    if type(optimizer).__module__.startswith("tensorflow.") and name.endswith("Optimizer"):
+        raise ValidationError(
+            f"{name} is an optimizer of TensorFlow 1; use one of keras.optimizers, such as "
+            "Adam, RMSprop or SGD (which has momentum)",
+            attr="optimizer",
+        )
     optimizer = keras.optimizers.get(optimizer)
     layers = [inner for layer in model.lowered.layers for inner in flattened(layer)]
     types = {model.lowered.settings.half, *(layer.compute_dtype for layer in layers)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -55,12 +55,12 @@ def network_settings(network: Network | None) -> SimpleNamespace:
     values = {name: d.default for name, d in SETTINGS.items() if d.classes == (Network,)}
     if network is not None:
         values = {name: get_setting(network, name, default) for name, default in values.items()}
-        _warn_of_unused(network, values)
     return SimpleNamespace(**values)
 
 
-def _warn_of_unused(network: Network, values: Mapping[str, Any]) -> None:
-    """Warn of other values that were set in networks inside the one that is simulated."""
+def warn_of_unused(network: Network, settings: SimpleNamespace) -> None:
+    """Warn of other settings that were made in networks inside the one that is simulated."""
+    values = vars(settings)
     for inner in network.all_networks:
         unused = [
             name for name, value in values.items() if get_setting(inner, name, value) != value
@@ -69,7 +69,7 @@ def _warn_of_unused(network: Network, values: Mapping[str, Any]) -> None:
             warnings.warn(
                 f"{', '.join(unused)}: set on {inner}, which is inside {network}. A simulation "
                 "takes these settings from its top-level network; make them there",
-                stacklevel=6,  # who made the simulator
+                stacklevel=5,  # who made the simulator
             )
 
 

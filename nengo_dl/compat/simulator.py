@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from nengo import Probe
@@ -12,13 +12,11 @@ from nengo.exceptions import ValidationError
 from nengo_dl import obj
 from nengo_dl.compat.arguments import ignored_arguments, warn
 
-#: arguments of versions 1 and 2 without an equivalent
+#: arguments of versions 1 and 2 for which there is something else
 IGNORED = {
     "summaries": "pass nengo_dl.callbacks.NengoSummaries to fit as one of the callbacks",
     "truncation": "gradients go through all steps; checkpoint_segments saves memory",
     "profile": "use the profiler of TensorFlow or JAX",
-    "tensorboard": "pass keras.callbacks.TensorBoard to fit as one of the callbacks",
-    "step_blocks": "any number of steps can be run",
 }
 
 
@@ -32,40 +30,24 @@ class OlderCalls:
         return self.unroll_simulation
 
     @ignored_arguments(**IGNORED)
-    def train(
-        self: Any,
-        data: dict,
-        *arguments: Any,
-        n_epochs: int = 1,
-        objective: Any = None,
-        shuffle: bool = True,
-        **kwargs: Any,
-    ) -> None:
-        """Deprecated: the training call of versions 1 and 2. Use `compile` and `fit`.
+    def train(self: Any, *arguments: Any, **kwargs: Any) -> None:
+        """Deprecated: ``train(data, optimizer, n_epochs=1, objective=None, shuffle=True)``, the
+        training call of version 2. Use `compile` and `fit`.
 
-        ``data`` holds inputs by Node and targets by Probe; an optimizer follows. ``objective`` is a
-        function of (outputs, targets), or a dict of them by Probe. Version 1 has targets in a dict
-        of their own, between data and optimizer.
+        ``data`` holds inputs by Node and targets by Probe; ``objective`` is a function of (outputs,
+        targets), or a dict of them by Probe. Version 1 has targets in a dict of their own, between
+        data and optimizer.
         """
         warn("Simulator.train", "Simulator.compile and Simulator.fit", stacklevel=4)
-        data, rest = _joined(data, arguments)
-        given = dict(zip(("optimizer", "n_epochs", "objective", "shuffle"), rest, strict=False))
-        optimizer = given.get("optimizer", kwargs.pop("optimizer", None))
-        n_epochs, shuffle = given.get("n_epochs", n_epochs), given.get("shuffle", shuffle)
-        objective = given.get("objective", objective)
-        x, y = _split_data(data)
-        self.compile(optimizer=optimizer, loss=_objective_losses(objective, y))
-        self.fit(x, y, epochs=n_epochs, shuffle=shuffle, **kwargs)
+        _train(self, *_joined(arguments), **kwargs)
 
     @ignored_arguments(**IGNORED)
-    def loss(self: Any, data: dict, *arguments: Any, objective: Any = None, **kwargs: Any) -> float:
-        """Deprecated: the evaluation call of versions 1 and 2. Use `compile` and `evaluate`."""
+    def loss(self: Any, *arguments: Any, **kwargs: Any) -> float:
+        """Deprecated: ``loss(data, objective=None)``, the evaluation call of version 2, with data
+        and objective as in `train`. Use `compile` and `evaluate`.
+        """
         warn("Simulator.loss", "Simulator.compile and Simulator.evaluate", stacklevel=4)
-        data, rest = _joined(data, arguments)
-        objective = rest[0] if rest else objective
-        x, y = _split_data(data)
-        self.compile(loss=_objective_losses(objective, y))
-        return self.evaluate(x, y, **kwargs)["loss"]
+        return _loss(self, *_joined(arguments), **kwargs)
 
     def soft_reset(
         self: Any, include_trainable: bool = False, include_probes: bool = False
@@ -79,15 +61,35 @@ class OlderCalls:
         )
 
 
-def _joined(data: dict, arguments: Sequence[Any]) -> tuple[dict, Sequence[Any]]:
-    """Inputs and targets in one dict, and what follows them."""
-    if not arguments or not isinstance(arguments[0], Mapping) or _has_probes(data):
-        return data, arguments
-    return {**data, **arguments[0]}, arguments[1:]
+def _train(
+    sim: Any,
+    data: dict,
+    optimizer: Any,
+    n_epochs: int = 1,
+    objective: Any = None,
+    shuffle: bool = True,
+    **kwargs: Any,
+) -> None:
+    x, y = _split_data(data)
+    sim.compile(optimizer=optimizer, loss=_objective_losses(objective, y))
+    sim.fit(x, y, epochs=n_epochs, shuffle=shuffle, **kwargs)
 
 
-def _has_probes(data: Any) -> bool:
-    return isinstance(data, Mapping) and any(isinstance(key, Probe) for key in data)
+def _loss(sim: Any, data: dict, objective: Any = None, **kwargs: Any) -> float:
+    x, y = _split_data(data)
+    sim.compile(loss=_objective_losses(objective, y))
+    return sim.evaluate(x, y, **kwargs)["loss"]
+
+
+def _joined(arguments: tuple) -> tuple:
+    """Arguments with inputs and targets in one dict, which are two in version 1."""
+    first = arguments[:2]
+    if len(first) < 2 or not all(isinstance(values, Mapping) for values in first):
+        return arguments
+    inputs, targets = first
+    if any(isinstance(key, Probe) for key in inputs):
+        return arguments
+    return ({**inputs, **targets}, *arguments[2:])
 
 
 def _split_data(data: dict) -> tuple[dict, dict]:

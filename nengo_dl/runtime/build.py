@@ -89,6 +89,8 @@ def build(
     """Build, compile and lower ``network``."""
     toplevel = network if network is not None or model is None else model.toplevel
     settings = config.network_settings(toplevel)
+    if toplevel is not None:
+        config.warn_of_unused(toplevel, settings)
     settings.dtype, settings.half = precision(settings.dtype)
     settings.threads = settings.threads or n_cores()
     stage = progress.next_stage("Building", "Build")

@@ -83,14 +83,14 @@ def by_node(
     result: dict[Node, Any] = {}
     for key, value in data.items():
         node = named(key, names) if isinstance(key, str) else key
-        if node not in inputs and isinstance(key, str) and BIAS.fullmatch(key):
-            warnings.warn(
-                f"the data for {key!r} is ignored: biases are part of the ensembles here, not "
-                "Nodes as in models that NengoDL 3 converted",
-                stacklevel=4,
-            )
-            continue
         if node not in inputs:
+            if isinstance(key, str) and BIAS.fullmatch(key):
+                warnings.warn(
+                    f"the data for {key!r} is ignored: biases are part of the ensembles here, not "
+                    "Nodes as in models that NengoDL 3 converted",
+                    stacklevel=4,
+                )
+                continue
             raise ValidationError(_unknown(key, node, names), attr=argument)
         if node in result:
             raise ValidationError(

@@ -111,6 +111,8 @@ class OwnRows:
         others = [(i, s) for i, s in chosen.items() if isinstance(s, ProcessSource)]
         self._in_turn = [pair for pair in others if not pair[1].draws_alone]
         self._alone = [pair for pair in others if pair[1].draws_alone]
+        #: random numbers of a step
+        self._n_drawn = sum(s.items * math.prod(s.shape) for _, s in self._alone)
         self._items = sorted(functions, key=lambda item: functions[item].place)
         self._functions = None
         if functions:
@@ -127,17 +129,18 @@ class OwnRows:
             rows = {item: v[None] for item, v in zip(self._items, values, strict=True)}
         for item, source in self._in_turn:
             rows[item] = source.rows(first_step, n_steps)
-        return rows | self._drawn(first_step, n_steps)
+        if self._alone:
+            rows |= self._drawn(first_step, n_steps)
+        return rows
 
     def _drawn(self, first_step: int, n_steps: int) -> dict[Input, np.ndarray]:
         """Rows of what draws random numbers of its own: several of these, or the items of a single
         one, in threads, if that takes longer than to start them.
         """
-        alone = self._alone
-        numbers = n_steps * sum(s.items * math.prod(s.shape) for _, s in alone)
-        if not alone or numbers < tuning.THREADED_NUMBERS or alone[0][1].host.threads == 1:
+        alone, threads = self._alone, self._alone[0][1].host.threads
+        if threads == 1 or n_steps * self._n_drawn < tuning.THREADED_NUMBERS:
             return {item: source.rows(first_step, n_steps) for item, source in alone}
-        each = partial(in_threads, alone[0][1].host.threads)
+        each = partial(in_threads, threads)
         if len(alone) == 1:
             ((item, source),) = alone
             return {item: source.rows(first_step, n_steps, each)}

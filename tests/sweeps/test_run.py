@@ -1,6 +1,7 @@
 """Points that raise, stores, executors, and what is asked for in the wrong way."""
 
 import json
+from collections import defaultdict
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
@@ -10,7 +11,7 @@ from nengo.exceptions import SimulationError, ValidationError
 
 import nengo_dl
 from nengo_dl import tuning
-from nengo_dl.sweeps import executors
+from nengo_dl.sweeps import executors, members
 from nengo_dl.sweeps.executors import Workers, done_by
 from nengo_dl.sweeps.job import Job
 from nengo_dl.sweeps.points import Point
@@ -76,6 +77,13 @@ class Counting:
         return small(seed)
 
 
+@pytest.fixture
+def _nothing_compiled(monkeypatch):
+    """No group is filled up to a size that an earlier test ran, so that calls can be counted."""
+    monkeypatch.setattr(members, "_compiled_for", defaultdict(set))
+
+
+@pytest.mark.usefixtures("_nothing_compiled")
 def test_a_run_goes_on_where_one_was_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(tuning, "SWEEP_GROUP_POINTS", 2)
     store = tmp_path / "new" / "store"
@@ -117,6 +125,7 @@ def test_files_need_no_pickle(tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {path.name, "sweep.json"}  # no drafts
 
 
+@pytest.mark.usefixtures("_nothing_compiled")
 def test_points_that_raised_run_again_if_wanted(tmp_path):
     make = Counting(1, ValueError("not now"))
     sweep = nengo_dl.sweep(make, seed=range(3))

@@ -19,7 +19,7 @@ from nengo_dl.runtime.inputs import feeds
 from nengo_dl.runtime.results.recording import ProbeRecord
 from nengo_dl.runtime.simulation.guards import DeferredInterrupt
 from nengo_dl.runtime.simulation.state import State
-from nengo_dl.runtime.training.arguments import prediction_hooks
+from nengo_dl.runtime.training.callbacks import prediction_hooks
 from nengo_dl.simulator.parts import SimulatorParts
 from nengo_dl.simulator.progress import RunTracker
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import nengo_dl
-from nengo_dl.runtime.training.batch_hooks import batches_per_call, sees_batches
+from nengo_dl.runtime.training.callbacks import batches_per_call, sees_batches
 from training.conftest import parameters, simulator
 
 K = keras.callbacks

@@ -52,6 +52,14 @@ def of_run(
     return rows, check_steps(rows, n_steps)
 
 
+def of_examples(
+    x: Any, inputs: Mapping[Node, Input], names: Mapping[Node, str], n_steps: int | None
+) -> tuple[dict[Input, np.ndarray], int, int | None]:
+    """Data by input, the number of steps, and that of items, None where no Node has data."""
+    rows = by_input(x, inputs, names, "x")
+    return rows, check_steps(rows, n_steps, "x"), check_batch(list(rows.values()), "x")
+
+
 def check_minibatch(
     rows: Mapping[Input, np.ndarray],
     names: Mapping[Node, str],

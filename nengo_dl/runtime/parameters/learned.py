@@ -37,9 +37,8 @@ class Learned:
             )
             for st in states
         ]
-
-    def __bool__(self) -> bool:
-        return any(np.any(mask) for mask in self._masks)
+        #: whether anything is learned
+        self.any = any(np.any(mask) for mask in self._masks)
 
     def kept(self, state: Sequence[Any], source: Sequence[Any]) -> list[Any]:
         """The tensors of ``state``, (minibatch_size, width) each, but for what was learned as it is

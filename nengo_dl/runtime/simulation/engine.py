@@ -87,7 +87,7 @@ class Engine:
         """``state``, but for what online learning rules have learned as it is in ``source``, of all
         items or the first ``n_items``.
         """
-        if not self.model.learned:
+        if not self.model.learned.any:
             return state
         with self.scope():
             learned = source.tensors

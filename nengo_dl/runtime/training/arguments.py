@@ -1,8 +1,8 @@
-"""What Keras is told: callbacks, optimizers, and what batches look like."""
+"""What Keras is told: optimizers, epochs, and what batches look like."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,40 +47,6 @@ def scaled(optimizer: Any, model: NengoModel, auto_scale_loss: bool) -> Any:
     if "float16" in types and auto_scale_loss and not is_scaled:
         return keras.optimizers.LossScaleOptimizer(optimizer)
     return optimizer
-
-
-def prediction_hooks(
-    model: keras.Model, callbacks: Any, verbose: Any, steps: int | None
-) -> keras.callbacks.CallbackList:
-    """Keras callbacks for predictions."""
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        return callbacks
-    if verbose not in ("auto", None, 0, 1, 2):
-        raise ValidationError(f"expected 'auto', 0, 1 or 2, got {verbose!r}", attr="verbose")
-    shown = verbose not in (0, "auto", None)
-    return keras.callbacks.CallbackList(
-        as_list(callbacks),
-        add_progbar=shown,
-        verbose=int(shown) and verbose,
-        epochs=1,
-        steps=steps,
-        model=model,
-    )
-
-
-def as_list(callbacks: Any) -> list:
-    """Callbacks in a list."""
-    if callbacks is None:
-        return []
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        return list(callbacks.callbacks)
-    listed = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
-    for callback in listed:
-        if isinstance(callback, type) or not hasattr(callback, "set_model"):
-            raise ValidationError(
-                f"expected keras.callbacks.Callback objects, got {callback!r}", attr="callbacks"
-            )
-    return listed
 
 
 def checked_epochs(kwargs: dict[str, Any]) -> dict[str, int]:

@@ -5,7 +5,7 @@ by name.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import ceil
@@ -158,22 +158,17 @@ class TrainingData:
         Nodes for which ``x`` has nothing get the rows of their own output from ``state`` on; where
         no Node has data there are ``n_items``.
         """
-        rows = feeds.by_input(x, self.inputs, self.node_names, "x")
-        n_steps = feeds.check_steps(rows, n_steps, "x")
-        batch = feeds.check_batch(list(rows.values()), "x") or n_items or self.minibatch_size
+        rows, n_steps, batch = feeds.of_examples(x, self.inputs, self.node_names, n_steps)
+        batch = batch or n_items or self.minibatch_size
         if stateful:
             feeds.check_stateful(batch, self.minibatch_size)
         start = Start(state, n_steps, stateful)
         own_rows = OwnRows(self.engine.sources, rows)
-        own = [
-            self._own_rows(own_rows, start.first_step(minibatch + i, n_steps), n_steps)
-            for i in range(batch // self.minibatch_size if stateful else 1)
-        ]
-        repeats = ceil(batch / self.minibatch_size / len(own))
         result = {self._input_names[item]: values for item, values in rows.items()}
-        for name in own[0]:
-            joined = np.concatenate([minibatch[name] for minibatch in own])
-            result[name] = np.tile(joined, (repeats, 1, 1))[:batch]
+        if own_rows.inputs:
+            n_batches = batch // self.minibatch_size if stateful else 1
+            first_steps = [start.first_step(minibatch + i, n_steps) for i in range(n_batches)]
+            result |= self._own_rows(own_rows, first_steps, n_steps, batch)
         if not result:
             result[feeds.N_STEPS] = np.zeros((batch, n_steps, 1))
         return {
@@ -199,12 +194,18 @@ class TrainingData:
     def _input_names(self) -> dict[Input, str]:
         return {item: name for name, item in self.model.network_inputs.items()}
 
-    def _own_rows(self, own_rows: OwnRows, first_step: int, n_steps: int) -> Arrays:
-        """One minibatch of the Nodes' own output."""
+    def _own_rows(
+        self, own_rows: OwnRows, first_steps: Sequence[int], n_steps: int, n_items: int
+    ) -> Arrays:
+        """The Nodes' own output for minibatches that start at ``first_steps``, again and again."""
+        made = [own_rows(first_step, n_steps) for first_step in first_steps]
+        size = self.minibatch_size
+        repeats = ceil(n_items / size / len(made))
         result = {}
-        for item, values in own_rows(first_step, n_steps).items():
-            values = np.broadcast_to(values, (self.minibatch_size, *values.shape[1:]))
-            result[self._input_names[item]] = values
+        for item in own_rows.inputs:
+            joined = [np.broadcast_to(rows[item], (size, *rows[item].shape[1:])) for rows in made]
+            tiled = np.tile(np.concatenate(joined), (repeats, 1, 1))
+            result[self._input_names[item]] = tiled[:n_items]
         return result
 
     # -- batches that come one by one --------------------------------------------------------------
@@ -267,9 +268,8 @@ class TrainingData:
             n_batches += 1
             inputs = feeds.unpacked(batch)[0] if is_batches(x) else batch
             inputs, given = feeds.split_steps(inputs, n_steps)
-            rows = feeds.by_input(inputs, self.inputs, self.node_names, "x")
-            given = feeds.check_steps(rows, given, "x")
-            n_items = feeds.check_batch(list(rows.values()), "x") or size
+            rows, given, n_items = feeds.of_examples(inputs, self.inputs, self.node_names, given)
+            n_items = n_items or size
             if stateful:
                 feeds.check_stateful(n_items, size)
             for start in range(0, n_items, size):

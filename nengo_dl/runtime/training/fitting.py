@@ -22,19 +22,16 @@ from nengo_dl.runtime.simulation.guards import DeferredInterrupt, explain_memory
 from nengo_dl.runtime.simulation.processes import Watch
 from nengo_dl.runtime.simulation.state import State
 from nengo_dl.runtime.training.arguments import (
-    as_list,
     checked_epochs,
     first_batch,
     scaled,
     unless_failing,
 )
-from nengo_dl.runtime.training.batch_hooks import batches_per_call
 from nengo_dl.runtime.training.batches import is_batches, number_of_batches
+from nengo_dl.runtime.training.callbacks import Session, as_list, batches_per_call, in_this_process
 from nengo_dl.runtime.training.compiled_functions import CompiledFunctions
 from nengo_dl.runtime.training.data import Start, TrainingData, split
 from nengo_dl.runtime.training.objectives import Objectives
-from nengo_dl.runtime.training.processes import in_this_process
-from nengo_dl.runtime.training.session import Session
 from nengo_dl.runtime.training.trainability import Trainability
 
 
@@ -129,13 +126,13 @@ class Training:
     ) -> tuple[keras.callbacks.History, State]:
         """As ``keras.Model.fit`` from a state; also returns the last state."""
         self._check_compiled("fit")
-        self._trainability.check_parameters()
         kwargs |= checked_epochs(kwargs)
         validation_split = checked_number("validation_split", validation_split, 0)
         self._drop_batch_sizes(kwargs, "batch_size", "validation_batch_size")
         self.data.warns_of_nan = True
         validation_data = self.data.validation(validation_data, start)
-        if is_batches(x):
+        in_batches = is_batches(x)
+        if in_batches:
             if validation_split:
                 raise ValidationError(
                     "validation_split needs arrays; give validation_data", attr="validation_split"
@@ -150,15 +147,15 @@ class Training:
             data, count = examples.as_tuple(), examples.count_steps
             n_batches = ceil(len(examples) / self.minibatch_size)
             kwargs["batch_size"] = self.minibatch_size
-        self._trainability.check_steps(count)
+        self._trainability.check(count)
         if isinstance(validation_data, tuple) and len(validation_data) > 1:
             kwargs["validation_batch_size"] = self.minibatch_size
-        if start.stateful or (is_batches(x) and not isinstance(x, keras.utils.PyDataset)):
+        if start.stateful or (in_batches and not isinstance(x, keras.utils.PyDataset)):
             kwargs.setdefault("shuffle", False)
-        kwargs["callbacks"] = as_list(callbacks)
         n_batches = kwargs.get("steps_per_epoch") or n_batches
-        in_blocks = not is_batches(x) and self._can_use_blocks(kwargs)
-        self._make_functions(start, kwargs["callbacks"], n_batches, in_blocks)
+        in_blocks = not in_batches and self._can_use_blocks(kwargs)
+        kwargs["callbacks"] = as_list(callbacks)
+        self._make_functions(kwargs["callbacks"], n_batches, in_blocks)
         kwargs |= in_this_process(self.model.devices, kwargs["callbacks"])
         if in_blocks:
             n, shuffle = self.model.steps_per_execution, kwargs.get("shuffle", True)
@@ -194,7 +191,7 @@ class Training:
             kwargs["batch_size"] = self.minibatch_size
         callbacks = as_list(callbacks)
         n_batches = kwargs.get("steps") or n_batches
-        self._make_functions(start, callbacks, n_batches)
+        self._make_functions(callbacks, n_batches)
         return self._run(
             self.model.evaluate, data, start, callbacks=callbacks, return_dict=True, **kwargs
         )
@@ -204,13 +201,12 @@ class Training:
     ) -> tuple[dict[str, float], State]:
         """One update; returns loss and metrics, and the last state."""
         self._check_compiled("train_on_batch")
-        self._trainability.check_parameters()
         self.data.warns_of_nan = False
         examples = self.data.examples(x, y, start, sample_weight, class_weight)
         self.data.check_one_batch(examples)
         data = examples.as_tuple()
-        self._trainability.check_steps(examples.count_steps)
-        self._make_functions(start, (), 1)
+        self._trainability.check(examples.count_steps)
+        self._make_functions((), 1)
         self._build_optimizer()
         with self._scope():  # older versions of Keras 3 go on with the metrics of the last batch
             self.model.reset_metrics()
@@ -253,9 +249,10 @@ class Training:
         """Call a method of the Keras model from a state; returns what it returns, and the last
         state.
         """
+        keep_state = self._kept_of(start)
         with (
             self._scope(),
-            self.loaded(start.state, self._kept_of(start)),
+            self.loaded(start.state, keep_state),
             DeferredInterrupt() as interrupt,
         ):
             watch = Watch()
@@ -278,13 +275,13 @@ class Training:
                 raise
             finally:
                 self.model.blocks = None
-            return result, self._saved_state() if self._kept_of(start) else start.state
+            return result, self._saved_state() if keep_state else start.state
 
     def _kept_of(self, start: Start) -> bool | Literal["learned"]:
         """What a call leaves of its state: all, what was learned, or nothing."""
         if start.stateful:
             return True
-        return "learned" if self.model.learned else False
+        return "learned" if self.model.learned.any else False
 
     def _in_scope(self, method: Callable, **kwargs: Any) -> Any:
         """Call a method in whatever thread."""
@@ -312,11 +309,7 @@ class Training:
         )
 
     def _make_functions(
-        self,
-        start: Start,
-        callbacks: Iterable[Any],
-        n_batches: int | None,
-        in_blocks: bool = False,
+        self, callbacks: Iterable[Any], n_batches: int | None, in_blocks: bool = False
     ) -> None:
         """Run several batches in a call, unless the user chose, or a callback wants to see each
         one, and what convolves in the faster of XLA and the plain graph.
@@ -327,7 +320,6 @@ class Training:
             self._functions.configure(jit_compile=False)
         self._functions.configure(
             steps_per_execution=batches_per_call(callbacks, n_batches) if n is None else n,
-            keep_state=self._kept_of(start),
             in_blocks=in_blocks,
         )
         if self.model.devices is not None:

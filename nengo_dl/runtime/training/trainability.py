@@ -34,9 +34,14 @@ class Trainability:
         )
         self._synapses = self._delays.synapses()
 
-    def check_parameters(self) -> None:
-        """Training needs parameters, and gradients that reach them, through whatever number of
-        steps.
+    def check(self, count: Callable[[], int]) -> None:
+        """Training needs parameters, gradients that reach them, and steps enough for these to get
+        through the synapses.
+
+        Parameters
+        ----------
+        count
+            Gives the number of steps of the data; called where it matters.
 
         Raises
         ------
@@ -44,6 +49,10 @@ class Trainability:
             Where there is nothing to train. Where only some paths are cut off, a warning says
             which.
         """
+        self._check_parameters()
+        self._check_steps(count)
+
+    def _check_parameters(self) -> None:
         if not self._model.trainable_variables:
             raise SimulationError(
                 "the network has no trainable parameters; see configure_settings(trainable=...) "
@@ -64,23 +73,10 @@ class Trainability:
             warnings.warn(
                 "no gradient passes through operators that run as Python code; parameters before "
                 f"them are trained only through other paths, if at all: {'; '.join(blocking)}",
-                stacklevel=4,
+                stacklevel=5,
             )
 
-    def check_steps(self, count: Callable[[], int]) -> None:
-        """Whether there are steps enough for gradients to get through the synapses.
-
-        Parameters
-        ----------
-        count
-            Gives the number of steps of the data; called where it matters.
-
-        Raises
-        ------
-        SimulationError
-            Where they reach no parameter. Where a synapse lets nothing through, because there is
-            only one step, a warning says which.
-        """
+    def _check_steps(self, count: Callable[[], int]) -> None:
         needed = self._delays.from_parameters() or 1
         n_steps = count() if needed > 1 or self._synapses else needed
         if needed > n_steps:
@@ -95,5 +91,5 @@ class Trainability:
                 "the data has one step, but each synapse delays by one step, so nothing before a "
                 "synapse is used or trained; give data of more steps, or remove the synapse for "
                 f"training: {'; '.join(self._synapses)}",
-                stacklevel=4,
+                stacklevel=5,
             )

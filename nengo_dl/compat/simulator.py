@@ -19,6 +19,12 @@ IGNORED = {
     "profile": "use the profiler of TensorFlow or JAX",
 }
 
+#: the same of the simulator itself
+IGNORED_BY_SIMULATOR = {
+    "step_blocks": "any number of steps can be run",
+    "tensorboard": "pass keras.callbacks.TensorBoard to fit as one of the callbacks",
+}
+
 
 class OlderCalls:
     """Methods and attributes of NengoDL 2 and 3 that `nengo_dl.Simulator` has by other names."""

@@ -13,8 +13,8 @@ from nengo.exceptions import SimulatorClosed, ValidationError
 from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress, ProgressTracker
 
-from nengo_dl.compat.arguments import older_arguments
-from nengo_dl.compat.simulator import OlderCalls
+from nengo_dl.compat.arguments import ignored_arguments, older_arguments
+from nengo_dl.compat.simulator import IGNORED_BY_SIMULATOR, OlderCalls
 from nengo_dl.compiler.compiled import Compiled
 from nengo_dl.runtime import backends, build, checks
 from nengo_dl.runtime.inputs.names import Endpoints
@@ -89,6 +89,7 @@ class Simulator(
     (2, 20, 1)
     """
 
+    @ignored_arguments(**IGNORED_BY_SIMULATOR)
     def __init__(
         self,
         network: Network | None,

@@ -199,3 +199,20 @@ def test_tf_random_is_seeded_by_the_simulator():
                 np.testing.assert_array_equal(sim.data[probe], found["first"])
     np.testing.assert_array_equal(found["first"], found["again"])
     assert not np.any(found["first"] == found["other"])
+
+
+def test_arguments_of_older_simulators():
+    with nengo.Network() as net:
+        nengo.Probe(nengo.Node([1.0]))
+    with (
+        pytest.warns(DeprecationWarning, match="step_blocks of Simulator is ignored: any number"),
+        nengo_dl.Simulator(net, step_blocks=10, progress_bar=False) as sim,
+    ):
+        sim.run_steps(3)
+    with (
+        pytest.warns(DeprecationWarning, match="keras.callbacks.TensorBoard") as caught,
+        nengo_dl.Simulator(net, tensorboard="logs", progress_bar=False),
+    ):
+        assert caught[0].filename == __file__
+    with pytest.raises(TypeError, match="unexpected keyword argument"):
+        nengo_dl.Simulator(net, steps=10)

@@ -137,6 +137,7 @@ process_settings.choose_backend(os.environ)
 process_settings.less_talk(os.environ)
 process_settings.load_quietly(os.environ)
 process_settings.prepare_keras()
+process_settings.prepare_jax()
 process_settings.set_xla_flags(os.environ)
 
 

@@ -4,7 +4,7 @@ What is set once stays: the backend of Keras (`choose_backend`), when parts of i
 (`prepare_keras`), what TensorFlow says (`less_talk`, `load_quietly`), options of XLA's compiler
 (`set_xla_flags`), the C library's memory management (`keep_freed_memory`), the thread in which JAX
 computes (`compute_in_calling_thread`) and the folder in which it keeps what it compiled
-(`keep_compiled`).
+(`keep_compiled`), both with `prepare_jax`.
 What is set while something runs is put back: Keras's ``floatx`` (`floatx`), whether Python
 collects garbage (`collected_later`) and, of one thread, JAX's ``jax_enable_x64`` (`x64`). Each is
 left alone where the environment variable of its name says ``0``: see `OPT_OUT`.
@@ -175,6 +175,31 @@ def collected_later() -> Iterator[None]:
 
 
 # -- JAX -------------------------------------------------------------------------------------------
+
+
+def prepare_jax() -> None:
+    """Let JAX be loaded with our settings where Keras uses it: `set_up_jax`.
+
+    With the first thing that anybody computes, a Keras model's weights say, JAX decides for good in
+    which thread it computes and whether it keeps what it compiles.
+    """
+    if "jax" not in sys.modules:
+        sys.meta_path.insert(0, LoadedBy({"jax"}, partial(LoaderIn, context=_while_jax_loads)))
+    elif keras_backend.name() == "jax":
+        set_up_jax(sys.modules["jax"])
+
+
+@contextmanager
+def _while_jax_loads() -> Iterator[None]:
+    yield
+    if keras_backend.name() == "jax":
+        set_up_jax(sys.modules["jax"])
+
+
+def set_up_jax(jax: Any) -> None:
+    """Make the settings of JAX that stay."""
+    compute_in_calling_thread(jax)
+    keep_compiled(jax)
 
 
 def compute_in_calling_thread(jax: Any) -> None:

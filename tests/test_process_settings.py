@@ -118,16 +118,24 @@ print(counts["cache_misses"], counts["cache_hits"])
 """
 
 
+#: what a program may have computed with JAX before it simulates
+EARLIER = """
+import keras, nengo_dl
+keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+"""
+
+
 @pytest.mark.core
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="a folder of JAX")
-def test_the_second_process_compiles_nothing(tmp_path, monkeypatch):
+@pytest.mark.parametrize("earlier", ["", EARLIER])
+def test_the_second_process_compiles_nothing(earlier, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("NENGO_DL_COMPILATION_CACHE")
     counts = []
     for _ in range(2):
-        program = [sys.executable, "-c", COUNTED + RUN + SHOWN]
+        program = [sys.executable, "-c", earlier + COUNTED + RUN + SHOWN]
         done = subprocess.run(program, check=True, capture_output=True, text=True)
         assert done.stderr == ""
         counts.append([int(n) for n in done.stdout.split()])
@@ -135,6 +143,26 @@ def test_the_second_process_compiles_nothing(tmp_path, monkeypatch):
     assert missed > 0
     assert found == 0
     assert second == [0, missed]
+
+
+DISPATCH = "jax_cpu_enable_async_dispatch"
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="a setting of JAX")
+@pytest.mark.parametrize("first", ["import nengo_dl, keras", "import keras, jax, nengo_dl"])
+def test_jax_computes_in_the_calling_thread(first):
+    """... from the first computation on, and whoever loads it."""
+    program = f"{first}, jax; print(jax.config.read({DISPATCH!r}))"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    assert done.stdout.strip() == b"False"
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="Keras uses JAX")
+def test_jax_is_left_alone_where_keras_uses_another():
+    pytest.importorskip("jax")
+    program = f"import nengo_dl, jax; print(jax.config.read({DISPATCH!r}))"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    assert done.stdout.strip() == b"True"
 
 
 class Config:

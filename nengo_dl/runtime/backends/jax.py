@@ -39,8 +39,7 @@ from nengo_dl.runtime.backends.jax_scan import (  # noqa: F401  (they belong to 
 from nengo_dl.runtime.step.chunk import Chunk
 
 process_settings.keep_freed_memory()
-process_settings.compute_in_calling_thread(jax)
-process_settings.keep_compiled(jax)
+process_settings.set_up_jax(jax)
 write_out_transpositions()
 
 name = "jax"

@@ -90,7 +90,7 @@ def load_quietly(environment: Mapping[str, str]) -> None:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    with without_noise():
+    with without_noise(), collected_later():
         yield
         # looks for GPUs now, and not when they are needed
         sys.modules["tensorflow"].config.list_physical_devices()
@@ -163,7 +163,9 @@ def collected_later() -> Iterator[None]:
 
     Building a network makes millions of objects that stay; going through all of them again and
     again, as their number grows, takes a quarter of the time. Afterwards the collector is as it
-    was: what was made counts as young, and is gone through once.
+    was: what was made counts as young, and is gone through soon; as old if there is much of it, as
+    after some rounds of the collector, so it is gone through when the collector next looks at
+    everything.
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -171,8 +173,15 @@ def collected_later() -> Iterator[None]:
         yield
     finally:
         if enabled:
+            if gc.get_count()[0] > tuning.OLD_OBJECTS and gc.get_freeze_count() < FROZEN_BY_PYTHON:
+                gc.freeze()
+                gc.unfreeze()  # into the oldest generation
             gc.enable()
 
+
+#: more than the objects that Python itself takes from the collector; if there are others, they
+#: stay there
+FROZEN_BY_PYTHON = 1000
 
 # -- JAX -------------------------------------------------------------------------------------------
 
@@ -191,7 +200,8 @@ def prepare_jax() -> None:
 
 @contextmanager
 def _while_jax_loads() -> Iterator[None]:
-    yield
+    with collected_later():
+        yield
     if keras_backend.name() == "jax":
         set_up_jax(sys.modules["jax"])
 
@@ -319,7 +329,8 @@ def _while_keras_loads() -> Iterator[None]:
     finder = LoadedBy(LATER if may_set("keras parts") else (), LazyLoader)
     sys.meta_path.insert(0, finder)
     try:
-        yield
+        with collected_later():
+            yield
     finally:
         sys.meta_path.remove(finder)
     saved_classes.register(sys.modules["keras"])

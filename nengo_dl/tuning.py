@@ -92,6 +92,9 @@ CACHE_BYTES = 2**30
 
 # -- processes -------------------------------------------------------------------------------------
 
+#: objects from which on those that are made while Python's collector waits count as old
+OLD_OBJECTS = 50_000
+
 #: seconds without any computation after which a forked process is taken to wait for a thread that
 #: it does not have, and the seconds of computation that are none
 PATIENCE_SECONDS, IDLE_SECONDS = 10.0, 0.05

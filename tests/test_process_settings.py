@@ -99,6 +99,7 @@ def test_nothing_is_set_elsewhere():
             "environment",
             "gc.disable",
             "gc.enable",
+            "gc.freeze",
             "jax.config.update",
             "jax.enable_x64",
             "jax.experimental.enable_x64",

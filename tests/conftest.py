@@ -4,6 +4,7 @@ The environment is set before anything imports TensorFlow, JAX or matplotlib.
 """
 
 import os
+import random
 import signal
 import sys
 
@@ -14,6 +15,7 @@ os.environ.setdefault("NENGO_DL_VERIFY", "1")
 os.environ.setdefault("NENGO_DL_COMPILATION_CACHE", "0")
 
 import nengo  # noqa: E402
+import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
@@ -40,6 +42,13 @@ def simulator_backend() -> str:
     import keras
 
     return keras.backend.backend()
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers():
+    """Global random numbers, which shuffle training data, do not depend on the tests before."""
+    random.seed(0)
+    np.random.seed(0)
 
 
 @pytest.fixture(autouse=True)

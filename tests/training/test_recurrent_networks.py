@@ -46,7 +46,7 @@ def test_first_input_is_recalled(recurrent):
     y = np.sign(x[:, :1])
     net, stimulus, probe = network(recurrent)
     with nengo_dl.Simulator(net, minibatch_size=32, seed=0, progress_bar=False) as sim:
-        sim.compile(keras.optimizers.Adam(0.03, clipnorm=1.0), loss={probe: "mse"})
-        sim.fit({stimulus: x}, {probe: y}, epochs=100, verbose=0)
+        sim.compile(keras.optimizers.Adam(0.01, clipnorm=1.0), loss={probe: "mse"})
+        sim.fit({stimulus: x}, {probe: y}, epochs=200, verbose=0)
         loss = sim.evaluate({stimulus: x}, {probe: y}, verbose=0)["loss"]
     assert loss < 0.2 if recurrent else loss > 0.5

@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import hashlib
 import os
-import platform
 import sys
 import threading
 from collections.abc import Iterator, Mapping, MutableMapping
@@ -26,7 +24,7 @@ from importlib.util import LazyLoader
 from pathlib import Path
 from typing import Any
 
-from nengo_dl import keras_backend, saved_classes, tuning
+from nengo_dl import compilation_cache, keras_backend, saved_classes, tuning
 from nengo_dl._private import KERAS_PARTS
 from nengo_dl.loading import LoadedBy, LoaderIn
 from nengo_dl.quiet import without_noise
@@ -156,6 +154,10 @@ def keep_freed_memory() -> bool:
 
 # -- Python ----------------------------------------------------------------------------------------
 
+#: more than the objects that Python itself takes from the collector; if there are others, they
+#: stay there
+FROZEN_BY_PYTHON = 1000
+
 
 @contextmanager
 def collected_later() -> Iterator[None]:
@@ -178,10 +180,6 @@ def collected_later() -> Iterator[None]:
                 gc.unfreeze()  # into the oldest generation
             gc.enable()
 
-
-#: more than the objects that Python itself takes from the collector; if there are others, they
-#: stay there
-FROZEN_BY_PYTHON = 1000
 
 # -- JAX -------------------------------------------------------------------------------------------
 
@@ -227,71 +225,17 @@ def keep_compiled(jax: Any) -> Path | None:
     """Let JAX keep what it compiles for later processes, in a folder of the user's caches; not
     where its own ``jax_compilation_cache_dir`` is set.
 
-    The folder is one of this version of JAX's library and this processor: XLA's code for another
-    one may have instructions that this one has not.
-
     Returns the folder, None where nothing was set.
     """
     if not may_set("compilation cache") or jax.config.jax_compilation_cache_dir:
         return None
-    folder = cache_folder() / f"jax-{jax.lib.__version__}-{processor()}"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not _is_own(folder):
-            return None
-        shrink(folder)
-    except OSError:
+    folder = compilation_cache.folder(f"jax-{jax.lib.__version__}")
+    if folder is None:
         return None
     jax.config.update("jax_compilation_cache_dir", str(folder))
     if jax.config.jax_persistent_cache_min_compile_time_secs == 1.0:  # nobody has chosen another
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     return folder
-
-
-def cache_folder() -> Path:
-    """Where the system wants the caches of this package to be."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "nengo_dl"
-
-
-def processor() -> str:
-    """Another text for a processor with other instructions."""
-    words = [platform.machine(), platform.processor()]
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        wanted = ("model name", "flags", "Features", "CPU part")
-        words += sorted({line for line in lines if line.startswith(wanted)})
-    except OSError:  # another system
-        pass
-    return hashlib.sha256(repr(words).encode()).hexdigest()[:16]
-
-
-def _is_own(folder: Path) -> bool:
-    """Whether nobody else can put code into a folder, which is run as it is."""
-    if not os.access(folder, os.R_OK | os.W_OK):
-        return False
-    return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
-
-
-def shrink(folder: Path, most: int = tuning.CACHE_BYTES) -> None:
-    """Where there is more than ``most``, remove the files that were not used for the longest
-    time.
-    """
-    with os.scandir(folder) as entries:
-        files = [(entry.path, entry.stat()) for entry in entries if entry.is_file()]
-    size = sum(stat.st_size for _, stat in files)
-    if size <= most:
-        return
-    for path, stat in sorted(files, key=lambda file: max(file[1].st_atime, file[1].st_mtime)):
-        Path(path).unlink(missing_ok=True)  # another process may have been here
-        size -= stat.st_size
-        if size <= most // 2:
-            return
 
 
 def x64(jax: Any) -> Any:

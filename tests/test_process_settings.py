@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from nengo_dl import process_settings
+from nengo_dl import compilation_cache, process_settings
 
 RUN = """
 import nengo, nengo_dl
@@ -183,7 +183,7 @@ class Jax:
 
 
 def test_folder_of_compiled_code(tmp_path, monkeypatch):
-    monkeypatch.setattr(process_settings, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(compilation_cache, "cache_folder", lambda: tmp_path)
     monkeypatch.setenv("NENGO_DL_COMPILATION_CACHE", "0")
     assert process_settings.keep_compiled(Jax()) is None
     monkeypatch.delenv("NENGO_DL_COMPILATION_CACHE")
@@ -196,11 +196,11 @@ def test_folder_of_compiled_code(tmp_path, monkeypatch):
     assert jax.config.jax_compilation_cache_dir == str(folder)
     assert jax.config.jax_persistent_cache_min_compile_time_secs == 0
     # another processor
-    monkeypatch.setattr(process_settings.platform, "machine", lambda: "another")
+    monkeypatch.setattr(compilation_cache.platform, "machine", lambda: "another")
     assert process_settings.keep_compiled(Jax()) != folder
     # where it cannot be
     (tmp_path / "file").touch()
-    monkeypatch.setattr(process_settings, "cache_folder", lambda: tmp_path / "file")
+    monkeypatch.setattr(compilation_cache, "cache_folder", lambda: tmp_path / "file")
     assert process_settings.keep_compiled(Jax()) is None
 
 
@@ -209,7 +209,7 @@ def test_what_was_not_used_goes_first(tmp_path):
         path = tmp_path / str(k)
         path.write_bytes(bytes(100))
         os.utime(path, (k, k))
-    process_settings.shrink(tmp_path, 1000)
+    compilation_cache.shrink(tmp_path, 1000)
     assert len(list(tmp_path.iterdir())) == 10
-    process_settings.shrink(tmp_path, 999)
+    compilation_cache.shrink(tmp_path, 999)
     assert sorted(path.name for path in tmp_path.iterdir()) == list("6789")

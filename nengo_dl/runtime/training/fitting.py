@@ -155,7 +155,7 @@ class Training:
         n_batches = kwargs.get("steps_per_epoch") or n_batches
         in_blocks = not in_batches and self._can_use_blocks(kwargs)
         kwargs["callbacks"] = as_list(callbacks)
-        self._make_functions(kwargs["callbacks"], n_batches, in_blocks)
+        self._make_functions(start, kwargs["callbacks"], n_batches, in_blocks)
         kwargs |= in_this_process(self.model.devices, kwargs["callbacks"])
         if in_blocks:
             n, shuffle = self.model.steps_per_execution, kwargs.get("shuffle", True)
@@ -191,7 +191,7 @@ class Training:
             kwargs["batch_size"] = self.minibatch_size
         callbacks = as_list(callbacks)
         n_batches = kwargs.get("steps") or n_batches
-        self._make_functions(callbacks, n_batches)
+        self._make_functions(start, callbacks, n_batches)
         return self._run(
             self.model.evaluate, data, start, callbacks=callbacks, return_dict=True, **kwargs
         )
@@ -206,7 +206,7 @@ class Training:
         self.data.check_one_batch(examples)
         data = examples.as_tuple()
         self._trainability.check(examples.count_steps)
-        self._make_functions((), 1)
+        self._make_functions(start, (), 1)
         self._build_optimizer()
         with self._scope():  # older versions of Keras 3 go on with the metrics of the last batch
             self.model.reset_metrics()
@@ -309,7 +309,11 @@ class Training:
         )
 
     def _make_functions(
-        self, callbacks: Iterable[Any], n_batches: int | None, in_blocks: bool = False
+        self,
+        start: Start,
+        callbacks: Iterable[Any],
+        n_batches: int | None,
+        in_blocks: bool = False,
     ) -> None:
         """Run several batches in a call, unless the user chose, or a callback wants to see each
         one, and what convolves in the faster of XLA and the plain graph.
@@ -320,6 +324,7 @@ class Training:
             self._functions.configure(jit_compile=False)
         self._functions.configure(
             steps_per_execution=batches_per_call(callbacks, n_batches) if n is None else n,
+            keep_state=self._kept_of(start),
             in_blocks=in_blocks,
         )
         if self.model.devices is not None:

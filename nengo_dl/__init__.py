@@ -154,7 +154,7 @@ def __getattr__(name: str) -> Any:
 def _load(module: str) -> ModuleType:
     try:
         # looking for garbage is a tenth of the time that the imports take
-        with process_settings.collected_later():
+        with process_settings.collected_later(), process_settings.same_random_numbers():
             return importlib.import_module(f"nengo_dl.{module}")
     except Exception:
         problem = keras_backend.problem()

@@ -15,6 +15,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import random
 import sys
 import threading
 from collections.abc import Iterator, Mapping, MutableMapping
@@ -23,6 +24,8 @@ from functools import partial
 from importlib.util import LazyLoader
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from nengo_dl import compilation_cache, keras_backend, saved_classes, tuning
 from nengo_dl._private import KERAS_PARTS
@@ -179,6 +182,19 @@ def collected_later() -> Iterator[None]:
                 gc.freeze()
                 gc.unfreeze()  # into the oldest generation
             gc.enable()
+
+
+@contextmanager
+def same_random_numbers() -> Iterator[None]:
+    """Let global random numbers go on afterwards as before: Keras and JAX draw some when they are
+    loaded, which a program may have seeded by then.
+    """
+    state, of_numpy = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(state)
+        np.random.set_state(of_numpy)
 
 
 # -- JAX -------------------------------------------------------------------------------------------

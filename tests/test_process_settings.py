@@ -146,6 +146,23 @@ def test_the_second_process_compiles_nothing(earlier, tmp_path, monkeypatch):
     assert second == [0, missed]
 
 
+def test_random_numbers_go_on():
+    """... where Keras and JAX are loaded after a program has seeded them."""
+    program = """
+import random
+import nengo, nengo_dl, numpy as np
+random.seed(0)
+np.random.seed(0)
+with nengo_dl.Simulator(nengo.Network(seed=0), progress_bar=False) as sim:
+    sim.run_steps(3)
+numbers = random.random(), np.random.random()
+random.seed(0)
+np.random.seed(0)
+assert numbers == (random.random(), np.random.random())
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 DISPATCH = "jax_cpu_enable_async_dispatch"
 
 

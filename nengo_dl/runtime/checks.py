@@ -128,9 +128,7 @@ def checked_flag(name: str, value: Any) -> bool:
 
 def checked_progress_bar(value: Any) -> Any:
     """What shows progress: True, False or None, or an object with the methods of Nengo's."""
-    if value is None or value is True or value is False:
-        return value
-    if all(hasattr(value, name) for name in ("update", "close")):
+    if value is None or shows_progress(value):
         return value
     with contextlib.suppress(ValidationError):
         return checked_flag("progress_bar", value)
@@ -138,6 +136,11 @@ def checked_progress_bar(value: Any) -> Any:
         f"expected True, False or a nengo.utils.progress.ProgressBar, got {value!r}",
         attr="progress_bar",
     )
+
+
+def shows_progress(value: Any) -> bool:
+    """Whether an argument is meant as Nengo's ``progress_bar``, which comes earlier there."""
+    return isinstance(value, bool) or all(hasattr(value, name) for name in ("update", "close"))
 
 
 def listed_values(name: str, values: Any) -> list:

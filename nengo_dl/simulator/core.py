@@ -103,6 +103,11 @@ class Simulator(
         optimize: bool = True,
     ):
         self.closed = True  # until everything is there
+        if checks.shows_progress(device):  # as the fifth and sixth arguments of nengo.Simulator
+            device, progress_bar = None, device
+            if isinstance(unroll_simulation, bool):
+                optimize = unroll_simulation
+                unroll_simulation = 1
         checks.check_network(network, model)
         checks.check_dt(dt, model)
         seed = checks.checked_seed(seed)

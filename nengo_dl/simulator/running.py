@@ -29,8 +29,9 @@ logger = logging.getLogger(__name__)
 class RunningInterface(SimulatorParts):
     """The part of `nengo_dl.Simulator` that simulates."""
 
-    def run(self, time_in_seconds: float, **kwargs: Any) -> None:
-        """Simulate for a time in seconds, rounded to whole steps; ``kwargs`` as in `run_steps`.
+    def run(self, time_in_seconds: float, progress_bar: Any = None, **kwargs: Any) -> None:
+        """Simulate for a time in seconds, rounded to whole steps; the other arguments are those of
+        `run_steps`.
 
         Examples
         --------
@@ -48,7 +49,7 @@ class RunningInterface(SimulatorParts):
         logger.info(
             "Running %s for %f seconds, or %d steps", self.model.label, time_in_seconds, steps
         )
-        self.run_steps(steps, **kwargs)
+        self.run_steps(steps, progress_bar=progress_bar, **kwargs)
 
     def step(self, **kwargs: Any) -> None:
         """Simulate one step; ``kwargs`` as in `run_steps`."""
@@ -100,6 +101,8 @@ class RunningInterface(SimulatorParts):
         self._check_open("run")
         if input_feeds is not None or profile is not None:
             data = _older_arguments(data, input_feeds, profile)
+        if checks.shows_progress(data):  # Nengo's second argument
+            data, progress_bar = None, data
         stateful = checks.checked_flag("stateful", stateful)
         bar = self.progress_bar if progress_bar is None else progress_bar
         bar = checks.checked_progress_bar(bar)

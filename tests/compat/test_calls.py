@@ -216,3 +216,18 @@ def test_arguments_of_older_simulators():
         assert caught[0].filename == __file__
     with pytest.raises(TypeError, match="unexpected keyword argument"):
         nengo_dl.Simulator(net, steps=10)
+
+
+def test_arguments_at_the_places_that_nengo_has_for_them():
+    with nengo.Network() as net:
+        probe = nengo.Probe(nengo.Node([1.0]))
+    bar = nengo.utils.progress.NoProgressBar()
+    with nengo_dl.Simulator(net, 0.002, 3, None, False, True) as sim:
+        assert sim.device is None and sim.progress_bar is False and sim.optimize is True
+        sim.run(0.01, False)
+        sim.run(0.01, bar, stateful=True)
+        sim.run_steps(5, False)
+        sim.run_steps(5, bar)
+        assert sim.data[probe].shape == (20, 1)
+    with nengo_dl.Simulator(net, 0.001, None, None, bar) as sim:
+        assert sim.progress_bar is bar

@@ -84,7 +84,8 @@ class QuickBuilder(Builder):
     def build_solver(self, model, solver, conn, rng) -> tuple:
         """As `nengo.builder.connection.build_solver`."""
         found = None
-        if self.decoders is not None and is_known(solver):
+        # Nengo, too, asks the connection for its solver, which may be another one
+        if self.decoders is not None and is_known(conn.solver):
             found = self.decoders.of(conn, rng)
         return found or build_solver(model, solver, KnownConnection(model, conn), rng)
 

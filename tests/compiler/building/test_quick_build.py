@@ -12,6 +12,7 @@ from nengo.dists import QuasirandomSequence, ScatteredHypersphere, Uniform
 
 from nengo_dl.compiler.building.quick_build import EXACT, RowShuffler, quick_build
 from nengo_dl.compiler.frontend import build_model
+from tests.compiler.building.comparison import assert_built_alike
 
 SAMPLE, SPHERE = QuasirandomSequence.sample, ScatteredHypersphere.sample
 
@@ -223,3 +224,26 @@ def test_a_model_of_ones_own_sees_every_operator():
     seen = []
     model = build_model(network(), 0.001, Own())
     assert seen == model.operators
+
+
+class Delegating(nengo.solvers.Solver):
+    """Has what a known solver has, and solves otherwise."""
+
+    reg, solver = 0.01, nengo.solvers.LstsqL2().solver
+
+    def __call__(self, A, Y, rng=None, E=None):  # noqa: N803  (they are Nengo's)
+        return nengo.solvers.LstsqL2(reg=0.3)(A, Y, rng=rng)
+
+
+@pytest.mark.core
+def test_a_builder_may_pass_another_solver_on(monkeypatch):
+    """Nengo then solves with that of the connection."""
+
+    def build(model, solver, conn, rng):
+        return model.build(nengo.solvers.LstsqL2(), conn, rng)
+
+    monkeypatch.setitem(Builder.builders, Delegating, build)
+    with nengo.Network(seed=0) as net:
+        ensemble = nengo.Ensemble(20, 1)
+        nengo.Connection(ensemble, nengo.Node(size_in=1), solver=Delegating(weights=False))
+    assert_built_alike(net)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from nengo.builder.signal import Signal
+from nengo.exceptions import SimulationError
 
 from nengo_dl.compat.random import seed_tensorflow
 from nengo_dl.runtime import build, checks
-from nengo_dl.runtime.results.values import LastValues
+from nengo_dl.runtime.results.values import LastValues, write_values
 from nengo_dl.runtime.simulation.state import State
 from nengo_dl.simulator.parts import SimulatorParts
 
@@ -99,3 +100,22 @@ class StateInterface(SimulatorParts):
         if self._last is not None:
             return self._last.value(signal)
         return self._engine.value(signal, self._state)
+
+    def set_value(self, signal: Signal, values: np.ndarray) -> None:
+        """Give a base signal that is stored other values, ``(minibatch_size or 1, size)``, until
+        the next reset.
+
+        Raises
+        ------
+        nengo.exceptions.SimulationError
+            While the simulation runs, and for what does not have values of its own.
+        """
+        self._check_open("set signals")
+        if self._alone.is_inside:
+            raise SimulationError("signals cannot be set by a Node or a callback during a run")
+        with self._alone:
+            if not self._engine.can_be_set(signal):
+                raise SimulationError(
+                    f"{signal} cannot be set; the simulation has no value of its own for it"
+                )
+            self._state = write_values(self._engine, self._state, {signal: values})

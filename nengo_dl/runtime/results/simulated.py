@@ -49,3 +49,7 @@ class Simulated:
     def present_value(self, signal: Signal) -> np.ndarray:
         """The value now of a signal that is stored."""
         raise NotImplementedError
+
+    def set_value(self, signal: Signal, values: np.ndarray) -> None:
+        """Give a base signal that is stored other values, (minibatch_size or 1, size)."""
+        raise NotImplementedError

@@ -81,6 +81,12 @@ class OneThread:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
+        self._depth = 0
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether a thread is inside."""
+        return self._depth > 0
 
     def __enter__(self) -> None:
         if not self._lock.acquire(blocking=False):
@@ -88,8 +94,10 @@ class OneThread:
                 "the simulator is running in another thread, but only one thread at a time can use "
                 "it; create one simulator per thread (for one network, they compile only once)"
             )
+        self._depth += 1
 
     def __exit__(self, *_: Any) -> None:
+        self._depth -= 1
         self._lock.release()
 
     def check(self) -> None:

@@ -123,6 +123,53 @@ def test_a_state_too_large_to_be_packed():
     assert_matches_nengo(network, n_steps=20)
 
 
+def loop(constant):
+    """A Python Node in a loop, and perhaps one whose output is constant."""
+    with nengo.Network(seed=0) as net:
+        nengo_dl.configure_settings(dtype="float64")
+        node = nengo.Node(lambda t, x: 0.5 * x[0] + t, size_in=1)
+        net.ensemble = nengo.Ensemble(50, 1)
+        nengo.Connection(node, net.ensemble)
+        nengo.Connection(net.ensemble, node)
+        if constant:
+            nengo.Connection(nengo.Node([0.2]), net.ensemble)
+        net.p = nengo.Probe(net.ensemble.neurons)
+        net.q = nengo.Probe(node)
+    return net
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("constant", [False, True])
+def test_a_run_goes_on_where_the_last_one_ended(constant):
+    """... also where parameters, states or all are others by then."""
+    recorded = []
+    for simulator in (nengo.Simulator, nengo_dl.Simulator):
+        net, data = loop(constant), []
+        with simulator(net, progress_bar=False) as sim:
+            signals = sim.model.sig[net.ensemble.neurons]
+            for k in range(80):
+                if k % 20 == 10:
+                    bias = sim.signals[signals["bias"]]
+                    bias.setflags(write=True)
+                    bias[k // 4 : k // 4 + 5] = -100
+                if k % 15 == 7:
+                    sim.signals[signals["voltage"]] = 0.25
+                if k == 50:
+                    data += [np.array(sim.data[net.p]), np.array(sim.data[net.q])]
+                    bias[...] = 1.0
+                    sim.reset()
+                    bias = sim.signals[signals["bias"]]
+                    bias.setflags(write=True)
+                    bias[...] = 1.0
+                if k % 10 == 3:
+                    sim.run_steps(40)
+                else:
+                    sim.step()
+            recorded.append([*data, np.array(sim.data[net.p]), np.array(sim.data[net.q])])
+    for found, expected in zip(*recorded, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+
+
 @pytest.mark.core
 @pytest.mark.parametrize("minibatch_size", [1, 2])
 def test_runs_of_any_length_are_one_function(minibatch_size):

@@ -171,7 +171,6 @@ class CompiledChunks:
                     *(chunks.lowered, changing, batches, training),
                     *(chunks.backend, chunks.placement, chunks.jit),
                 )
-            fixed = [chunks.tensor(value) for value in fixed]
             loop = loops[changing, batches]
             return loop.run(arguments, fixed, state, rows, first_step, n_steps, chunks.kept)
 

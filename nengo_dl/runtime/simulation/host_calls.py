@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nengo_dl.runtime.step.frame import Invariant
+from nengo_dl.runtime.step.lowered_network import LoweredNetwork
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,30 @@ class Call:
         self.function(host, self.batch, step_index, values, results)
 
 
+def plan_calls(
+    network: LoweredNetwork,
+    numbers: Sequence[int],
+    operands: Sequence[Sequence[tuple[int, ...]]],
+    start: int,
+    end: int,
+) -> tuple[list[Call], int]:
+    """The calls of instructions, by the shapes of their operands, which begin at ``start`` of one
+    vector; the results begin at ``end`` of another. Also where those end.
+    """
+    calls = []
+    for number, own in zip(numbers, operands, strict=True):
+        instruction = network.layout.instructions[number]
+        function = network.kernels[number].host_function
+        assert function is not None  # the step was cut at those that have one
+        batch = max((shape[0] for shape in own), default=1)
+        places, start = places_in_vector(own, start)
+        shapes = [(batch, tensor.width) for tensor in instruction.results]
+        results, end = places_in_vector(shapes, end)
+        made = [(t.index, *place) for t, place in zip(instruction.results, results, strict=True)]
+        calls.append(Call(function, batch, places, made))
+    return calls, end
+
+
 class Between:
     """What happens between two pieces.
 
@@ -62,6 +87,16 @@ class Between:
             (call.make, [vector[span].reshape(shape) for _, span, shape in call.results])
             for call in calls
         ]
+
+    def set_step(self, i: int, rows: np.ndarray, with_next: bool) -> None:
+        """Set what comes before the results: the number of a step, and its rows; for the piece that
+        begins the next step also the rows of that.
+        """
+        self.vector[0] = i
+        if size := rows.shape[1]:
+            self.vector[1 : 1 + size] = rows[i]
+            if with_next:
+                self.vector[1 + size : 1 + 2 * size] = rows[i + 1]
 
     def call(self, host: Any, step_index: int, operands: np.ndarray) -> None:
         """Make the calls, with operands from a vector."""

@@ -12,6 +12,7 @@ import math
 import weakref
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
+from operator import is_
 from typing import Any
 
 import keras.ops as ops
@@ -84,7 +85,7 @@ class HostLoop:
         middle = range(1, len(self._pieces) - 1)
         self._middle = [self._compiled(HostLoop._trace_middle, k) for k in middle]
         self._turn = self._compiled(HostLoop._trace_turn)
-        ends = self._instructions(self._pieces[-1].numbers)
+        ends = (network.layout.instructions[number] for number in self._pieces[-1].numbers)
         draws = any(isinstance(run, Run) and run.kernel.on_host for run in ends)
         self._first = self._compiled(HostLoop._trace_first) if draws else self._turn
         # found before the functions are compiled, as what is compiled may be another's
@@ -95,6 +96,10 @@ class HostLoop:
         self._calls: dict[int, list[Call]] = {}
         self._n_given: dict[int, int] = {}
         self._between: list[Between] = []
+        #: tensors, and what is the same in each step because of them
+        self._made: tuple[list, list] = ([], [])
+        #: the state after the last run, what was the same in each step, and what it gave the host
+        self._ended: tuple[Any, ...] = (None, None, None)
 
     @classmethod
     def suits(cls, network: LoweredNetwork, changing: Sequence[Input]) -> bool:
@@ -218,42 +223,26 @@ class HostLoop:
         vector = ops.concatenate(vectors) if vectors else ops.zeros((1,), dtype)
         return [*self._carry[k + 1].pack([*state, *passed]), vector]
 
-    def _instructions(self, numbers: Sequence[int]) -> list:
-        return [self.network.layout.instructions[number] for number in numbers]
-
     def _plan(
         self, k: int, operands: Sequence[Sequence[tuple]], passed: Sequence[tuple[int, ...]]
     ) -> None:
         """Note the calls after piece ``k``, from the shapes of their operands, and the shapes of
         what it passes on.
         """
-        network, calls = self.network, []
-        start = 0 if k else self._n_outputs
+        network, start = self.network, 0 if k else self._n_outputs
         # the results come after the number of the step, its rows, and for the turn the next rows
         end = 1 + self._row_size * (2 if k + 1 == len(self._pieces) - 1 else 1)
-        for number, own in zip(self._pieces[k].calls, operands, strict=True):
-            instruction = network.layout.instructions[number]
-            function = network.kernels[number].host_function
-            assert function is not None  # `pieces_of` chose those that have one
-            batch = max((shape[0] for shape in own), default=1)
-            places, start = places_in_vector(own, start)
-            shapes = [(batch, tensor.width) for tensor in instruction.results]
-            results, end = places_in_vector(shapes, end)
-            made = [
-                (t.index, *place) for t, place in zip(instruction.results, results, strict=True)
-            ]
-            calls.append(Call(function, batch, places, made))
+        calls, end = host_calls.plan_calls(network, self._pieces[k].calls, operands, start, end)
         self._calls[k], self._n_given[k] = calls, end
-        batch, dtype = network.settings.minibatch_size, network.settings.dtype
+        batch, zero = network.settings.minibatch_size, np.zeros((), network.settings.dtype)
         states = [(batch, stored.tensor.width) for stored in network.states]
-        zero = np.zeros((), dtype)
         self._carry[k + 1] = Packing([np.broadcast_to(zero, s) for s in [*states, *passed]])
 
     def _plan_all(self) -> None:
         """`_plan` of all pieces, for a minibatch of one, in which all tensors have one row."""
         widths = {tensor.index: tensor.width for tensor in self.network.layout.tensors}
         for k in range(len(self._pieces) - 1):
-            calls = self._instructions(self._pieces[k].calls)
+            calls = (self.network.layout.instructions[number] for number in self._pieces[k].calls)
             operands = [[(1, recipe.width) for recipe in call.operands] for call in calls]
             self._plan(k, operands, [(1, widths[index]) for index in self._passed[k + 1]])
 
@@ -271,30 +260,34 @@ class HostLoop:
     ) -> tuple[PackedState, list[np.ndarray]]:
         """The state after ``n_steps`` steps, or before the one in which Python code failed, and the
         outputs of each step, (n_steps, batch, width), with zeros from a failure on; where they are
-        not ``kept`` those of the last, (batch, width). ``rows`` are (batch or 1, n_steps, size).
+        not ``kept`` those of the last, (batch, width). ``rows`` are (batch or 1, n_steps, size);
+        ``fixed`` arrays never change.
         """
-        self._names = list(arguments)
-        values = [*arguments.values(), *fixed]
-        common = self._make_invariant(values)
-        if self._keys is None:  # what was compiled is another's
-            self.backend.trace(self._trace_invariant, values)
-        common = [*common, self._tensor(np.asarray(first_step, np.int32))]
+        first = np.asarray(first_step, np.int32)
+        if n_steps > tuning.SHORT_RUN_STEPS:  # to make a tensor takes longer than few steps
+            first = self._tensor(first)
+        made = self._invariant(arguments, fixed)
+        common = [*made, first]
         if not self._carry:
             self._find_shapes(common, state)
-        given_rows = host_calls.joined_rows(
-            rows, self._row_shapes, n_steps, self.network.settings.dtype
-        )
-        outputs = np.zeros((n_steps, self._n_outputs), self.network.settings.dtype)
+        dtype = self.network.settings.dtype
+        given_rows = host_calls.joined_rows(rows, self._row_shapes, n_steps, dtype)
+        outputs = np.zeros((n_steps, self._n_outputs), dtype)
         last, as_array = len(self._pieces) - 1, self.backend.array
         between = self._between or self._find_between()
-        between[-1].vector[:] = 0
-        self._set_step(last - 1, -1, given_rows)
-        *carry, for_host = self._first([*common, *self._packed(state), between[-1].argument])
-        packing, host, vector = self._carry[1], self.network.host, as_array(for_host)
+        packing, host = self._carry[1], self.network.host
+        before, made_before, vector = self._ended
+        if isinstance(state, PackedState) and state is before and made is made_before and not rows:
+            carry = [*state.packed]  # the last turn began this step
+        else:
+            between[-1].vector[:] = 0
+            between[-1].set_step(-1, given_rows, with_next=True)
+            *carry, for_host = self._first([*common, *self._packed(state), between[-1].argument])
+            vector = as_array(for_host)
         for i in range(n_steps):
             step_index = first_step + i
             for k, calls in enumerate(between):
-                self._set_step(k, i, given_rows)
+                calls.set_step(i, given_rows, with_next=k == last - 1)
                 calls.call(host, step_index, vector)
                 if k < last - 1:
                     *carry, for_host = self._middle[k]([*common, *carry, calls.argument])
@@ -306,7 +299,24 @@ class HostLoop:
             vector = as_array(for_host)
             outputs[i] = vector[: outputs.shape[1]]
         after = PackedState(packing, carry, len(self.network.states), self._tensor)
+        self._ended = (after, made, vector) if host.failure is None else (None, None, None)
         return after, host_calls.split_steps(outputs, self._output_shapes, kept)
+
+    def _invariant(self, arguments: Mapping[str, Any], fixed: Sequence[Any]) -> list:
+        """What is the same in each step; as before where it is made of the same tensors."""
+        values = [*arguments.values(), *fixed]
+        made_of, made = self._made
+        same = len(values) == len(made_of) and all(map(is_, values, made_of))
+        if same and values and not self.backend.reads_variables:  # those change in place
+            return made
+        self._names = list(arguments)
+        arrays = (np.asarray(values, self.network.settings.dtype) for values in fixed)
+        tensors = [*arguments.values(), *map(self._tensor, arrays)]
+        made = self._make_invariant(tensors)
+        if self._keys is None:  # what was compiled is another's
+            self.backend.trace(self._trace_invariant, tensors)
+        self._made = values, made
+        return made
 
     def _find_shapes(self, common: list, state: Sequence[Any]) -> None:
         """Look through the pieces before the last one, without compiling them: which operands the
@@ -337,13 +347,3 @@ class HostLoop:
         pieces = range(len(self._pieces) - 1)
         self._between = [Between(self._calls[k], *shared(self._n_given[k])) for k in pieces]
         return self._between
-
-    def _set_step(self, k: int, i: int, rows: np.ndarray) -> None:
-        """Set what comes before the results of the calls after piece ``k``."""
-        given = self._between[k].vector
-        given[0] = i
-        if self._row_size:
-            start = 1 + self._row_size
-            given[1:start] = rows[i]
-            if k + 2 == len(self._pieces):
-                given[start : start + self._row_size] = rows[i + 1]

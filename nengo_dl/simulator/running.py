@@ -101,7 +101,7 @@ class RunningInterface(SimulatorParts):
         self._check_open("run")
         if input_feeds is not None or profile is not None:
             data = _older_arguments(data, input_feeds, profile)
-        if checks.shows_progress(data):  # Nengo's second argument
+        if data is not None and checks.shows_progress(data):  # Nengo's second argument
             data, progress_bar = None, data
         stateful = checks.checked_flag("stateful", stateful)
         bar = self.progress_bar if progress_bar is None else progress_bar

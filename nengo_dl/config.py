@@ -69,7 +69,7 @@ def warn_of_unused(network: Network, settings: SimpleNamespace) -> None:
             warnings.warn(
                 f"{', '.join(unused)}: set on {inner}, which is inside {network}. A simulation "
                 "takes these settings from its top-level network; make them there",
-                stacklevel=6,  # who made the simulator
+                stacklevel=7,  # who made the simulator
             )
 
 

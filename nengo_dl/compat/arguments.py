@@ -78,6 +78,29 @@ def ignored_arguments(**reasons: str) -> Callable[[Function], Function]:
     return decorate
 
 
+def shows_progress(value: Any) -> bool:
+    """Whether an argument is meant as Nengo's ``progress_bar``."""
+    return isinstance(value, bool) or all(hasattr(value, name) for name in ("update", "close"))
+
+
+def nengo_places(place: int, *names: str) -> Callable[[Function], Function]:
+    """Decorator of a method that takes positional arguments from a place on as Nengo's method has
+    them, if the first of them is a ``progress_bar``.
+    """
+
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            given = args[place:]
+            if given and shows_progress(given[0]) and len(given) <= len(names):
+                args, kwargs = args[:place], {**dict(zip(names, given, strict=False)), **kwargs}
+            return function(self, *args, **kwargs)
+
+        return call  # type: ignore[return-value]
+
+    return decorate
+
+
 def size_as_shape(size: Any) -> tuple[Any, ...] | None:
     """A ``shape_in`` or ``shape_out`` from version 2's ``size_in`` or ``size_out``."""
     return None if size is None or size == 0 else (size,)

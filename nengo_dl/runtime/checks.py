@@ -18,6 +18,7 @@ from nengo.builder import Model
 from nengo.exceptions import ValidationError
 
 from nengo_dl import tuning
+from nengo_dl.compat.arguments import shows_progress
 
 
 def check_network(network: Any, model: Model | None) -> None:
@@ -136,11 +137,6 @@ def checked_progress_bar(value: Any) -> Any:
         f"expected True, False or a nengo.utils.progress.ProgressBar, got {value!r}",
         attr="progress_bar",
     )
-
-
-def shows_progress(value: Any) -> bool:
-    """Whether an argument is meant as Nengo's ``progress_bar``, which comes earlier there."""
-    return isinstance(value, bool) or all(hasattr(value, name) for name in ("update", "close"))
 
 
 def listed_values(name: str, values: Any) -> list:

@@ -13,7 +13,7 @@ from nengo.exceptions import SimulatorClosed, ValidationError
 from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress, ProgressTracker
 
-from nengo_dl.compat.arguments import ignored_arguments, older_arguments
+from nengo_dl.compat.arguments import ignored_arguments, nengo_places, older_arguments
 from nengo_dl.compat.simulator import IGNORED_BY_SIMULATOR, OlderCalls
 from nengo_dl.compiler.compiled import Compiled
 from nengo_dl.runtime import backends, build, checks
@@ -90,6 +90,7 @@ class Simulator(
     """
 
     @ignored_arguments(**IGNORED_BY_SIMULATOR)
+    @nengo_places(4, "progress_bar", "optimize")
     def __init__(
         self,
         network: Network | None,
@@ -103,11 +104,6 @@ class Simulator(
         optimize: bool = True,
     ):
         self.closed = True  # until everything is there
-        if checks.shows_progress(device):  # as the fifth and sixth arguments of nengo.Simulator
-            device, progress_bar = None, device
-            if isinstance(unroll_simulation, bool):
-                optimize = unroll_simulation
-                unroll_simulation = 1
         checks.check_network(network, model)
         checks.check_dt(dt, model)
         seed = checks.checked_seed(seed)

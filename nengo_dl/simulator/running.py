@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 from nengo import Probe
-from nengo.exceptions import SimulationError, SimulatorClosed
+from nengo.exceptions import SimulationError, SimulatorClosed, ValidationError
 
 from nengo_dl import tuning
-from nengo_dl.compat.arguments import warn
+from nengo_dl.compat.arguments import shows_progress, warn
 from nengo_dl.runtime import checks
 from nengo_dl.runtime.inputs import feeds
 from nengo_dl.runtime.results.recording import ProbeRecord
@@ -101,8 +101,12 @@ class RunningInterface(SimulatorParts):
         self._check_open("run")
         if input_feeds is not None or profile is not None:
             data = _older_arguments(data, input_feeds, profile)
-        if data is not None and checks.shows_progress(data):  # Nengo's second argument
-            data, progress_bar = None, data
+        if data is not None and shows_progress(data):
+            raise ValidationError(
+                f"got {data!r}; as nengo_dl's second argument is data, give progress_bar by name: "
+                "run_steps(n_steps, progress_bar=...)",
+                attr="data",
+            )
         stateful = checks.checked_flag("stateful", stateful)
         bar = self.progress_bar if progress_bar is None else progress_bar
         bar = checks.checked_progress_bar(bar)

@@ -226,8 +226,8 @@ def test_arguments_at_the_places_that_nengo_has_for_them():
         assert sim.device is None and sim.progress_bar is False and sim.optimize is True
         sim.run(0.01, False)
         sim.run(0.01, bar, stateful=True)
-        sim.run_steps(5, False)
-        sim.run_steps(5, bar)
-        assert sim.data[probe].shape == (20, 1)
+        assert sim.data[probe].shape == (10, 1)
+        with pytest.raises(ValidationError, match="give progress_bar by name"):
+            sim.run_steps(5, False)
     with nengo_dl.Simulator(net, 0.001, None, None, bar) as sim:
         assert sim.progress_bar is bar

@@ -174,3 +174,53 @@ def test_what_cannot_be_set():
     sim.close()
     with pytest.raises(SimulatorClosed):
         sim.signals[sig["voltage"]] = 0
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("how", ["trainable", "simplifications"])
+def test_what_was_simplified_can_be_set_as_the_error_says(how):
+    with nengo.Network(seed=0) as net:
+        if how == "simplifications":
+            nengo_dl.configure_settings(simplifications=[], trainable=None)
+        else:
+            nengo_dl.configure_settings(trainable=None)
+        net.config[nengo.Ensemble].trainable = how == "trainable"
+        neurons = nengo.Ensemble(N, 1, gain=np.ones(N), bias=np.zeros(N)).neurons
+        probe = nengo.Probe(neurons)
+    with nengo_dl.Simulator(net, progress_bar=False) as sim:
+        sim.run_steps(20)
+        assert not sim.data[probe].any()
+        sim.signals[sim.model.sig[neurons]["bias"]][3] = 10
+        sim.run_steps(20)
+        assert np.flatnonzero(sim.data[probe].any(axis=0)).tolist() == [3]
+
+
+class Count(nengo.builder.Operator):
+    """Adds up, in a signal without axes."""
+
+    def __init__(self, total, step):
+        super().__init__()
+        self.sets, self.incs, self.reads, self.updates = [], [], [step], [total]
+
+    def make_step(self, signals, dt, rng):
+        total, step = signals[self.updates[0]], signals[self.reads[0]]
+
+        def count():
+            total[...] += step
+
+        return count
+
+
+@pytest.mark.core
+def test_scalars():
+    model = nengo.builder.Model()
+    total = nengo.builder.Signal(np.array(0.0), name="total")
+    step = nengo.builder.Signal(np.array(2.0), name="step", readonly=True)
+    model.add_op(Count(total, step))
+    with nengo_dl.Simulator(nengo.Network(), model=model, progress_bar=False) as sim:
+        sim.run_steps(3)
+        assert sim.signals[total] == 6
+        sim.signals[total] = 100.0
+        sim.run_steps(2)
+        assert sim.signals[total] == 104
+        assert sim.signals[total].shape == ()

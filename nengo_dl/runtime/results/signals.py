@@ -100,7 +100,7 @@ class PresentSignals(Mapping):
             values = signal.initial_value.copy()
         else:
             values = _view(as_built(sim.present_value(signal.base), signal), signal)
-            values = values[0] if sim.minibatch_size is None else values
+            values = values[0, ...] if sim.minibatch_size is None else values
         if not isinstance(values, np.ndarray):  # sparse
             return values
         return SignalValue.of(Memory(values, partial(self._write, signal)))

@@ -17,6 +17,7 @@ from typing import Any
 import keras.ops as ops
 import numpy as np
 
+from nengo_dl import tuning
 from nengo_dl.runtime.sequences.keras_model import NengoModel
 from nengo_dl.runtime.simulation.packing import PackedState, Packing
 from nengo_dl.runtime.step.chunk import Chunk
@@ -167,7 +168,8 @@ class ShortRuns:
     def _trace_invariant(self, tensors: list) -> list:
         invariant = self._chunk.invariant(*self._arguments(tensors))
         self._keys, tensors = invariant.keys(), invariant.tensors()
-        self._packed_invariant = Packing(tensors)
+        few = len(tensors) <= tuning.PACKED_TENSORS
+        self._packed_invariant = Packing(tensors, 0 if few else tuning.PACKED_ELEMENTS)
         return self._packed_invariant.pack(tensors)
 
     def _compiled(self, tensors: list, batches: tuple[int, ...]) -> Callable:

@@ -42,8 +42,8 @@ UNROLLED_STEPS = 8
 EXPECTED_BYTES = 2**30
 #: elements up to which a tensor is packed with others, between two calls of Python
 PACKED_ELEMENTS = 4096
-#: tensors, the same in each step, up to which a short run is given each by itself: to take one out
-#: of a vector is a piece of a compiled function, and for more than eight pieces XLA wakes threads
+#: tensors, the same in each step, up to which a short run is given each by itself: to take them
+#: out of a vector makes calls of a small compiled function several times as long
 PACKED_TENSORS = 8
 #: numbers in a step that calls Python up to which its pieces are compiled quickly (JAX)
 QUICKLY_COMPILED_NUMBERS = 4096

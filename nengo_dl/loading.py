@@ -6,10 +6,16 @@ import importlib.util
 import sys
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
+from functools import partial
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
+
+
+def load_in(context: Callable[[], AbstractContextManager[Any]], name: str) -> None:
+    """Let a module that is not loaded yet be loaded in a context, whoever imports it."""
+    sys.meta_path.insert(0, LoadedBy({name}, partial(LoaderIn, context=context)))
 
 
 class LoadedBy(MetaPathFinder):

@@ -6,8 +6,9 @@ What is set once stays: the backend of Keras (`choose_backend`), when parts of i
 computes (`compute_in_calling_thread`) and the folder in which it keeps what it compiled
 (`keep_compiled`), both with `prepare_jax`.
 What is set while something runs is put back: Keras's ``floatx`` (`floatx`), whether Python
-collects garbage (`collected_later`) and, of one thread, JAX's ``jax_enable_x64`` (`x64`). Each is
-left alone where the environment variable of its name says ``0``: see `OPT_OUT`.
+collects garbage (`collected_later`), global random numbers (`same_random_numbers`) and, of one
+thread, JAX's ``jax_enable_x64`` (`x64`). Each of `OPT_OUT` is left alone where the environment
+variable of its name says ``0``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from importlib.util import LazyLoader
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ import numpy as np
 
 from nengo_dl import compilation_cache, keras_backend, saved_classes, tuning
 from nengo_dl._private import KERAS_PARTS
-from nengo_dl.loading import LoadedBy, LoaderIn
+from nengo_dl.loading import LoadedBy, load_in
 from nengo_dl.quiet import without_noise
 
 #: what is set -> the environment variable with which it is not
@@ -85,8 +85,7 @@ def load_quietly(environment: Mapping[str, str]) -> None:
     loaded = "tensorflow" in sys.modules
     asked = environment.get("TF_CPP_MIN_LOG_LEVEL") == "0"
     if not loaded and not asked and may_set("log level"):
-        quietly = partial(LoaderIn, context=_quietly)
-        sys.meta_path.insert(0, LoadedBy({"tensorflow"}, quietly))
+        load_in(_quietly, "tensorflow")
 
 
 @contextmanager
@@ -207,7 +206,7 @@ def prepare_jax() -> None:
     which thread it computes and whether it keeps what it compiles.
     """
     if "jax" not in sys.modules:
-        sys.meta_path.insert(0, LoadedBy({"jax"}, partial(LoaderIn, context=_while_jax_loads)))
+        load_in(_while_jax_loads, "jax")
     elif keras_backend.name() == "jax":
         set_up_jax(sys.modules["jax"])
 
@@ -280,7 +279,7 @@ def prepare_keras() -> None:
     if "keras" in sys.modules:
         saved_classes.register(sys.modules["keras"])
     else:
-        sys.meta_path.insert(0, LoadedBy({"keras"}, partial(LoaderIn, context=_while_keras_loads)))
+        load_in(_while_keras_loads, "keras")
 
 
 @contextmanager

@@ -44,7 +44,7 @@ EXPECTED_BYTES = 2**30
 PACKED_ELEMENTS = 4096
 #: tensors, the same in each step, up to which a short run is given each by itself: to take them
 #: out of a vector makes calls of a small compiled function several times as long
-PACKED_TENSORS = 8
+UNPACKED_TENSORS = 8
 #: numbers in a step that calls Python up to which its pieces are compiled quickly (JAX)
 QUICKLY_COMPILED_NUMBERS = 4096
 #: random numbers from which on several processes draw in a thread each: about a millisecond

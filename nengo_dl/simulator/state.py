@@ -8,7 +8,7 @@ from nengo.exceptions import SimulationError
 
 from nengo_dl.compat.random import seed_tensorflow
 from nengo_dl.runtime import build, checks
-from nengo_dl.runtime.results.values import LastValues, write_values
+from nengo_dl.runtime.results.values import LastValues, can_be_written, write_values
 from nengo_dl.runtime.simulation.state import State
 from nengo_dl.simulator.parts import SimulatorParts
 
@@ -114,7 +114,7 @@ class StateInterface(SimulatorParts):
         if self._alone.is_inside:
             raise SimulationError("signals cannot be set by a Node or a callback during a run")
         with self._alone:
-            if not self._engine.can_be_set(signal):
+            if not can_be_written(self._engine, signal):
                 raise SimulationError(
                     f"{signal} cannot be set; the simulation has no value of its own for it"
                 )

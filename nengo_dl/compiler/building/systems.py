@@ -157,7 +157,7 @@ def _transposed(a: np.ndarray, width: int, factor: Callable[[slice], np.ndarray]
 
 
 def _product(a: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """A'ax"""
+    """The product of a', a and x."""
     return _transposed(a, x.shape[1], lambda rows: np.matmul(a[rows], x))
 
 

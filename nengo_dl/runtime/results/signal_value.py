@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -56,9 +56,7 @@ class SignalValue(np.ndarray):
             self._memory = memory
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        with ExitStack() as stack:
-            if self._memory is not None:
-                stack.enter_context(self._memory.written())
+        with nullcontext() if self._memory is None else self._memory.written():
             super().__setitem__(key, value)
 
     def fill(self, value: Any) -> None:

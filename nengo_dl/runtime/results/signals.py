@@ -127,14 +127,13 @@ class PresentSignals(Mapping):
                 f"{signal} cannot be more than 1: between two steps the voltages of LIF neurons "
                 "are below their threshold"
             )
-        present = initial_values(base)[None]
+        present = np.array(initial_values(base)[None])
         if sim.is_variable(base):
-            present = sim.present_value(base).reshape(-1, present.size)
+            present = np.array(sim.present_value(base)).reshape(-1, present.size)
         indices = as_array(view_indices(signal))
-        rows = np.array(present[:, indices])
+        rows = present[:, indices]
         shape = (-1, indices.size)
         np.copyto(rows, value.reshape(shape), where=changed.reshape(shape))
-        present = np.array(present)
         present[:, indices] = rows
         sim.set_value(base, present)
 

@@ -29,6 +29,15 @@ def read_values(
     return values
 
 
+#: kinds of what is stored that has a value of its own between two steps
+WRITTEN = "constant", "parameter", "state"
+
+
+def can_be_written(engine: Engine, signal: Signal) -> bool:
+    """Whether `write_values` gives a base signal other values."""
+    return any(signal in stored.signals for stored in engine.lowered.layout.of_kind(*WRITTEN))
+
+
 def write_values(engine: Engine, state: State, values: Mapping[Signal, np.ndarray]) -> State:
     """Give base signals other values, (minibatch_size or 1, size); returns the state in which they
     have them.
@@ -37,7 +46,7 @@ def write_values(engine: Engine, state: State, values: Mapping[Signal, np.ndarra
     reset.
     """
     arrays: dict[int, np.ndarray] = {}
-    for stored in engine.lowered.layout.of_kind("constant", "parameter", "state"):
+    for stored in engine.lowered.layout.of_kind(*WRITTEN):
         if not any(sig in values for sig in stored.signals):
             continue
         array = np.array(engine.assigned_array(stored, state))

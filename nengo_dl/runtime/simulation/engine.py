@@ -198,13 +198,6 @@ class Engine:
             for stored in self.lowered.layout.stored
         )
 
-    def can_be_set(self, signal: Signal) -> bool:
-        """Whether a base signal has a value of its own between two steps."""
-        return any(
-            signal in stored.signals
-            for stored in self.lowered.layout.of_kind("constant", "parameter", "state")
-        )
-
     def value(self, signal: Signal, state: State) -> np.ndarray:
         """The present value of a signal that is stored, of shape (minibatch_size or 1,
         *signal.shape).

@@ -168,7 +168,7 @@ class ShortRuns:
     def _trace_invariant(self, tensors: list) -> list:
         invariant = self._chunk.invariant(*self._arguments(tensors))
         self._keys, tensors = invariant.keys(), invariant.tensors()
-        few = len(tensors) <= tuning.PACKED_TENSORS
+        few = len(tensors) <= tuning.UNPACKED_TENSORS
         self._packed_invariant = Packing(tensors, 0 if few else tuning.PACKED_ELEMENTS)
         return self._packed_invariant.pack(tensors)
 
